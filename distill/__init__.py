@@ -1,0 +1,1 @@
+"""Models, distillation and scoring: everything that knows torch and nothing that knows Spark."""

@@ -1,0 +1,35 @@
+"""What can go wrong for a person to mend: each kind of failure with its exit code.
+
+A job ends with the code of the error that stopped it, after one line that names what is wrong and the mend.
+Anything else that escapes is a bug and ends with 1.
+"""
+
+
+class OpinionError(Exception):
+    """A failure that a person can mend; its message is one line: what is wrong, and what to do."""
+
+    exit_code = 1
+
+
+class BadInput(OpinionError):
+    """A flag, a file, a day or a table is not what the job needs."""
+
+    exit_code = 2
+
+
+class BadModel(OpinionError):
+    """There is no such model, or the bundle is altered, truncated, newer or would score otherwise."""
+
+    exit_code = 3
+
+
+class Infrastructure(OpinionError):
+    """Disk, metastore or cluster failed: the same command may succeed later."""
+
+    exit_code = 4
+
+
+class Busy(OpinionError):
+    """Another run holds what this one needs; its holder is named."""
+
+    exit_code = 5

