@@ -1,0 +1,127 @@
+"""What every job's command line shares: checked arguments, the home folder, one clear line and an exit code."""
+
+import argparse
+import datetime as dt
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from distill.errors import BadInput, BadModel, Infrastructure, OpinionError
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+log = logging.getLogger("opinion")
+
+
+def home() -> Path:
+    """Folder of everything a run makes: `OPINION_HOME`, or `var/` in the checkout."""
+    folder = Path(os.environ.get("OPINION_HOME") or CHECKOUT / "var").absolute()
+    try:
+        (folder / "logs").mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise Infrastructure(f"cannot write to {folder}: {e.strerror}; set OPINION_HOME to a writable folder") from e
+    return folder
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose refusal is one line, with the exit code of bad input."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line."""
+        self.exit(BadInput.exit_code, f"error: {message} (see {self.prog} --help)\n")
+
+
+def job_parser(doc: str | None, example: str) -> Parser:
+    """A parser with the flags that all jobs have; `example` is shown below the help."""
+    parser = Parser(
+        description=doc,
+        epilog=f"example: {example}",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--database", type=database_name, default="opinion", help="Hive database of the tables")
+    return parser
+
+
+def day(text: str) -> str:
+    """Argument type: a calendar day, YYYY-MM-DD."""
+    try:
+        if dt.date.fromisoformat(text).isoformat() == text:
+            return text
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is not a day; write it as YYYY-MM-DD")
+
+
+def database_name(text: str) -> str:
+    """Argument type: a Hive database name."""
+    if re.fullmatch(r"[a-z][a-z0-9_]{0,63}", text):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not a database name; use lower-case letters, digits and _, a letter first"
+    )
+
+
+def run_main(main: Callable[[], None]) -> NoReturn:
+    """Run a job and leave: 0, or the exit code of what went wrong after one line that says it.
+
+    The full traceback goes to `<home>/logs/jobs.log`.
+    """
+    try:
+        logging.basicConfig(
+            filename=home() / "logs" / "jobs.log",
+            level=logging.INFO,
+            format=f"%(asctime)s {os.getpid()} %(levelname)s %(message)s",
+            encoding="utf-8",
+        )
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+        main()
+    except OpinionError as e:
+        leave(e)
+    except KeyboardInterrupt:
+        leave(Infrastructure("interrupted; nothing was published"))
+    except Exception as e:
+        leave(explain(e))
+    sys.exit(0)
+
+
+def leave(error: OpinionError) -> NoReturn:
+    """Print the error as one line and exit with its code."""
+    log.error("%s: %s", type(error).__name__, error, exc_info=error.__cause__ or error)
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+    # Spark's Python side may still print its own tracebacks from threads while it shuts down.
+    sys.exit(error.exit_code)
+
+
+def explain(error: BaseException) -> OpinionError:
+    """Turn an exception of Spark, Hive, the file system or a Python worker into one that says the mend."""
+    text = str(error)
+    raised = re.search(r"distill\.errors\.(BadInput|BadModel): (.+)", text)
+    found: OpinionError
+    if raised:
+        found = (BadInput if raised[1] == "BadInput" else BadModel)(raised[2])
+    elif "No space left on device" in text or "Disk quota exceeded" in text:
+        found = Infrastructure(f"no space left below {home()}; free some or set OPINION_HOME to a larger disk")
+    elif "XSDB6" in text:
+        found = Infrastructure(
+            "another process has the embedded metastore open; wait for it to end, "
+            "or use a metastore service (spark.hadoop.hive.metastore.uris)"
+        )
+    elif re.search(r"MetaException|TTransportException|Unable to instantiate .*MetaStoreClient", text):
+        found = Infrastructure(f"the Hive metastore failed: {first_line(text)}")
+    elif type(error).__module__.startswith(("py4j", "pyspark")) or isinstance(error, OSError):
+        found = Infrastructure(f"{first_line(text)} (full trace in {home()}/logs/jobs.log)")
+    else:
+        found = OpinionError(f"{type(error).__name__}: {first_line(text)} (a bug; trace in {home()}/logs/jobs.log)")
+    found.__cause__ = error
+    return found
+
+
+def first_line(text: str) -> str:
+    """The first line that says something, at most 300 characters of it."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0][:300] if lines else "no message"

@@ -1,0 +1,56 @@
+"""The file system that Spark writes to (local, HDFS, S3), through Hadoop's own client in the JVM."""
+
+from typing import Any
+
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import SparkSession
+
+
+class Files:
+    """File operations on absolute URIs below one root."""
+
+    def __init__(self, spark: SparkSession, root: str):
+        self._jvm: Any = spark._jvm
+        self.root = root
+        conf = spark._jsc.hadoopConfiguration()  # type: ignore[attr-defined]
+        self._fs = self._path(root).getFileSystem(conf)
+
+    def _path(self, uri: str) -> Any:
+        return self._jvm.org.apache.hadoop.fs.Path(uri)
+
+    def exists(self, uri: str) -> bool:
+        """Whether there is a file or folder."""
+        return bool(self._fs.exists(self._path(uri)))
+
+    def names(self, uri: str) -> list[str]:
+        """Sorted names in a folder; empty when there is no such folder."""
+        if not self.exists(uri):
+            return []
+        return sorted(status.getPath().getName() for status in self._fs.listStatus(self._path(uri)))
+
+    def make_folder(self, uri: str) -> None:
+        """Make a folder and its parents."""
+        self._fs.mkdirs(self._path(uri))
+
+    def delete(self, uri: str) -> None:
+        """Delete a file or a folder with all it holds; nothing happens when it is not there."""
+        self._fs.delete(self._path(uri), True)
+
+    def write_text(self, uri: str, text: str) -> None:
+        """Write a small file so that a reader sees all of it or none: a temporary name, then a rename."""
+        staged = f"{uri}.tmp"
+        stream = self._fs.create(self._path(staged), True)
+        stream.write(bytearray(text.encode()))
+        stream.close()
+        self._fs.rename(self._path(staged), self._path(uri))
+
+    def read_text(self, uri: str) -> str:
+        """All of a small file; FileNotFoundError when it is not there."""
+        try:
+            stream = self._fs.open(self._path(uri))
+        except Py4JJavaError as e:
+            raise FileNotFoundError(uri) from e
+        try:
+            return str(self._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))
+        finally:
+            stream.close()

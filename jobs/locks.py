@@ -1,0 +1,42 @@
+"""One run at a time of a day: a lock file that the operating system frees when its holder dies.
+
+The lock is an flock(2) on a file below the home folder, so a killed run never has to be cleaned up after. It holds
+between hosts that share the home folder over a file system with POSIX locks (NFSv4, CephFS). Hosts that share only
+HDFS or S3 are kept apart by the check in `publish.Run.switch`, which refuses to replace a run it did not see.
+"""
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from distill.errors import Busy
+
+
+@contextmanager
+def hold(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock file `path` while the block runs; raises Busy naming the holder if somebody else has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(f"{what} is being written by another run ({holder(path)}); wait for it or stop it") from None
+        file.truncate(0)
+        me = {"host": socket.gethostname(), "pid": os.getpid(), "since": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+        file.write(json.dumps(me))
+        file.flush()
+        yield
+
+
+def holder(path: Path) -> str:
+    """Who wrote the lock file, in words."""
+    try:
+        me = json.loads(path.read_text(encoding="utf-8"))
+        return f"pid {me['pid']} on {me['host']} since {me['since']}"
+    except (OSError, ValueError, KeyError):
+        return f"holder unknown, see {path}"

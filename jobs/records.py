@@ -1,0 +1,101 @@
+"""One line of the stream -> a record of `raw_opinion`, or the reason why it is none."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+from typing import NamedTuple
+
+# Outside these years a time is a slip of the pen, and some clients cannot even print it.
+YEARS = range(1970, 2101)
+
+
+class Opinion(NamedTuple):
+    """A record: id and source are stripped; text is as it came, None where it was null or absent."""
+
+    opinion_id: str
+    text: str | None
+    source: str | None
+    published_at: datetime | None
+
+
+class Rejected(NamedTuple):
+    """What is not a record: the id where one could be read, what was there, why."""
+
+    opinion_id: str | None
+    content: str
+    reason: str
+
+
+def parse_line(line: bytes, zone: tzinfo) -> Opinion | Rejected:
+    """Read one line of JSON; `zone` is that of times without an offset. Never raises on any bytes."""
+    line = line.rstrip(b"\r")
+    try:
+        content = line.decode("utf-8")
+    except UnicodeDecodeError:
+        return Rejected(None, line.decode("utf-8", "backslashreplace"), "invalid_utf8")
+    if not content.strip():
+        return Rejected(None, content, "blank_line")
+    try:
+        fields = json.loads(content.removeprefix("\ufeff"))
+    except (ValueError, RecursionError):
+        return Rejected(None, content, "broken_json")
+    if not isinstance(fields, dict):
+        return Rejected(None, content, "not_an_object")
+    return check_record(fields, content, zone)
+
+
+def parse_fields(fields: Mapping[str, bytes | None], zone: tzinfo) -> Opinion | Rejected:
+    """Read the columns of a CSV or Parquet row, as bytes. Never raises on any bytes."""
+    decoded: dict[str, object] = {}
+    for name, value in fields.items():
+        try:
+            decoded[name] = None if value is None else value.decode("utf-8")
+        except UnicodeDecodeError:
+            return Rejected(None, content_of(fields), "invalid_utf8")
+    return check_record(decoded, content_of(fields), zone)
+
+
+def content_of(fields: Mapping[str, bytes | None]) -> str:
+    """A row of columns as one line of JSON, bytes that are no UTF-8 escaped."""
+    shown = {name: value and value.decode("utf-8", "backslashreplace") for name, value in fields.items()}
+    return json.dumps(shown, ensure_ascii=False)
+
+
+def check_record(fields: Mapping[str, object], content: str, zone: tzinfo) -> Opinion | Rejected:
+    """Check the four fields of a record; others are left out."""
+    identity = fields.get("opinion_id")
+    if isinstance(identity, int) and not isinstance(identity, bool):
+        identity = str(identity)
+    if not isinstance(identity, str) or not identity.strip():
+        return Rejected(None, content, "missing_id")
+    identity = whole(identity.strip())
+    text, source = fields.get("text"), fields.get("source")
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        text = str(text)
+    if not isinstance(text, str | None) or not isinstance(source, str | None):
+        return Rejected(identity, content, "text_not_text")
+    try:
+        published_at = parse_time(fields.get("published_at"), zone)
+    except (ValueError, OverflowError):
+        return Rejected(identity, content, "unreadable_time")
+    return Opinion(identity, text and whole(text), source and whole(source.strip()), published_at)
+
+
+def parse_time(value: object, zone: tzinfo) -> datetime | None:
+    """An ISO 8601 date and time as UTC; None where there was none. Raises ValueError for anything else."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError("a time is text")
+    time = datetime.fromisoformat(value.strip())
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=zone)
+    time = time.astimezone(UTC)
+    if time.year not in YEARS:
+        raise ValueError(f"year {time.year}")
+    return time
+
+
+def whole(text: str) -> str:
+    """The text with lone surrogates (JSON can escape halves of a character) replaced, so that it can be stored."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

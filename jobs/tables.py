@@ -1,0 +1,110 @@
+"""The tables of the warehouse: names, columns, partitions, and the view that analysts start from."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Table:
+    """A Hive table: column name -> SQL type (files hold these by name), partition columns (all strings)."""
+
+    name: str
+    comment: str
+    columns: dict[str, str]
+    partitions: tuple[str, ...] = ("dt",)
+
+    @property
+    def ddl(self) -> str:
+        """The columns as a schema string, without the partitions."""
+        return ", ".join(f"{name} {kind}" for name, kind in self.columns.items())
+
+
+RAW_OPINION = Table(
+    "raw_opinion",
+    "one row a line of the stream that is a record; text as it came",
+    {"opinion_id": "string", "text": "string", "source": "string", "published_at": "timestamp"},
+)
+LABELLED_OPINION = Table(
+    "labelled_opinion",
+    "texts that people judged: 1 valid complaint, 0 junk",
+    {"opinion_id": "string", "text": "string", "label": "int", "source": "string", "labelled_at": "timestamp"},
+    ("split",),
+)
+REJECTED_LABEL = Table(
+    "rejected_label",
+    "lines of label files that are not used for training, and why",
+    {"opinion_id": "string", "content": "string", "reason": "string", "rejected_at": "timestamp"},
+    ("split",),
+)
+OPINION_SCORE = Table(
+    "opinion_score",
+    "the score of every scorable opinion of the day",
+    {
+        "opinion_id": "string",
+        "score": "float",
+        "is_valid": "boolean",
+        "model_version": "string",
+        "run_id": "string",
+    },
+)
+VALID_COMPLAINT = Table(
+    "valid_complaint",
+    "the opinions of the day that a person should read",
+    {
+        "opinion_id": "string",
+        "text": "string",
+        "source": "string",
+        "published_at": "timestamp",
+        "score": "float",
+        "model_version": "string",
+        "run_id": "string",
+    },
+)
+REJECTED_OPINION = Table(
+    "rejected_opinion",
+    "what could not be stored (stage=load) or scored (stage=score), as it was, and why",
+    {"opinion_id": "string", "content": "string", "reason": "string", "run_id": "string"},
+    ("dt", "stage"),
+)
+SCORING_RUN = Table(
+    "scoring_run",
+    "one row a scored day: what was counted, by which model, when",
+    {
+        "run_id": "string",
+        "model_version": "string",
+        "bundle_digest": "string",
+        "threshold": "float",
+        "rows_read": "bigint",
+        "rows_scored": "bigint",
+        "rows_valid": "bigint",
+        "rows_rejected": "bigint",
+        "rows_cut": "bigint",
+        "rejected_by_reason": "map<string,bigint>",
+        "score_histogram": "array<bigint>",
+        "drift_psi": "double",
+        "raw_location": "string",
+        "started": "timestamp",
+        "ended": "timestamp",
+        "application_id": "string",
+    },
+)
+
+TABLES = (
+    RAW_OPINION,
+    LABELLED_OPINION,
+    REJECTED_LABEL,
+    OPINION_SCORE,
+    VALID_COMPLAINT,
+    REJECTED_OPINION,
+    SCORING_RUN,
+)
+
+# Each table of a day switches alone, so the audit of a complaint is joined by the run that wrote it: a reader between
+# two switches sees complaints of one run, and their audit columns empty until that run has switched all its tables.
+COMPLAINT_VIEW = """
+CREATE OR REPLACE VIEW {database}.complaint
+  COMMENT 'valid complaints with the audit of the run that found them' AS
+SELECT c.opinion_id, c.text, c.source, c.published_at, c.score, r.threshold,
+       r.rows_read, r.rows_valid, c.model_version, c.run_id, c.dt
+FROM {database}.valid_complaint c
+LEFT JOIN {database}.scoring_run r ON r.dt = c.dt AND r.run_id = c.run_id
+"""

@@ -1,0 +1,92 @@
+"""The Hive database: its tables, where each partition's files are, and reading them back."""
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from distill.errors import BadInput
+from jobs.cli import home
+from jobs.files import Files
+from jobs.tables import COMPLAINT_VIEW, TABLES, Table
+
+# Where the files of all tables are: any file system that Spark writes to. Set in spark_conf of a cluster.
+DATA_ROOT = "spark.opinion.data"
+
+
+class Warehouse:
+    """One Hive database and the files behind it.
+
+    Tables are EXTERNAL, and their partitions' files lie outside the tables' own folders (which stay empty), so that
+    neither DROP PARTITION deletes nor MSCK REPAIR resurrects a run's files.
+    """
+
+    def __init__(self, spark: SparkSession, database: str):
+        self.spark = spark
+        self.database = database
+        self.root = f"{spark.conf.get(DATA_ROOT, f'file://{home()}/data')}/{database}"
+        self.files = Files(spark, self.root)
+        self._create()
+
+    def _create(self) -> None:
+        """Create what is missing; raises BadInput for a table whose columns are not ours."""
+        self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {self.database}")
+        there = {row.tableName for row in self.spark.sql(f"SHOW TABLES IN {self.database}").collect()}
+        for table in TABLES:
+            if table.name in there:
+                self._check(table)
+            else:
+                self.spark.sql(
+                    f"CREATE EXTERNAL TABLE IF NOT EXISTS {self.name(table)} ({table.ddl}) COMMENT '{table.comment}' "
+                    f"PARTITIONED BY ({', '.join(f'{p} string' for p in table.partitions)}) STORED AS PARQUET "
+                    f"LOCATION '{self.root}/empty/{table.name}'"
+                )
+        if "complaint" not in there:
+            self.spark.sql(COMPLAINT_VIEW.format(database=self.database))
+
+    def _check(self, table: Table) -> None:
+        expected = table.columns | dict.fromkeys(table.partitions, "string")
+        actual = {f.name: f.dataType.simpleString() for f in self.spark.table(self.name(table)).schema.fields}
+        wrong = [
+            f"{name} is {actual.get(name, 'missing')}, expected {expected.get(name, 'no such column')}"
+            for name in {**expected, **actual}
+            if actual.get(name) != expected.get(name)
+        ]
+        if wrong:
+            raise BadInput(
+                f"table {self.name(table)} has other columns: {'; '.join(wrong)}; "
+                "rename it away or choose another --database"
+            )
+
+    def name(self, table: Table) -> str:
+        """The table's full name in SQL."""
+        return f"{self.database}.{table.name}"
+
+    def read(self, table: Table, **partition: str) -> DataFrame:
+        """Rows of one partition (or of a leading part of its key), with the partition columns."""
+        rows = self.spark.table(self.name(table))
+        for column, value in partition.items():
+            rows = rows.where(F.col(column) == value)
+        return rows
+
+    def location(self, table: Table, partition: dict[str, str]) -> str | None:
+        """Where the partition's files are now; None when there is no such partition."""
+        try:
+            rows = self.spark.sql(f"DESCRIBE EXTENDED {self.name(table)} PARTITION ({spec(partition)})").collect()
+        except AnalysisException as e:
+            if "PARTITION" in (e.getCondition() or ""):
+                return None
+            raise
+        locations = [row.data_type for row in rows if row.col_name == "Location"]
+        return str(locations[-1])
+
+    def point(self, table: Table, partition: dict[str, str], location: str) -> None:
+        """Make `location` the partition's files: one call to the metastore, which a reader sees whole or not at all."""
+        name, where = self.name(table), spec(partition)
+        self.spark.sql(f"ALTER TABLE {name} ADD IF NOT EXISTS PARTITION ({where}) LOCATION '{location}'")
+        if self.location(table, partition) != location:
+            self.spark.sql(f"ALTER TABLE {name} PARTITION ({where}) SET LOCATION '{location}'")
+
+
+def spec(partition: dict[str, str]) -> str:
+    """A partition key in SQL. Values are checked days, splits and stages, so they need no quoting."""
+    return ", ".join(f"{column}='{value}'" for column, value in partition.items())
