@@ -4,7 +4,7 @@ Every line of the input ends in exactly one of the two: lines in = rows stored +
 published. A second load of a day replaces the first.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -45,14 +45,14 @@ def main() -> None:
     parser.add_argument("--format", choices=["jsonl", "csv", "parquet"], default="jsonl", help="format of the input")
     args = parser.parse_args()
     spark = spark_session("load_opinions")
-    lines = read_input(spark, args.input, args.format)
+    lines = read_input(spark, args.input, args.format, FIELDS, needed=2)
     print(load_day(Warehouse(spark, args.database), args.dt, lines, args.input), flush=True)
 
 
-def read_input(spark: SparkSession, path: str, kind: str) -> DataFrame:
+def read_input(spark: SparkSession, path: str | list[str], kind: str, fields: Sequence[str], needed: int) -> DataFrame:
     """The records of the input as binary columns: `line` for jsonl, the named fields for csv and parquet.
 
-    Raises BadInput for a path that is not there and for a table without the fields.
+    Raises BadInput for a path that is not there and for a table without the first `needed` of the fields.
     """
     try:
         if kind == "jsonl":
@@ -69,10 +69,10 @@ def read_input(spark: SparkSession, path: str, kind: str) -> DataFrame:
         if e.getCondition() == "PATH_NOT_FOUND":
             raise BadInput(f"--input {path}: no such file or folder") from e
         raise BadInput(f"--input {path} is not readable as {kind}: {str(e).splitlines()[0]}") from e
-    missing = [name for name in FIELDS[:2] if name not in rows.columns]
+    missing = [name for name in fields[:needed] if name not in rows.columns]
     if missing:
         raise BadInput(f"--input {path} has no column {', '.join(missing)}; its columns are {', '.join(rows.columns)}")
-    return rows.select([as_bytes(name).alias(name) for name in FIELDS if name in rows.columns])
+    return rows.select([as_bytes(name).alias(name) for name in fields if name in rows.columns])
 
 
 def load_day(warehouse: Warehouse, dt: str, lines: DataFrame, source: str) -> str:

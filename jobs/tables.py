@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Table:
-    """A Hive table: column name -> SQL type (files hold these by name), partition columns (all strings)."""
+    """A Hive table: column name -> SQL type (files hold these by name), partition columns (all strings; may be none)."""
 
     name: str
     comment: str
@@ -25,15 +25,31 @@ RAW_OPINION = Table(
 )
 LABELLED_OPINION = Table(
     "labelled_opinion",
-    "texts that people judged: 1 valid complaint, 0 junk",
-    {"opinion_id": "string", "text": "string", "label": "int", "source": "string", "labelled_at": "timestamp"},
-    ("split",),
+    "texts that people judged: 1 valid complaint, 0 junk; one row a text",
+    {
+        "opinion_id": "string",
+        "text": "string",
+        "label": "int",
+        "source": "string",
+        "split": "string",
+        "labelled_at": "timestamp",
+    },
+    (),
 )
 REJECTED_LABEL = Table(
     "rejected_label",
-    "lines of label files that are not used for training, and why",
-    {"opinion_id": "string", "content": "string", "reason": "string", "rejected_at": "timestamp"},
-    ("split",),
+    "labelled lines that are not used: unreadable ones, and texts that carry both labels",
+    {
+        "opinion_id": "string",
+        "text": "string",
+        "label": "int",
+        "source": "string",
+        "split": "string",
+        "labelled_at": "timestamp",
+        "content": "string",
+        "reason": "string",
+    },
+    (),
 )
 OPINION_SCORE = Table(
     "opinion_score",

@@ -35,10 +35,11 @@ class Warehouse:
             if table.name in there:
                 self._check(table)
             else:
+                keys = ", ".join(f"{column} string" for column in table.partitions)
                 self.spark.sql(
                     f"CREATE EXTERNAL TABLE IF NOT EXISTS {self.name(table)} ({table.ddl}) COMMENT '{table.comment}' "
-                    f"PARTITIONED BY ({', '.join(f'{p} string' for p in table.partitions)}) STORED AS PARQUET "
-                    f"LOCATION '{self.root}/empty/{table.name}'"
+                    + (f"PARTITIONED BY ({keys}) " if keys else "")
+                    + f"STORED AS PARQUET LOCATION '{self.root}/empty/{table.name}'"
                 )
         if "complaint" not in there:
             self.spark.sql(COMPLAINT_VIEW.format(database=self.database))
@@ -69,24 +70,29 @@ class Warehouse:
         return rows
 
     def location(self, table: Table, partition: dict[str, str]) -> str | None:
-        """Where the partition's files are now; None when there is no such partition."""
+        """Where the files of a partition (of the table, when it has none) are now; None when there is no such partition."""
         try:
-            rows = self.spark.sql(f"DESCRIBE EXTENDED {self.name(table)} PARTITION ({spec(partition)})").collect()
+            rows = self.spark.sql(f"DESCRIBE EXTENDED {self.name(table)} {clause(partition)}").collect()
         except AnalysisException as e:
             if "PARTITION" in (e.getCondition() or ""):
                 return None
             raise
-        locations = [row.data_type for row in rows if row.col_name == "Location"]
-        return str(locations[-1])
+        return str([row.data_type for row in rows if row.col_name == "Location"][-1])
 
     def point(self, table: Table, partition: dict[str, str], location: str) -> None:
-        """Make `location` the partition's files: one call to the metastore, which a reader sees whole or not at all."""
-        name, where = self.name(table), spec(partition)
-        self.spark.sql(f"ALTER TABLE {name} ADD IF NOT EXISTS PARTITION ({where}) LOCATION '{location}'")
+        """Make `location` the files of a partition (of the table, when it has none).
+
+        One call to the metastore does it, so a reader sees it whole or not at all.
+        """
+        name, where = self.name(table), clause(partition)
+        if partition:
+            self.spark.sql(f"ALTER TABLE {name} ADD IF NOT EXISTS {where} LOCATION '{location}'")
         if self.location(table, partition) != location:
-            self.spark.sql(f"ALTER TABLE {name} PARTITION ({where}) SET LOCATION '{location}'")
+            self.spark.sql(f"ALTER TABLE {name} {where} SET LOCATION '{location}'")
 
 
-def spec(partition: dict[str, str]) -> str:
-    """A partition key in SQL. Values are checked days, splits and stages, so they need no quoting."""
-    return ", ".join(f"{column}='{value}'" for column, value in partition.items())
+def clause(partition: dict[str, str]) -> str:
+    """A partition key in SQL. Its values are checked days and fixed words, so they need no quoting."""
+    if not partition:
+        return ""
+    return "PARTITION (" + ", ".join(f"{column}='{value}'" for column, value in partition.items()) + ")"

@@ -1,0 +1,198 @@
+"""Load labelled texts into labelled_opinion, one row a text, beside what is there already.
+
+A label is 1 (valid complaint) or 0 (junk). A text that carries both labels, in these files or together with what is in
+the table, is taken out of labelled_opinion and put into rejected_label for people to decide; lines that are not
+readable go there too. Without --split a text goes to train, valid or test (80/10/10) by the hash of its normalised
+form, so it never changes sides and equal texts are never on two.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import reduce
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from distill.errors import BadInput, OpinionError
+from distill.text import normalise, unscorable_reason
+from jobs import publish
+from jobs.cli import job_parser, run_main
+from jobs.load_opinions import in_words, read_input
+from jobs.records import content_of, whole
+from jobs.session import spark_session
+from jobs.tables import LABELLED_OPINION, REJECTED_LABEL
+from jobs.warehouse import Warehouse
+
+FIELDS = ("opinion_id", "text", "label", "source")
+CONFLICT = "conflicting_label"
+# Where a text is in several splits, the split that must stay unseen keeps it.
+SPLITS = ("test", "valid", "train")
+COLUMNS = list(REJECTED_LABEL.columns)
+
+
+def main() -> None:
+    """Parse, extract, transform, load."""
+    parser = job_parser(__doc__, "spark-submit jobs/load_labels.py --input labels/train.csv --split train")
+    parser.add_argument("--input", required=True, nargs="+", metavar="PATH", help="files, folders or globs")
+    parser.add_argument("--format", choices=["csv", "parquet"], default="csv", help="format of the input")
+    parser.add_argument("--split", choices=SPLITS, help="put all rows into this split (default: by hash of the text)")
+    parser.add_argument("--replace", action="store_true", help="forget what the tables hold already")
+    args = parser.parse_args()
+    spark = spark_session("load_labels")
+    rows = read_input(spark, args.input, args.format, FIELDS, needed=3)
+    warehouse = Warehouse(spark, args.database)
+    print(load(warehouse, rows, " ".join(args.input), args.split, args.replace), flush=True)
+
+
+def load(warehouse: Warehouse, rows: DataFrame, source: str, split: str | None, replace: bool) -> str:
+    """Publish the labels and return the lines that say what was counted. Raises BadInput when no row is usable."""
+    tables = [LABELLED_OPINION, REJECTED_LABEL]
+    with publish.run(warehouse, "load_labels", "labels", [(table, {}) for table in tables]) as run:
+        labels = rows.mapInArrow(parser_of(split, run.started), PARSED_DDL)
+        if not replace:
+            labels = labels.unionByName(standing(warehouse))
+        # Kept, so that counting and writing see one reading of the input and of the clock.
+        labels = labels.persist()
+        try:
+            read = labels.count()
+            run.stage(judge(labels), tables)
+        finally:
+            labels.unpersist()
+        stored = run.read_back(LABELLED_OPINION)
+        counts = {(r.split, r.label): r["count"] for r in stored.groupBy("split", "label").count().collect()}
+        if not counts:
+            raise BadInput(f"no row of {source} is a labelled text; each needs {', '.join(FIELDS[:3])}, label 0 or 1")
+        reasons = {r.reason: r["count"] for r in run.read_back(REJECTED_LABEL).groupBy("reason").count().collect()}
+        repeated = read - sum(counts.values()) - sum(reasons.values())
+        if repeated < 0:
+            raise OpinionError(f"{read} labels became {read - repeated}; nothing was published")
+        run.switch([(table, {}) for table in tables])
+    return summary(read, counts, reasons, repeated)
+
+
+def summary(read: int, counts: dict[tuple[str, int], int], reasons: dict[str, int], repeated: int) -> str:
+    """What the load found, conflicts in a line of their own."""
+    splits = ", ".join(
+        f"{split} {counts.get((split, 0), 0) + counts.get((split, 1), 0)} ({counts.get((split, 1), 0)} valid)"
+        for split in reversed(SPLITS)
+    )
+    lines = [
+        f"labels: {read} rows = {sum(counts.values())} stored + {sum(reasons.values())} rejected "
+        f"({in_words(reasons) or 'none'}) + {repeated} that repeat a text and its label",
+        f"splits: {splits}",
+    ]
+    if CONFLICT in reasons:
+        lines.append(
+            f"warning: {reasons[CONFLICT]} rows carry both labels for one text and are not used for training; "
+            f"see rejected_label where reason='{CONFLICT}', correct the files and load them with --replace"
+        )
+    return "\n".join(lines)
+
+
+def standing(warehouse: Warehouse) -> DataFrame:
+    """The labels there already, conflicts among them, since a further row can neither settle nor hide one."""
+    kept = warehouse.read(LABELLED_OPINION).withColumns({"content": F.lit(None), "reason": F.lit(None)})
+    rejected = warehouse.read(REJECTED_LABEL)
+    rejected = rejected.withColumn("reason", F.when(F.col("reason") != CONFLICT, F.col("reason")))
+    both = kept.select(COLUMNS).unionByName(rejected.select(COLUMNS))
+    return both.mapInArrow(with_key, PARSED_DDL)
+
+
+def judge(labels: DataFrame) -> DataFrame:
+    """One row a text for labelled_opinion, and what is rejected; rows that repeat a text and its label are left out."""
+    conflicting = (
+        labels.where(F.col("reason").isNull())
+        .groupBy("text_key")
+        .agg((F.min("label") != F.max("label")).alias("conflicts"))
+    )
+    rows = labels.join(conflicting, "text_key", "left").withColumn(
+        "reason", F.coalesce(F.col("reason"), F.when(F.col("conflicts"), F.lit(CONFLICT)))
+    )
+    rank: Column = reduce(
+        lambda otherwise, split: F.when(F.col("split") == split[1], split[0]).otherwise(otherwise),
+        enumerate(SPLITS),
+        F.lit(len(SPLITS)),
+    )
+    same = Window.partitionBy("text_key", "reason", "label", F.when(F.col("reason").isNotNull(), F.col("opinion_id")))
+    first = F.row_number().over(same.orderBy(rank, "labelled_at", "opinion_id"))
+    return (
+        rows.withColumn("first", first)
+        .where((F.col("first") == 1) | F.col("reason").isNotNull() & (F.col("reason") != CONFLICT))
+        .withColumn("table", F.when(F.col("reason").isNull(), LABELLED_OPINION.name).otherwise(REJECTED_LABEL.name))
+        .select("table", *COLUMNS)
+    )
+
+
+PARSED = pa.schema(
+    [
+        ("opinion_id", pa.string()),
+        ("text", pa.string()),
+        ("label", pa.int32()),
+        ("source", pa.string()),
+        ("split", pa.string()),
+        ("labelled_at", pa.timestamp("us", tz="UTC")),
+        ("content", pa.string()),
+        ("reason", pa.string()),
+        ("text_key", pa.string()),
+    ]
+)
+PARSED_DDL = f"{REJECTED_LABEL.ddl}, text_key string"
+
+
+def parser_of(split: str | None, now: datetime) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """The function that Spark maps over batches of input columns, each column as bytes."""
+
+    def parse(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            rows = [parse_label(fields, split) | {"labelled_at": now} for fields in batch.to_pylist()]
+            yield pa.RecordBatch.from_pylist(rows, schema=PARSED)
+
+    return parse
+
+
+def parse_label(fields: Mapping[str, bytes | None], split: str | None) -> dict[str, object]:
+    """One row of a label file as a row of PARSED but its time; `reason` says why it cannot be used, if so."""
+    try:
+        row = {name: whole(value.decode("utf-8")) if value else None for name, value in fields.items()}
+    except UnicodeDecodeError:
+        return rejected(fields, split, "invalid_utf8")
+    label, identity = (row["label"] or "").strip(), (row["opinion_id"] or "").strip()
+    normalised = None if row["text"] is None else normalise(row["text"])
+    reason = unscorable_reason(normalised)
+    if reason or not identity or label not in ("0", "1"):
+        return rejected(fields, split, reason or ("unreadable_label" if identity else "missing_id"))
+    key = text_key(normalised or "")
+    return row | {"opinion_id": identity, "label": int(label), "split": split or split_of(key), "text_key": key}
+
+
+def rejected(fields: Mapping[str, bytes | None], split: str | None, reason: str) -> dict[str, object]:
+    """A row that cannot be used."""
+    content = content_of(fields)
+    return {"content": content, "reason": reason, "split": split, "text_key": text_key(content)}
+
+
+def text_key(normalised: str) -> str:
+    """What makes two texts the same: SHA-256 of the normalised form."""
+    return hashlib.sha256(normalised.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def split_of(key: str) -> str:
+    """The split of a text whose file does not say: 80% train, 10% valid, 10% test."""
+    part = int(key[:8], 16) % 10
+    return "test" if part == 9 else "valid" if part == 8 else "train"
+
+
+def with_key(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Rows of the tables as rows of PARSED."""
+    for batch in batches:
+        rows = batch.to_pylist()
+        for row in rows:
+            row["text_key"] = text_key(row["content"] if row["text"] is None else normalise(row["text"]))
+            row["labelled_at"] = row["labelled_at"] and row["labelled_at"].astimezone(UTC)
+        yield pa.RecordBatch.from_pylist(rows, schema=PARSED)
+
+
+if __name__ == "__main__":
+    run_main(main)
