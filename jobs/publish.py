@@ -70,9 +70,9 @@ class Run:
         for table in tables:
             self.warehouse.files.make_folder(self.location(table))
 
-    def read_back(self, table: Table) -> DataFrame:
-        """The staged rows of a table, with exactly the table's columns."""
-        return self.warehouse.spark.read.schema(table.ddl).parquet(self.location(table))
+    def read_back(self, table: Table, ddl: str | None = None) -> DataFrame:
+        """The staged rows of a table, with exactly the table's columns or those of `ddl`."""
+        return self.warehouse.spark.read.schema(ddl or table.ddl).parquet(self.location(table))
 
     def switch(self, partitions: list[tuple[Table, dict[str, str]]]) -> None:
         """Point every partition at this run's files, in the order given; from here on a death is finished by others.

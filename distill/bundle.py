@@ -1,0 +1,246 @@
+"""A saved model: a folder of tensors and vocabulary, with a manifest that names and hashes both.
+
+    model.safetensors   the tensors
+    vocabulary          UTF-8 text
+    manifest.json       format, format_version, files {name: {sha256, bytes}}, and the caller's own sections
+
+This module knows the storage and nothing of models. It works on any file system that pyarrow reaches, and
+holds no pickle: reading a bundle from a stranger can fail, but cannot run their code.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import posixpath
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import safetensors.numpy
+from numpy.typing import NDArray
+from pyarrow import fs as pafs
+from safetensors import SafetensorError
+
+from distill.errors import BadInput, BadModel, Infrastructure
+
+FORMAT = "opinion-bundle"
+FORMAT_VERSION = 1
+TENSORS = "model.safetensors"
+VOCABULARY = "vocabulary"
+MANIFEST = "manifest.json"
+MAX_HEADER_BYTES = 1 << 20  # BERT's header is 25 KB; a wild length must not make the parser take all memory
+OBJECT_STORES = ("s3", "gcs", "abfs")  # they have no folders, so none to rename
+NOT_SAFETENSORS = (SafetensorError, ValueError, TypeError, KeyError)  # KeyError: a dtype numpy lacks, as BF16
+COPY_AGAIN = "copy the bundle again from where it came"
+
+Location = str | os.PathLike[str]  # a local path or a pyarrow.fs URI
+Tensors = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose every byte has been checked.
+
+    `digest` is the SHA-256 of the manifest's bytes. They hold the hashes of the rest, so it names the whole.
+    """
+
+    manifest: dict[str, Any]
+    tensors: dict[str, NDArray[Any]]
+    files: dict[str, bytes]
+    digest: str
+
+
+def save(folder: Location, tensors: Tensors, files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> None:
+    """Save a bundle, whole or not at all, to a new folder.
+
+    A reader never sees half of it: the folder appears by a rename, or on an object store, which renames no
+    folders, with the manifest written last. A killed save leaves at most a `.NAME.xxxxxxxx.tmp` beside it.
+
+    Args:
+        folder: where to; its parents are made.
+        tensors: name to array, any shape, any dtype that both numpy and safetensors have.
+        files: {"vocabulary": UTF-8 text as bytes}.
+        manifest: the caller's sections, of JSON types; `format`, `format_version` and `files` are added.
+
+    Raises:
+        BadInput: the folder is already there, or what is given cannot be stored.
+        BadModel: a tensor holds NaN or infinity.
+        Infrastructure: the file system failed.
+    """
+    if set(files) != {VOCABULARY}:
+        raise BadInput(f"bundle {folder}: files must be exactly {VOCABULARY!r}, not {sorted(files)}")
+    contents = {TENSORS: _pack(folder, tensors), **files}
+    contents[MANIFEST] = _manifest_bytes(folder, contents, manifest)  # last: it makes the rest a bundle
+    fs, path = file_system(folder)
+    with storage_errors(folder):
+        if fs.get_file_info(path).type != pafs.FileType.NotFound:
+            raise BadInput(f"bundle {folder} is already there, and none is overwritten: save to a new folder")
+        if fs.type_name in OBJECT_STORES:
+            _write_all(fs, path, contents)
+            return
+        temporary = f"{posixpath.dirname(path)}/.{posixpath.basename(path)}.{secrets.token_hex(4)}.tmp"
+        try:
+            _write_all(fs, temporary, contents)
+            fs.move(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                fs.delete_dir(temporary)
+            raise
+
+
+def load(folder: Location) -> Bundle:
+    """Read a bundle and check every byte of it against the manifest.
+
+    Raises:
+        BadModel: no such bundle; not a bundle; of a newer format; or missing, truncated or altered files.
+        BadInput: the folder's URI is of no known file system.
+        Infrastructure: the file system failed.
+    """
+    manifest, digest = load_manifest(folder)
+    fs, path = file_system(folder)
+    with storage_errors(folder):
+        contents = {n: _read_listed(fs, path, folder, n, entry) for n, entry in manifest["files"].items()}
+    try:
+        tensors = _unpack(contents.pop(TENSORS))
+    except NOT_SAFETENSORS as error:
+        why = f"{TENSORS} cannot be read as safetensors ({type(error).__name__}: {error})"
+        raise BadModel(f"bundle {folder}: {why}; save the model again") from error
+    _refuse_non_finite(folder, tensors)
+    return Bundle(manifest=manifest, tensors=tensors, files=contents, digest=digest)
+
+
+def load_manifest(folder: Location) -> tuple[dict[str, Any], str]:
+    """The manifest alone and its SHA-256, without reading the files it names; errors as `load`."""
+    fs, path = file_system(folder)
+    with storage_errors(folder):
+        if fs.get_file_info(path).type != pafs.FileType.Directory:
+            raise BadModel(f"bundle {folder}: there is no such folder; check the path or the version")
+        raw = _read_listed(fs, path, folder, MANIFEST)
+    return _parse_manifest(folder, raw), _sha256(raw)
+
+
+def file_system(location: Location) -> tuple[pafs.FileSystem, str]:
+    """The file system of a local path or a URI, and the path on it; BadInput if pyarrow cannot read it."""
+    text = os.fspath(location)
+    if "://" not in text:
+        return pafs.LocalFileSystem(), os.path.abspath(text)
+    try:
+        fs, path = pafs.FileSystem.from_uri(text)
+    except pa.ArrowInvalid as error:
+        mend = "give a path, or file://, hdfs:// or s3:// with blanks and letters beyond ASCII %-encoded"
+        raise BadInput(f"{text}: pyarrow cannot read this location ({error}); {mend}") from error
+    except OSError as error:
+        raise Infrastructure(f"{text}: the file system cannot be reached: {error}") from error
+    return fs, path.rstrip("/")
+
+
+@contextlib.contextmanager
+def storage_errors(location: Location) -> Iterator[None]:
+    """Turn what a failing disk or file system raises into Infrastructure, with the place named."""
+    try:
+        yield
+    except OSError as error:
+        raise Infrastructure(f"{os.fspath(location)}: {error}") from error
+
+
+def _pack(folder: Location, tensors: Tensors) -> bytes:
+    _refuse_non_finite(folder, tensors)
+    try:
+        # safetensors copies memory as it lies: a transposed view would be saved scrambled. And
+        # not ascontiguousarray, which turns a scalar into a row of one.
+        packed = safetensors.numpy.save({name: np.asarray(a, order="C") for name, a in tensors.items()})
+        _unpack(packed)  # some of what can be written cannot be read, such as a name the format reserves
+    except NOT_SAFETENSORS as error:
+        raise BadInput(f"bundle {folder}: the tensors cannot be stored: {error}") from error
+    return bytes(packed)
+
+
+def _unpack(packed: bytes) -> dict[str, NDArray[Any]]:
+    length = int.from_bytes(packed[:8], "little")
+    if length > MAX_HEADER_BYTES:
+        raise ValueError(f"header of {length} bytes, at most {MAX_HEADER_BYTES} are accepted")
+    tensors: dict[str, NDArray[Any]] = safetensors.numpy.load(packed)
+    return tensors
+
+
+def _refuse_non_finite(folder: Location, tensors: Tensors) -> None:
+    for name, tensor in tensors.items():
+        if tensor.dtype.kind in "fc" and not np.isfinite(tensor).all():
+            why = f"tensor {name!r} holds NaN or infinity, as after a training that diverged"
+            raise BadModel(f"bundle {folder}: {TENSORS}: {why}; train it again")
+
+
+def _manifest_bytes(folder: Location, contents: Mapping[str, bytes], sections: Mapping[str, Any]) -> bytes:
+    files = {name: {"sha256": _sha256(data), "bytes": len(data)} for name, data in contents.items()}
+    own = {"format": FORMAT, "format_version": FORMAT_VERSION, "files": files}
+    if own.keys() & sections.keys():
+        raise BadInput(f"bundle {folder}: the manifest's {', '.join(own)} are written by the bundle itself")
+    try:
+        contents[VOCABULARY].decode()
+        text = json.dumps({**own, **sections}, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
+        return (text + "\n").encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadInput(f"bundle {folder}: {VOCABULARY} or manifest is not plain text: {error}") from error
+
+
+def _parse_manifest(folder: Location, raw: bytes) -> dict[str, Any]:
+    where = f"bundle {folder}: {MANIFEST}"
+    try:
+        manifest = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise BadModel(f"{where} is not JSON ({error}); {COPY_AGAIN}") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise BadModel(f"{where} is not of format {FORMAT!r}: this is another kind of folder; check the path")
+    version = manifest.get("format_version")
+    if type(version) is not int or version != FORMAT_VERSION:  # JSON's true would pass for 1
+        why = f"has format_version {version!r}, and only {FORMAT_VERSION} is understood here"
+        raise BadModel(f"{where} {why}: upgrade this program, or save the model again with it")
+    files = manifest.get("files")
+    if not isinstance(files, dict) or files.keys() != {TENSORS, VOCABULARY}:  # no other name is ever opened
+        listed = str([*files] if isinstance(files, dict) else files)[:200]
+        raise BadModel(f"{where} must list just {TENSORS} and {VOCABULARY}, not {listed}; {COPY_AGAIN}")
+    if not all(isinstance(entry, dict) and entry.keys() >= {"sha256", "bytes"} for entry in files.values()):
+        raise BadModel(f"{where} lacks the sha256 or bytes of a file; {COPY_AGAIN}")
+    return manifest
+
+
+def _read_listed(
+    fs: pafs.FileSystem, path: str, folder: Location, name: str, entry: Mapping[str, Any] | None = None
+) -> bytes:
+    """One file of a bundle, checked against the manifest's entry of it; the manifest itself has none."""
+    info = fs.get_file_info(posixpath.join(path, name))
+    if info.type != pafs.FileType.File:
+        raise BadModel(f"bundle {folder}: {name} is missing; {COPY_AGAIN}")
+    if entry and info.size != entry["bytes"]:  # before reading: a stranger's file may be of any size
+        sizes = f"{info.size} bytes where the manifest says {entry['bytes']}"
+        raise BadModel(f"bundle {folder}: {name} is truncated or altered: {sizes}; {COPY_AGAIN}")
+    data = read_file(fs, posixpath.join(path, name))
+    if entry and _sha256(data) != entry["sha256"]:
+        raise BadModel(f"bundle {folder}: {name} is altered: its SHA-256 is not the manifest's; {COPY_AGAIN}")
+    return data
+
+
+def _write_all(fs: pafs.FileSystem, path: str, contents: Mapping[str, bytes]) -> None:
+    fs.create_dir(path)
+    for name, data in contents.items():
+        write_file(fs, posixpath.join(path, name), data)
+
+
+def write_file(fs: pafs.FileSystem, path: str, data: bytes) -> None:
+    """Write a whole file; its folder must be there."""
+    with fs.open_output_stream(path) as stream:
+        stream.write(data)
+
+
+def read_file(fs: pafs.FileSystem, path: str) -> bytes:
+    """Read a whole file."""
+    with fs.open_input_stream(path) as stream:
+        return bytes(stream.read())
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,97 @@
+"""From labelled texts to a student's bundle: vocabulary, training, threshold, and what is said about it."""
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+
+from distill import metrics
+from distill.architecture import Architecture
+from distill.bundle import VOCABULARY, Bundle
+from distill.dataset import Labelled
+from distill.schemes import HardLabel
+from distill.scorer import Scorer, probability
+from distill.textcnn import Dropout, TextCNN
+from distill.training import Plan, Split, fit
+from distill.vocabulary import Limit, Vocabulary
+
+# Words say what a text is about; pairs of characters catch what the segmentation hides: negations, endings, misspelt
+# and rare words.
+LIMITS = {"word": Limit(3, 60_000), "bigram": Limit(3, 50_000)}
+WIDTHS = {"word": (1, 2, 3), "bigram": (1, 2)}
+EMBEDDING = 64
+FILTERS = 64
+HISTOGRAM_BINS = 20
+PACKAGES = ("torch", "numpy", "numba", "pyspark", "pyarrow", "jieba", "safetensors")
+
+
+def train_student(
+    train: Labelled, valid: Labelled, test: Labelled | None, plan: Plan, target: float, lineage: Mapping[str, Any]
+) -> Bundle:
+    """Train a hard-label student and return its bundle, not yet saved (its digest is empty).
+
+    The threshold is the lowest score with precision `target` on `valid`; metrics are those of the scorer that will run
+    every night, at that threshold. `lineage` is what the caller knows of the data.
+    """
+    torch.manual_seed(plan.seed)
+    vocabulary = Vocabulary.build(train.texts, LIMITS)
+    architecture = Architecture({name: vocabulary.size(name) for name in WIDTHS}, WIDTHS, EMBEDDING, FILTERS)
+    student = TextCNN(architecture, Dropout())
+    splits = [
+        Split(vocabulary.encode_batch(rows.texts), torch.from_numpy(rows.labels)) for rows in (train, valid)
+    ]
+    student, curve = fit(student, lambda optimizer: HardLabel(student, optimizer), *splits, plan)
+    manifest = {
+        "architecture": architecture.to_json(),
+        "text": {
+            "segmenter": vocabulary.segmenter.name,
+            "dictionary_sha256": vocabulary.segmenter.dictionary_sha256,
+            "max_chars": vocabulary.max_chars,
+            "fingerprint": vocabulary.fingerprint(),
+        },
+        "threshold": {"value": 0.5},
+        "lineage": {
+            **lineage,
+            "training": asdict(plan),
+            "curve": [asdict(epoch) for epoch in curve],
+            "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+            "python": platform.python_version(),
+        },
+    }
+    tensors = {name: tensor.detach().numpy().copy() for name, tensor in student.state_dict().items()}
+    bundle = Bundle(manifest, tensors, {VOCABULARY: vocabulary.to_bytes()}, "")
+    return with_metrics(bundle, valid, test, target)
+
+
+def with_metrics(bundle: Bundle, valid: Labelled, test: Labelled | None, target: float) -> Bundle:
+    """The bundle with its threshold and with what it reaches on the splits."""
+    scorer = Scorer(bundle)
+    scores = score_normalised(scorer, valid.texts)
+    threshold = metrics.threshold_at_precision(valid.labels, scores, target)
+    found = {"valid": report(valid, scores, threshold.value)}
+    if test is not None:
+        found["test"] = report(test, score_normalised(scorer, test.texts), threshold.value)
+    histogram = np.histogram(scores, HISTOGRAM_BINS, (0, 1))[0].tolist()
+    sections = {"threshold": asdict(threshold), "metrics": found, "score_histogram": histogram}
+    return Bundle({**bundle.manifest, **sections}, bundle.tensors, bundle.files, "")
+
+
+def score_normalised(scorer: Scorer, texts: list[str]) -> np.ndarray:  # type: ignore[type-arg]
+    """Scores of texts that are normalised and scorable, float32 (rows,)."""
+    return probability(scorer.logits(scorer.vocabulary.encode_batch(texts)))
+
+
+def report(rows: Labelled, scores: np.ndarray, threshold: float) -> dict[str, Any]:  # type: ignore[type-arg]
+    """AUC, and precision and recall at the threshold, over all rows and by source."""
+    return {
+        "rows": len(rows.labels),
+        "auc": metrics.auc(rows.labels, scores),
+        **asdict(metrics.precision_recall_at(rows.labels, scores, threshold)),
+        "by_source": metrics.by_group(rows.labels, scores, rows.sources, threshold),
+    }
+
+

@@ -1,0 +1,105 @@
+"""Train a student on labelled_opinion and keep it in the registry as a new version.
+
+It becomes nobody's champion by that: compare it, then promote it with jobs/registry.py.
+"""
+
+import os
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+from pyspark.sql import functions as F
+
+from distill.dataset import read_labelled
+from distill.errors import BadInput
+from distill.registry import Registry
+from distill.student import train_student
+from distill.training import Plan
+from jobs.cli import CHECKOUT, home, job_parser, run_main
+from jobs.session import spark_session
+from jobs.tables import LABELLED_OPINION
+from jobs.warehouse import Warehouse
+
+
+def main() -> None:
+    """Snapshot the labels, train, register."""
+    parser = job_parser(__doc__, "spark-submit jobs/distill_student.py --scheme textcnn --seed 1")
+    parser.add_argument("--scheme", choices=["textcnn"], default="textcnn", help="textcnn: hard labels, no teacher")
+    parser.add_argument("--epochs", type=int, default=Plan.epochs, help="at most so many passes over the labels")
+    parser.add_argument("--seed", type=int, default=0, help="of initial weights, order and dropout")
+    parser.add_argument("--target-precision", type=float, default=0.95, help="of the rows called valid complaints")
+    args = parser.parse_args()
+    if args.epochs < 1 or not 0 <= args.seed < 2**31:
+        raise BadInput("--epochs must be 1 or more and --seed 0 or more")
+    spark = spark_session("distill_student")
+    registry = Registry(str(home() / "registry"))
+    version = registry.new_version(args.scheme, datetime.now(UTC))
+    snapshot = home() / "train" / version
+    try:
+        lineage = snapshot_labels(Warehouse(spark, args.database), str(snapshot))
+        spark.stop()  # its memory and cores are the training's now
+        train, valid = (read_labelled(str(snapshot), split) for split in ("train", "valid"))
+        test = read_labelled(str(snapshot), "test") if "test" in lineage["rows"] else None
+    finally:
+        shutil.rmtree(snapshot, ignore_errors=True)
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    lineage |= {"scheme": args.scheme, "git_commit": git_commit()}
+    print(f"training {version} on {len(train.labels)} texts, validating on {len(valid.labels)}", flush=True)
+    bundle = train_student(train, valid, test, Plan(epochs=args.epochs, seed=args.seed), args.target_precision, lineage)
+    where = registry.add(version, bundle.tensors, bundle.files, bundle.manifest)
+    print(in_words(bundle.manifest), f"saved as {version} in {where}", sep="\n", flush=True)
+
+
+def snapshot_labels(warehouse: Warehouse, folder: str) -> dict[str, Any]:
+    """Write the labels of the moment as Parquet for the training; returns what identifies them.
+
+    Raises BadInput when there are none.
+    """
+    rows = warehouse.read(LABELLED_OPINION).select("text", "label", "source", "split")
+    rows.write.parquet(f"file://{folder}")
+    written = warehouse.spark.read.schema(rows.schema).parquet(f"file://{folder}")
+    counts = {row.split: row["count"] for row in written.groupBy("split").count().collect()}
+    for split in ("train", "valid"):
+        if split not in counts:
+            raise BadInput(
+                f"{warehouse.name(LABELLED_OPINION)} has no rows of the split {split!r}; "
+                "load some with jobs/load_labels.py"
+            )
+    # Independent of the order and the files of the rows.
+    digest = written.select(F.sum(F.xxhash64(*written.columns).cast("decimal(38,0)"))).first()
+    return {
+        "data": str(warehouse.location(LABELLED_OPINION, {})),
+        "data_hash": f"{int(digest[0]) % 2**64:016x}" if digest else "",
+        "rows": counts,
+    }
+
+
+def git_commit() -> str | None:
+    """The checkout's commit, with a + when files differ from it; None outside of a checkout."""
+    command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--abbrev=40", "--dirty=+"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()
+
+
+def in_words(manifest: dict[str, Any]) -> str:
+    """What the model reaches, for the person who trained it."""
+    threshold = manifest["threshold"]
+    lines = [
+        f"threshold {threshold['value']:.4f}: on valid, precision {threshold['precision']:.3f} "
+        f"(95% interval {threshold['precision_lower']:.3f} to {threshold['precision_upper']:.3f})"
+    ]
+    for split, found in manifest["metrics"].items():
+        lines.append(
+            f"{split:>6}: {found['rows']} rows, AUC {found['auc']:.4f}, "
+            f"recall {found['recall']:.3f} at precision {found['precision']:.3f}"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run_main(main)

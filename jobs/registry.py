@@ -1,0 +1,116 @@
+"""List the saved models, show one, choose the champion that scores, and go back to the one before it.
+
+python jobs/registry.py list
+python jobs/registry.py show VERSION|champion
+python jobs/registry.py promote VERSION --reason "…"
+python jobs/registry.py rollback --reason "…"
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from distill import bundle
+from distill.errors import BadModel
+from distill.registry import Registry
+from jobs.cli import Parser, home, run_main
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line and run one command."""
+    args = _parser().parse_args(argv)
+    registry = Registry((Path(args.home) if args.home else home()) / "registry")
+    if args.command == "list":
+        _list(registry)
+    elif args.command == "show":
+        _show(registry, args.version)
+    elif args.command == "promote":
+        switch = registry.promote(args.version, args.reason)
+        print(f"champion is {switch.version}, in place of {switch.previous or 'none'}")
+    else:
+        switch = registry.rollback(args.reason)
+        print(f"champion is {switch.version} again, in place of {switch.previous}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--home", metavar="DIR", help="home folder (default: OPINION_HOME, or var/ here)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="all versions, their metrics and the champion")
+    show = commands.add_parser("show", help="check a version's files and print its manifest")
+    promote = commands.add_parser("promote", help="make a version the champion")
+    rollback = commands.add_parser("rollback", help="put back the version that the champion replaced")
+    show.add_argument("version", metavar="VERSION", help="a version, or: champion")
+    promote.add_argument("version", metavar="VERSION")
+    for command in (promote, rollback):
+        command.add_argument("--reason", required=True, help="why, for the history")
+    return parser
+
+
+def _list(registry: Registry) -> None:
+    champion, versions = registry.champion(), registry.versions()
+    if not versions:
+        print(f"no version in {registry.root} yet: train one with jobs/distill_student.py")
+        return
+    in_use = champion.version if champion else None
+    _table(
+        ["", "VERSION", "METRICS"], [["*" if v == in_use else "", v, _metrics(registry, v)] for v in versions]
+    )
+    if champion is None:
+        print("\nno champion: choose one with jobs/registry.py promote VERSION")
+        return
+    print("\n* champion; its history, newest first:")
+    _table(
+        ["WHEN", "WHO", "WHAT", "VERSION", "IN PLACE OF", "REASON"],
+        [
+            [
+                s.at[:19].replace("T", " "),
+                s.by,
+                s.action,
+                s.version,
+                s.previous or "-",
+                " ".join(s.reason.split()),
+            ]
+            for s in reversed(registry.history())
+        ],
+    )
+
+
+def _metrics(registry: Registry, version: str) -> str:
+    try:
+        manifest, _ = bundle.load_manifest(registry.path(version))
+    except BadModel as error:
+        return f"unusable: {error}"
+    shown = ((k, f"{v:.4f}" if isinstance(v, float) else v) for k, v in _flat(manifest.get("metrics", {})))
+    return ", ".join(f"{name} {value}" for name, value in shown) or "-"
+
+
+def _show(registry: Registry, name: str) -> None:
+    version, model = registry.load(name)
+    rows = [
+        ("version", version),
+        ("digest", model.digest),
+        *((key, str(value)) for key, value in _flat(model.manifest)),
+        *((f"tensor {name}", f"{t.dtype} {list(t.shape)}") for name, t in sorted(model.tensors.items())),
+    ]
+    _table(["", ""], [list(row) for row in rows])
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested sections as ("section.key", value) pairs."""
+    if isinstance(value, dict) and (value or not name):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{name}.{key}" if name else key)
+    else:
+        yield name, value
+
+
+def _table(head: list[str], rows: list[list[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in [head, *rows] if any(head) else rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    run_main(main)

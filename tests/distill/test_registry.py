@@ -1,0 +1,249 @@
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+
+from distill.errors import BadInput, BadModel, Infrastructure
+from distill.registry import Registry
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+GOOD = "textcnn-20261123T201500Z-1a2b3c"
+BAD_NAMES = [
+    "",
+    "..",
+    "../x",
+    "/etc",
+    "champion",
+    "x'; DROP TABLE opinion_score;--",
+    f"../{GOOD}",
+    f"a/{GOOD}",
+]
+BAD_NAMES += [f"{GOOD}\n", f"{GOOD}/..", f"投诉{GOOD}", GOOD.upper(), GOOD[:-1], GOOD.replace("T", " ")]
+
+
+@pytest.fixture
+def registry(tmp_path):
+    return Registry(tmp_path / "registry")
+
+
+def add(registry: Registry, scheme: str = "textcnn", weight: float = 1.0) -> str:
+    version = registry.new_version(scheme, NOON)
+    registry.add(version, {"w": np.array([weight])}, {"vocabulary": b"word\n"}, {"metrics": {}})
+    return version
+
+
+def test_versions_of_a_scheme_sort_by_time_whatever_the_zone(registry):
+    zones = [UTC, timezone(timedelta(hours=8))]
+    times = [(NOON + timedelta(minutes=37 * i)).astimezone(zones[i % 2]) for i in range(50)]
+    versions = [registry.new_version("joint_isolated", time) for time in times]
+    assert versions == sorted(versions)
+    assert versions[0].startswith("joint_isolated-20261123T120000Z-")
+    assert len({registry.new_version("textcnn", NOON) for _ in range(50)}) == 50
+
+
+@pytest.mark.parametrize("scheme", ["", "../x", "a b", "Text", "1x", "a/b", "x" * 41, "offline\n"])
+def test_a_scheme_that_makes_no_safe_name(registry, scheme):
+    with pytest.raises(BadInput, match="must be small letters"):
+        registry.new_version(scheme, NOON)
+    with pytest.raises(BadInput, match="time zone"):
+        registry.new_version("textcnn", datetime(2026, 11, 23))
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_what_is_no_version_name_is_refused_everywhere(registry, name):
+    add(registry)
+    calls = [registry.path, lambda v: registry.promote(v, "why"), lambda v: registry.add(v, {}, {}, {})]
+    calls += [] if name == "champion" else [registry.load]
+    for call in calls:
+        with pytest.raises(BadInput, match="is not the name of a version"):
+            call(name)
+    assert registry.champion() is None
+
+
+def test_an_empty_registry_says_how_to_begin(registry):
+    assert (registry.versions(), registry.champion(), registry.history()) == ([], None, [])
+    with pytest.raises(BadModel, match=r"no champion in .*registry: train one .* promote VERSION"):
+        registry.load("champion")
+    with pytest.raises(BadModel, match="no champion"):
+        registry.rollback("why")
+    with pytest.raises(BadModel, match="none is there yet"):
+        registry.load(GOOD)
+
+
+def test_an_unknown_version_names_the_nearest(registry):
+    near, _, _, far = (add(registry, scheme) for scheme in ["textcnn", "textcnn", "textcnn", "bert"])
+    for call in (registry.load, lambda v: registry.promote(v, "why")):
+        with pytest.raises(BadModel) as caught:
+            call("textcnm" + near[len("textcnn") :])
+        assert near in str(caught.value)
+        assert far not in str(caught.value)
+
+
+def test_promote_and_rollback_are_recorded(registry):
+    first, second = add(registry, weight=1), add(registry, weight=2)
+    with pytest.raises(BadInput, match="needs a reason"):
+        registry.promote(first, "  ")
+    registry.promote(first, "first model")
+    registry.promote(second, "  AUC 更好 ")
+    assert registry.load("champion")[0] == second
+    switch = registry.rollback("complaints\nof users")
+    version, model = registry.load("champion")
+    assert (version, model.tensors["w"][0]) == (first, 1.0)
+    assert registry.champion() == switch
+    assert [(s.action, s.version, s.previous, s.reason) for s in registry.history()] == [
+        ("promote", first, None, "first model"),
+        ("promote", second, first, "AUC 更好"),
+        ("rollback", first, second, "complaints\nof users"),
+    ]
+    assert switch.by and datetime.fromisoformat(switch.at).tzinfo == UTC
+
+
+def test_a_second_rollback_does_not_bring_the_bad_model_back(registry):
+    first, second = add(registry), add(registry)
+    registry.promote(first, "x")
+    with pytest.raises(BadInput, match=f"{first} is the first"):
+        registry.rollback("x")
+    registry.promote(second, "x")
+    registry.rollback("x")
+    with pytest.raises(BadInput, match=f"{first} came by a rollback from {second}"):
+        registry.rollback("x")
+    assert registry.load("champion")[0] == first
+
+
+def test_promoting_the_champion_again_changes_nothing(registry):
+    first, second = add(registry), add(registry)
+    registry.promote(first, "x")
+    switch = registry.promote(second, "x")
+    assert registry.promote(second, "y") == switch
+    assert registry.rollback("still knows the one before").version == first
+
+
+def test_a_version_that_does_not_load_is_not_promoted_nor_rolled_back_to(registry, tmp_path):
+    first, second = add(registry), add(registry)
+    registry.promote(first, "x")
+    registry.promote(second, "x")
+    for version in (first, second):
+        (tmp_path / "registry" / "versions" / version / "vocabulary").write_bytes(b"WORD\n")
+    with pytest.raises(BadModel, match=f"{first}: vocabulary is altered"):
+        registry.rollback("x")
+    with pytest.raises(BadModel, match=f"{first}: vocabulary is altered"):
+        registry.promote(first, "x")
+    assert registry.champion().version == second
+    with pytest.raises(BadModel, match=f"{second}: vocabulary is altered"):
+        registry.load("champion")
+
+
+@pytest.mark.parametrize("raw", ["", "{", "[]", "null", '{"version": "x"}', "SWAPPED"])
+def test_a_damaged_champion_file_is_named_with_the_mend(registry, tmp_path, raw, monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    version = add(registry)
+    registry.promote(version, "x")
+    path = tmp_path / "registry" / "champion"
+    path.write_text(path.read_text().replace(version, "../../etc") if raw == "SWAPPED" else raw)
+    for call in (lambda: registry.load("champion"), lambda: registry.promote(version, "x")):
+        with pytest.raises(BadModel, match=r"registry/champion is damaged .* delete it"):
+            call()
+    path.unlink()
+    assert registry.promote(version, "mended") == registry.champion()
+
+
+def test_a_reader_waits_out_a_store_that_replaces_by_deleting(registry, tmp_path, monkeypatch):
+    switch = registry.promote(add(registry), "x")
+    path, aside = tmp_path / "registry" / "champion", tmp_path / "aside"
+    path.rename(aside)
+    monkeypatch.setattr(time, "sleep", lambda _: aside.rename(path))
+    assert registry.champion() == switch
+
+
+def test_a_switch_whose_promoter_was_killed_before_the_record_is_recorded_by_the_next(registry, tmp_path):
+    first, second = add(registry), add(registry)
+    registry.promote(first, "x")
+    for record in (tmp_path / "registry" / "history").iterdir():
+        record.unlink()
+    registry.promote(second, "y")
+    assert [s.version for s in registry.history()] == [first, second]
+
+
+def test_a_uri_is_the_same_registry_and_keeps_its_query(registry, tmp_path):
+    version = add(registry)
+    by_uri = Registry((tmp_path / "registry").as_uri() + "/")
+    by_uri.promote(version, "x")
+    assert registry.load("champion")[0] == by_uri.load("champion")[0] == version
+    by_uri.root = "s3://bucket/models/?region=eu-west-1"
+    assert by_uri.path(version) == f"s3://bucket/models/versions/{version}?region=eu-west-1"
+
+
+def test_a_root_that_cannot_be_written_is_infrastructure(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Infrastructure, match="file"):
+        add(Registry(tmp_path / "file"))
+
+
+PROMOTER = """
+import sys, time
+from distill.registry import Registry
+registry = Registry(sys.argv[1])
+print("ready", flush=True)
+end, count = time.monotonic() + 2, 0
+while time.monotonic() < end:
+    count += 1
+    registry.promote(sys.argv[2 + count % 2], "reason " * (count % 50 + 1))
+"""
+SAVER = """
+import sys, time
+import numpy as np
+from distill import bundle
+from distill.registry import Registry
+
+write = bundle.write_file
+
+def stall(fs, path, data):
+    if path.endswith(sys.argv[3]):
+        write(fs, path, data[: len(data) // 2])
+        print("ready", flush=True)
+        time.sleep(60)
+    write(fs, path, data)
+
+bundle.write_file = stall
+Registry(sys.argv[1]).add(sys.argv[2], {"w": np.ones(1000)}, {"vocabulary": b"word"}, {})
+"""
+
+
+def start(script: str, *arguments: str) -> subprocess.Popen:
+    process = subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.slow
+def test_two_promoters_at_once_leave_whole_files_to_a_reader(registry):
+    versions = [add(registry) for _ in range(4)]
+    registry.promote(versions[0], "x")
+    seen = []
+    with (
+        start(PROMOTER, registry.root, *versions[:2]) as one,
+        start(PROMOTER, registry.root, *versions[2:]) as two,
+    ):
+        while one.poll() is None and two.poll() is None:
+            seen.append(registry.load("champion")[0])  # raises on half a file, and where there is none
+    assert (one.returncode, two.returncode) == (0, 0)
+    assert set(seen) == set(versions)
+    assert len(registry.history()) > 100
+    assert registry.champion() in registry.history()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["model.safetensors", "vocabulary", "manifest.json"])
+def test_a_saver_killed_halfway_leaves_no_version_and_may_save_again(registry, tmp_path, name):
+    whole, killed = add(registry), registry.new_version("killed", NOON)
+    with start(SAVER, registry.root, killed, name) as saver:
+        saver.kill()
+    left = [path.name for path in (tmp_path / "registry" / "versions").iterdir() if path.name[0] != "."]
+    assert left == registry.versions() == [whole]
+    with pytest.raises(BadModel, match=f"no version {killed}"):
+        registry.load(killed)
+    registry.add(killed, {"w": np.ones(1)}, {"vocabulary": b"x"}, {})
+    assert registry.load(killed)[1].files == {"vocabulary": b"x"}

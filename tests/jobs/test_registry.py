@@ -1,0 +1,113 @@
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from distill.registry import Registry
+from jobs.registry import main
+
+CHECKOUT = Path(__file__).parents[2]
+METRICS = {"test": {"auc": 0.98123456, "rows": 100}}
+
+
+@pytest.fixture
+def home(tmp_path):
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def versions(home):
+    registry = Registry(home / "registry")
+    names = []
+    for day, scheme in enumerate(["offline", "textcnn"], start=1):
+        version = registry.new_version(scheme, datetime(2026, 11, day, tzinfo=UTC))
+        manifest = {"metrics": METRICS, "threshold": {"value": 0.123456789}, "lineage": {"note": "报告"}}
+        registry.add(version, {"w": np.zeros((2, 3), np.float32)}, {"vocabulary": b"x"}, manifest)
+        names.append(version)
+    return names
+
+
+def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "jobs/registry.py", *arguments],
+        cwd=CHECKOUT,
+        env={**os.environ, "OPINION_HOME": str(home), "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_list_aligns_versions_and_marks_the_champion(home, versions, capsys):
+    offline, textcnn = versions
+    main(["--home", str(home), "promote", offline, "--reason", "first"])
+    main(["--home", str(home), "promote", textcnn, "--reason", "AUC 更好"])
+    capsys.readouterr()
+    main(["--home", str(home), "list"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == [
+        "   VERSION                          METRICS",
+        f"   {offline}  test.auc 0.9812, test.rows 100",
+        f"*  {textcnn}  test.auc 0.9812, test.rows 100",
+    ]
+    assert lines[-2].split()[3:] == ["promote", textcnn, offline, "AUC", "更好"]
+    assert lines[-1].split()[3:] == ["promote", offline, "-", "first"]
+
+
+def test_list_shows_a_broken_version_beside_the_whole_ones(home, versions, capsys):
+    (home / "registry" / "versions" / versions[0] / "manifest.json").unlink()
+    main(["--home", str(home), "list"])
+    out = capsys.readouterr().out
+    assert "unusable" in out.splitlines()[1]
+    assert "test.auc" in out.splitlines()[2]
+    assert "no champion: choose one" in out
+
+
+def test_list_without_versions_says_how_to_make_one(home, capsys):
+    main(["--home", str(home), "list"])
+    assert "train one with jobs/distill_student.py" in capsys.readouterr().out
+
+
+def test_show_prints_all_of_the_manifest_exactly(home, versions, capsys):
+    main(["--home", str(home), "promote", versions[1], "--reason", "x"])
+    capsys.readouterr()
+    main(["--home", str(home), "show", "champion"])
+    shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert shown["version"] == versions[1]
+    assert shown["threshold.value"] == "0.123456789"
+    assert shown["lineage.note"] == "报告"
+    assert shown["tensor"].split(maxsplit=1) == ["w", "float32 [2, 3]"]
+    assert len(shown["digest"]) == 64
+
+
+def test_promote_and_rollback_as_a_script(home, versions):
+    for version in versions:
+        done = run(home, "promote", version, "--reason", "better")
+        assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"champion is {versions[1]}, in place of {versions[0]}\n"
+    done = run(home, "rollback", "--reason", "worse on 热线")
+    assert done.stdout == f"champion is {versions[0]} again, in place of {versions[1]}\n"
+    assert Registry(home / "registry").champion().reason == "worse on 热线"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["show", "champion"], 3, "no champion in"),
+        (["promote", "offline-20261101T000000Z-000000", "--reason", "x"], 3, "the nearest there: offline-"),
+        (["promote", "../x", "--reason", "x"], 2, "is not the name of a version"),
+        (["promote", "offline-20261101T000000Z-000000"], 2, "--reason"),
+        (["rollback", "--reason", "x"], 3, "no champion in"),
+        (["frobnicate"], 2, "frobnicate"),
+        ([], 2, "command"),
+    ],
+)
+def test_errors_are_one_line_with_their_exit_code(home, versions, arguments, code, said):
+    done = run(home, *arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith("error: ")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
