@@ -18,6 +18,10 @@ class Architecture:
     embedding: int
     filters: int
 
+    def __post_init__(self) -> None:
+        """Order the channels by name: the output layer's columns go by it, and JSON keeps no other order."""
+        object.__setattr__(self, "widths", dict(sorted(self.widths.items())))
+
     @property
     def features(self) -> int:
         """Length of the feature vector: channel by channel, the filters width by width, then the embeddings' sum."""

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark import SparkFiles
-from pyspark.sql import DataFrame, Row, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from distill import bundle as bundles
@@ -95,7 +95,7 @@ def score_day(
             "started": run.started,
             "ended": datetime.now(UTC),
         }
-        audit_rows = warehouse.spark.createDataFrame([Row(**audit)], SCORING_RUN.ddl)
+        audit_rows = warehouse.spark.createDataFrame([[audit[column] for column in SCORING_RUN.columns]], SCORING_RUN.ddl)
         run.stage(audit_rows.withColumn("table", F.lit(SCORING_RUN.name)), [SCORING_RUN])
         run.switch(partitions)
 

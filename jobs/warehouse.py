@@ -77,7 +77,8 @@ class Warehouse:
             if "PARTITION" in (e.getCondition() or ""):
                 return None
             raise
-        return str([row.data_type for row in rows if row.col_name == "Location"][-1])
+        # The first is the partition's; the table's own may follow.
+        return str(next(row.data_type for row in rows if row.col_name == "Location"))
 
     def point(self, table: Table, partition: dict[str, str], location: str) -> None:
         """Make `location` the files of a partition (of the table, when it has none).
