@@ -60,9 +60,7 @@ def linear(splits: dict[str, list[dict[str, str]]]) -> dict[str, object]:
     model = LogisticRegression(C=10, max_iter=1000)
     model.fit(vectors.fit_transform(texts_of(splits["train"])), [int(row["label"]) for row in splits["train"]])
     seconds = time.monotonic() - started
-    scores = {
-        name: model.predict_proba(vectors.transform(texts_of(splits[name])))[:, 1] for name in ("valid", "test")
-    }
+    scores = {name: model.predict_proba(vectors.transform(texts_of(splits[name])))[:, 1] for name in ("valid", "test")}
     return {"scheme": "linear", "train_s": round(seconds, 1), **measured(splits, scores)}
 
 
@@ -111,7 +109,7 @@ def write(rows: list[dict[str, object]], command: str) -> None:
     lines = [
         "# The baseline textCNN beside a linear model",
         "",
-        f"`{command}`, Python {versions['python']}. The threshold is chosen on valid at 95% precision; figures are of test.",
+        f"`{command}`, Python {versions['python']}. Thresholds: chosen on valid at 95% precision. Figures: of test.",
         "",
         "| model | AUC | recall | precision there | AUC, reviews | recall, reviews | precision there | training, s |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",

@@ -47,4 +47,4 @@ def read_labelled(location: str, split: str) -> Labelled:
 def shuffled(rows: int, batch: int, seed: int, epoch: int) -> Iterator[Tensor]:
     """Every row once, in batches of row numbers (int64); the last may be smaller. A function of seed and epoch."""
     order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed * 100_003 + epoch))
-    yield from order.split(batch)
+    yield from torch.split(order, batch)

@@ -4,14 +4,15 @@ A convolution over embeddings is linear, so what a token adds to each filter at 
 
     table[token, tap of width w, f] = E[token] . W_w[tap, f]
 
-The convolution at position i is then a sum of w rows of the table, and the maximum, bias, ReLU and output layer follow
-as in `distill.textcnn`. Of the embeddings' sum the output layer leaves two numbers a token, computed once too. Every sum is made in one fixed order, text by text, so that a score depends on the text and the
-bundle alone: not on the batch, the threads or the machine's matrix library. It needs no torch.
+The convolution at position i is then a sum of w rows of the table, and the maximum, bias, ReLU and output layer
+follow as in `distill.textcnn`. Of the embeddings' sum the output layer leaves two numbers a token, computed once too.
+Every sum is made in one fixed order, text by text, so that a score depends on the text and the bundle alone: not on
+the batch, the threads or the machine's matrix library. It needs no torch.
 """
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -56,7 +57,7 @@ class Scorer:
     """A student, ready to score; `threshold` is the lowest score of a valid complaint."""
 
     def __init__(self, bundle: Bundle):
-        """Build the tables. Raises BadModel when the bundle is no student, or would be read otherwise than in training."""
+        """Build the tables; raises BadModel when the bundle is no student, or would give other ids than in training."""
         self.architecture = Architecture.from_json(section(bundle, "architecture"))
         self.vocabulary = Vocabulary.from_bytes(bundle.files[VOCABULARY])
         self.threshold = np.float32(section(bundle, "threshold").get("value", math.nan))
@@ -129,7 +130,7 @@ class Scorer:
         return logits.astype(np.float32)
 
 
-def section(bundle: Bundle, name: str) -> dict[str, object]:
+def section(bundle: Bundle, name: str) -> dict[str, Any]:
     """A section of the manifest; raises BadModel when it is not there."""
     found = bundle.manifest.get(name)
     if not isinstance(found, dict):
@@ -161,7 +162,10 @@ def build_table(embeddings: Floats, taps: Floats) -> Floats:
 
 @numba.njit(cache=True)
 def add_channel(
-    ids: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64], channel: Channel, logits: npt.NDArray[np.float64]
+    ids: npt.NDArray[np.int32],
+    offsets: npt.NDArray[np.int64],
+    channel: Channel,
+    logits: npt.NDArray[np.float64],
 ) -> None:
     """Add what a channel says of every text to its logits, (texts, 2)."""
     filters = len(channel.biases) // len(channel.widths)

@@ -167,9 +167,7 @@ def segment_all(codes: Codes, offsets: Offsets, trie: Trie) -> tuple[Ints, Ints,
 
 
 @numba.njit(cache=True)
-def _fill(
-    codes: Codes, offsets: Offsets, frequencies: npt.NDArray[np.int64], edges: Edges
-) -> npt.NDArray[np.int64]:
+def _fill(codes: Codes, offsets: Offsets, frequencies: npt.NDArray[np.int64], edges: Edges) -> npt.NDArray[np.int64]:
     """Put every word, codes[offsets[w]:offsets[w+1]], into the empty trie.
 
     Returns the frequency of each node, or none when there is no room.

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from distill import metrics
@@ -30,7 +31,12 @@ PACKAGES = ("torch", "numpy", "numba", "pyspark", "pyarrow", "jieba", "safetenso
 
 
 def train_student(
-    train: Labelled, valid: Labelled, test: Labelled | None, plan: Plan, target: float, lineage: Mapping[str, Any]
+    train: Labelled,
+    valid: Labelled,
+    test: Labelled | None,
+    plan: Plan,
+    target: float,
+    lineage: Mapping[str, Any],
 ) -> Bundle:
     """Train a hard-label student and return its bundle, not yet saved (its digest is empty).
 
@@ -41,10 +47,10 @@ def train_student(
     vocabulary = Vocabulary.build(train.texts, LIMITS)
     architecture = Architecture({name: vocabulary.size(name) for name in WIDTHS}, WIDTHS, EMBEDDING, FILTERS)
     student = TextCNN(architecture, Dropout())
-    splits = [
+    encoded_train, encoded_valid = (
         Split(vocabulary.encode_batch(rows.texts), torch.from_numpy(rows.labels)) for rows in (train, valid)
-    ]
-    student, curve = fit(student, lambda optimizer: HardLabel(student, optimizer), *splits, plan)
+    )
+    student, curve = fit(student, lambda optimizer: HardLabel(student, optimizer), encoded_train, encoded_valid, plan)
     manifest = {
         "architecture": architecture.to_json(),
         "text": {
@@ -80,12 +86,12 @@ def with_metrics(bundle: Bundle, valid: Labelled, test: Labelled | None, target:
     return Bundle({**bundle.manifest, **sections}, bundle.tensors, bundle.files, "")
 
 
-def score_normalised(scorer: Scorer, texts: list[str]) -> np.ndarray:  # type: ignore[type-arg]
+def score_normalised(scorer: Scorer, texts: list[str]) -> npt.NDArray[np.float32]:
     """Scores of texts that are normalised and scorable, float32 (rows,)."""
     return probability(scorer.logits(scorer.vocabulary.encode_batch(texts)))
 
 
-def report(rows: Labelled, scores: np.ndarray, threshold: float) -> dict[str, Any]:  # type: ignore[type-arg]
+def report(rows: Labelled, scores: npt.NDArray[np.float32], threshold: float) -> dict[str, Any]:
     """AUC, and precision and recall at the threshold, over all rows and by source."""
     return {
         "rows": len(rows.labels),
@@ -93,5 +99,3 @@ def report(rows: Labelled, scores: np.ndarray, threshold: float) -> dict[str, An
         **asdict(metrics.precision_recall_at(rows.labels, scores, threshold)),
         "by_source": metrics.by_group(rows.labels, scores, rows.sources, threshold),
     }
-
-

@@ -14,9 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 Codes = npt.NDArray[np.uint32]  # code points
-Offsets = npt.NDArray[
-    np.int64
-]  # where each text, or each text's tokens, begin: one more than there are texts
+Offsets = npt.NDArray[np.int64]  # where each text, or each text's tokens, begin: one more than there are texts
 
 RAW_LIMIT = 4096
 """Characters of a text that are looked at, before and after normalising: what follows is ignored, so that

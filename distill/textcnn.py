@@ -36,7 +36,7 @@ class Dropout:
 
 
 class Tokens(NamedTuple):
-    """A channel of a batch, text after text without padding, but that a short text is filled up with id 0.
+    """A channel of a batch, text after text without padding, but a short text is filled up with id 0.
 
     ids: int64 (tokens,). text: int64 (tokens,), the text that a token is of. position: int64 (tokens,), its place there.
     lengths: int64 (batch,), tokens of each text without what fills it up.
@@ -54,7 +54,7 @@ Batch = dict[str, Tokens]
 class TextCNN(nn.Module):
     """The network; `forward` gives logits, `features` what they are made of."""
 
-    def __init__(self, architecture: Architecture, dropout: Dropout = Dropout()) -> None:  # noqa: B008
+    def __init__(self, architecture: Architecture, dropout: Dropout = Dropout()) -> None:
         super().__init__()
         self.architecture = architecture
         self.dropout = dropout
@@ -63,9 +63,10 @@ class TextCNN(nn.Module):
         self.taps = nn.ParameterDict()
         self.biases = nn.ParameterDict()
         for channel, widths in architecture.widths.items():
-            self.embeddings[channel] = nn.Embedding(architecture.ids[channel], dim, padding_idx=PADDING)
-            nn.init.normal_(self.embeddings[channel].weight, std=0.1)
-            nn.init.zeros_(self.embeddings[channel].weight[PADDING])
+            embedding = nn.Embedding(architecture.ids[channel], dim, padding_idx=PADDING)
+            nn.init.normal_(embedding.weight, std=0.1)
+            nn.init.zeros_(embedding.weight[PADDING])
+            self.embeddings[channel] = embedding
             for width in widths:
                 bound = (width * dim) ** -0.5
                 self.taps[f"{channel}_{width}"] = nn.Parameter(torch.empty(width, filters, dim).uniform_(-bound, bound))
@@ -74,7 +75,8 @@ class TextCNN(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits, (batch, 2)."""
-        return self.output(F.dropout(self.features(batch), self.dropout.feature, self.training))
+        logits: Tensor = self.output(F.dropout(self.features(batch), self.dropout.feature, self.training))
+        return logits
 
     def features(self, batch: Batch) -> Tensor:
         """What the output layer reads, (batch, features); the order is that of `Architecture.features`."""
@@ -105,15 +107,20 @@ class TextCNN(nn.Module):
 
 
 def best_windows(products: Tensor, places: Tensor, starts: Tensor, windows: Tensor) -> Tensor:
-    """For each text and filter the first token of the window whose sum over the taps is greatest, int64 (batch, filters).
+    """First token of the window whose sum over the taps is greatest, by text and filter, int64 (batch, filters).
 
     products (taps, types, filters): what a token type adds at a tap. places (tokens,): the type of each token.
     starts, windows (batch,): a text's first token and how many windows begin there and right after.
     """
-    if products.device.type == "cpu":
-        best = np.empty((len(starts), products.shape[2]), np.int64)
-        _best_windows(products.numpy(), places.numpy(), starts.numpy(), windows.numpy(), best)
-        return torch.from_numpy(best)
+    if products.device.type != "cpu":
+        return best_windows_by_tensors(products, places, starts, windows)
+    best = np.empty((len(starts), products.shape[2]), np.int64)
+    _best_windows(products.numpy(), places.numpy(), starts.numpy(), windows.numpy(), best)
+    return torch.from_numpy(best)
+
+
+def best_windows_by_tensors(products: Tensor, places: Tensor, starts: Tensor, windows: Tensor) -> Tensor:
+    """As `best_windows`, in torch alone, for a GPU; it holds every window of the batch at once."""
     offset = torch.arange(int(windows.max()), device=places.device)
     at = (starts[:, None] + offset).where(offset < windows[:, None], starts[:, None])  # (batch, windows)
     sums = sum(products[k][places[at + k]] for k in range(len(products)))

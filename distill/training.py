@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
@@ -21,6 +22,8 @@ from distill.vocabulary import Encoded
 # The average moves every few steps by the matching power of its decay: the same curve for a fraction of the time.
 EMA_EVERY = 8
 EVALUATION_BATCH = 1024
+
+Tensors = list[Tensor] | tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,11 @@ class Split:
 
 
 def fit(
-    student: TextCNN, scheme_of: Callable[[torch.optim.Optimizer], Scheme], train: Split, valid: Split, plan: Plan
+    student: TextCNN,
+    scheme_of: Callable[[torch.optim.Optimizer], Scheme],
+    train: Split,
+    valid: Split,
+    plan: Plan,
 ) -> tuple[TextCNN, list[Epoch]]:
     """Train the student; returns the averaged student of the epoch with the best validation AUC, and the curve."""
     steps = plan.epochs * math.ceil(len(train.labels) / plan.batch)
@@ -94,10 +101,10 @@ def fit(
     return student.eval(), curve
 
 
-def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
     """An exponential moving average that forgets the initial weights soon: its decay rises from 0.1 to `decay`."""
 
-    def update(averaged: list[Tensor], current: list[Tensor], updates: Tensor) -> None:
+    def update(averaged: Tensors, current: Tensors, updates: Tensor | int) -> None:
         steps = int(updates) * EMA_EVERY
         kept = min(decay, (1 + steps) / (10 + steps)) ** EMA_EVERY
         torch._foreach_lerp_(averaged, current, 1 - kept)
@@ -123,11 +130,13 @@ def widest_of(student: TextCNN) -> dict[str, int]:
 
 
 @torch.no_grad()
-def margins(student: torch.nn.Module, split: Split) -> np.ndarray:  # type: ignore[type-arg]
+def margins(student: torch.nn.Module, split: Split) -> npt.NDArray[np.float32]:
     """Logit of class 1 less that of class 0 for every row, float32 (rows,)."""
     student.eval()
     widest = widest_of(student)  # type: ignore[arg-type]
-    logits = [student(split.batch(rows, widest)) for rows in torch.arange(len(split.labels)).split(EVALUATION_BATCH)]
+    logits = [
+        student(split.batch(rows, widest)) for rows in torch.split(torch.arange(len(split.labels)), EVALUATION_BATCH)
+    ]
     together = torch.cat(logits)
-    found: np.ndarray = (together[:, 1] - together[:, 0]).numpy()  # type: ignore[type-arg]
-    return found
+    margin: npt.NDArray[np.float32] = (together[:, 1] - together[:, 0]).numpy()
+    return margin

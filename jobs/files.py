@@ -12,7 +12,7 @@ class Files:
     def __init__(self, spark: SparkSession, root: str):
         self._jvm: Any = spark._jvm
         self.root = root
-        conf = spark._jsc.hadoopConfiguration()  # type: ignore[attr-defined]
+        conf = spark._jsc.hadoopConfiguration()
         self._fs = self._path(root).getFileSystem(conf)
 
     def _path(self, uri: str) -> Any:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Table:
-    """A Hive table: column name -> SQL type (files hold these by name), partition columns (all strings; may be none)."""
+    """A Hive table: column name -> SQL type (files hold these by name), partition columns (strings; or none)."""
 
     name: str
     comment: str

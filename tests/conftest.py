@@ -1,4 +1,4 @@
-"""One Spark session with a real Hive metastore for all tests, in a home of its own; and jobs as their user runs them."""
+"""One Spark session with a real Hive metastore for all tests, in a home of its own; jobs as their user runs them."""
 
 import os
 import subprocess
@@ -55,7 +55,13 @@ def shared() -> Path:
 def submit(job: str, *args: str, home: Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     """Run a job as its user would: .venv/bin/spark-submit in the checkout, with OPINION_HOME=home."""
     return subprocess.run(
-        [".venv/bin/spark-submit", "--properties-file", "spark_conf/local/spark-defaults.conf", f"jobs/{job}.py", *args],
+        [
+            ".venv/bin/spark-submit",
+            "--properties-file",
+            "spark_conf/local/spark-defaults.conf",
+            f"jobs/{job}.py",
+            *args,
+        ],
         cwd=ROOT,
         env=os.environ | {"OPINION_HOME": str(home)},
         capture_output=True,

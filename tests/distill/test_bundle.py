@@ -105,13 +105,9 @@ def test_a_uri_names_the_same_bundle_as_its_path(tmp_path):
 def test_an_object_store_gets_the_manifest_last_and_no_rename(tmp_path, monkeypatch):
     monkeypatch.setattr(bundle, "OBJECT_STORES", ("local",))
     written, write = [], bundle.write_file
-    monkeypatch.setattr(
-        bundle, "write_file", lambda fs, path, data: written.append(path) or write(fs, path, data)
-    )
+    monkeypatch.setattr(bundle, "write_file", lambda fs, path, data: written.append(path) or write(fs, path, data))
     bundle.save(tmp_path / "m", TENSORS, FILES, {})
-    assert written == [
-        str(tmp_path / "m" / name) for name in ("model.safetensors", "vocabulary", "manifest.json")
-    ]
+    assert written == [str(tmp_path / "m" / name) for name in ("model.safetensors", "vocabulary", "manifest.json")]
     assert bundle.load(tmp_path / "m").files == FILES
 
 
@@ -177,9 +173,7 @@ class Trap:
         ((1 << 20) + 1).to_bytes(8, "little") + b"{" + b" " * (1 << 20),
         (1 << 62).to_bytes(8, "little") + b"{}",
         (2).to_bytes(8, "little") + b"[]",
-        (64).to_bytes(8, "little")
-        + b'{"w":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'.ljust(64)
-        + b"1234",
+        (64).to_bytes(8, "little") + b'{"w":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'.ljust(64) + b"1234",
     ],
     ids=["pickle", "empty", "short", "header-over-1-MiB", "header-huge", "header-no-object", "bfloat16"],
 )

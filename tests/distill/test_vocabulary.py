@@ -71,9 +71,7 @@ def test_a_text_is_read_up_to_max_chars() -> None:
     assert encoded.cut.tolist() == [False, True, False]
     for name in CHANNELS:
         assert ids_of(encoded, name, 0) == ids_of(encoded, name, 1) != [EDGE, EDGE]
-    assert (
-        "公司" not in Vocabulary.build(["物业退钱公司"], {"word": Limit(1, 9)}, max_chars=4).channels["word"]
-    )
+    assert "公司" not in Vocabulary.build(["物业退钱公司"], {"word": Limit(1, 9)}, max_chars=4).channels["word"]
 
 
 def test_the_most_frequent_come_first_and_equals_in_order() -> None:
@@ -90,9 +88,7 @@ def test_the_order_of_the_texts_and_their_number_do_not_matter() -> None:
 
 
 @unhurried
-@given(
-    st.lists(st.text(st.characters(), min_size=1, max_size=5), unique=True, max_size=30), st.integers(1, 999)
-)
+@given(st.lists(st.text(st.characters(), min_size=1, max_size=5), unique=True, max_size=30), st.integers(1, 999))
 def test_what_is_saved_is_read_back(tokens: list[str], max_chars: int) -> None:
     saved = Vocabulary({"char": tokens, "word": tokens[::-1]}, max_chars)
     assert Vocabulary.from_bytes(saved.to_bytes()) == saved
@@ -105,9 +101,7 @@ def test_the_file_is_for_people_too() -> None:
 
 def test_vocabularies_differ_by_tokens_order_channel_and_length() -> None:
     base = Vocabulary({"char": ["甲", "乙"]})
-    assert base == Vocabulary({"char": ("甲", "乙")}) and hash(base) == hash(
-        Vocabulary({"char": ["甲", "乙"]})
-    )
+    assert base == Vocabulary({"char": ("甲", "乙")}) and hash(base) == hash(Vocabulary({"char": ["甲", "乙"]}))
     for other in (
         Vocabulary({"char": ["乙", "甲"]}),
         Vocabulary({"word": ["甲", "乙"]}),

@@ -1,0 +1,118 @@
+"""The loop: every row once an epoch, one seed one curve, the best epoch kept; a student learns what there is."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from distill import metrics
+from distill.dataset import Labelled, read_labelled, shuffled
+from distill.errors import BadInput
+from distill.scorer import Scorer
+from distill.student import score_normalised, train_student
+from distill.training import EMA_EVERY, Plan, moving_average, warm_up_then_cosine
+
+BAD, GOOD = ["退款不给退", "客服骗人", "质量太差"], ["味道好极了", "物流很快", "孩子喜欢"]
+
+
+def rows(count: int, seed: int) -> Labelled:
+    """Texts whose label hangs on one phrase between others that say nothing."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, count)
+    noise = [chr(c) for c in range(0x5000, 0x5040)]
+    texts = [
+        "".join(rng.choice(noise, 6)) + rng.choice(BAD if label else GOOD) + "".join(rng.choice(noise, 6))
+        for label in labels
+    ]
+    return Labelled(texts, labels.astype(np.int64), np.array(["review"] * count))
+
+
+@pytest.fixture(scope="module")
+def trained():  # type: ignore[no-untyped-def]
+    torch.set_num_threads(1)
+    plan = Plan(epochs=3, batch=16, seed=7)
+    return train_student(rows(600, 1), rows(200, 2), rows(200, 3), plan, 0.95, {"scheme": "textcnn"})
+
+
+@pytest.mark.parametrize(("count", "batch"), [(10, 3), (9, 3), (1, 4)])
+def test_every_row_once_an_epoch(count: int, batch: int) -> None:
+    batches = list(shuffled(count, batch, seed=1, epoch=1))
+    assert sorted(torch.cat(batches).tolist()) == list(range(count))
+    assert max(map(len, batches)) <= batch
+
+
+def test_the_order_is_a_function_of_seed_and_epoch() -> None:
+    def order(seed: int, epoch: int) -> list[int]:
+        return torch.cat(list(shuffled(50, 7, seed, epoch))).tolist()
+
+    assert order(1, 1) == order(1, 1)
+    assert order(1, 1) != order(1, 2) != order(2, 1)
+
+
+def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
+    factor = warm_up_then_cosine(100, 0.1)
+    values = [factor(step) for step in range(101)]
+    assert values[9] == values[10] == 1 and values[0] == 0.1
+    assert values[10:] == sorted(values[10:], reverse=True) and values[100] == pytest.approx(0)
+    assert math.isclose(factor(55), 0.5)
+
+
+def test_the_average_forgets_the_start_and_then_moves_slowly() -> None:
+    update = moving_average(0.999)
+    averaged = [torch.tensor([100.0])]
+    for updates in range(1, 400):
+        update(averaged, [torch.tensor([1.0])], torch.tensor(updates))
+    assert averaged[0].item() == pytest.approx(1, abs=1e-3)
+    update(averaged, [torch.tensor([2.0])], torch.tensor(100_000))
+    assert averaged[0].item() == pytest.approx(2 - 0.999**EMA_EVERY, abs=1e-3)
+
+
+def test_a_student_learns_and_says_what_it_reaches(trained) -> None:  # type: ignore[no-untyped-def]
+    manifest = trained.manifest
+    test = rows(200, 3)
+    scores = score_normalised(Scorer(trained), test.texts)
+    assert metrics.auc(test.labels, scores) == manifest["metrics"]["test"]["auc"] > 0.99
+    at = metrics.precision_recall_at(test.labels, scores, manifest["threshold"]["value"])
+    assert at.recall == manifest["metrics"]["test"]["recall"]
+    assert manifest["threshold"]["precision"] >= 0.95 >= manifest["threshold"]["precision_lower"] - 0.05
+    assert sum(manifest["score_histogram"]) == 200
+    assert manifest["lineage"]["training"]["seed"] == 7
+
+
+def test_one_seed_one_student(trained) -> None:  # type: ignore[no-untyped-def]
+    again = train_student(
+        rows(600, 1), rows(200, 2), None, Plan(epochs=3, batch=16, seed=7), 0.95, {"scheme": "textcnn"}
+    )
+    assert all(np.array_equal(again.tensors[name], tensor) for name, tensor in trained.tensors.items())
+    curves = [[(e["loss"], e["valid_auc"]) for e in b.manifest["lineage"]["curve"]] for b in (again, trained)]
+    assert curves[0] == curves[1]
+
+
+def test_training_stops_when_validation_gets_no_better() -> None:
+    easy = rows(400, 4)
+    bundle = train_student(easy, rows(100, 5), None, Plan(epochs=50, batch=16, patience=1), 0.95, {})
+    curve = bundle.manifest["lineage"]["curve"]
+    best = max(range(len(curve)), key=lambda i: (curve[i]["valid_auc"], -i))
+    assert len(curve) == best + 2 < 50
+
+
+def write(folder: Path, texts: list[str], labels: list[int], splits: list[str]) -> None:
+    table = pa.table({"text": texts, "label": labels, "source": [None] * len(texts), "split": splits})
+    pq.write_table(table, folder / "a.parquet")
+
+
+def test_rows_come_normalised_in_one_order_whatever_the_files(tmp_path: Path) -> None:
+    write(tmp_path, ["ｂ", "a&amp;", "c"], [1, 0, 1], ["train", "train", "valid"])
+    found = read_labelled(str(tmp_path), "train")
+    assert (found.texts, found.labels.tolist(), found.sources.tolist()) == (["a&", "b"], [0, 1], ["", ""])
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_a_split_without_both_labels_is_refused(tmp_path: Path, split: str) -> None:
+    write(tmp_path, ["a", "b", "c"], [1, 0, 1], ["train", "train", "valid"])
+    with pytest.raises(BadInput, match=split):
+        read_labelled(str(tmp_path), split)
