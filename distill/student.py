@@ -14,10 +14,11 @@ from distill import metrics
 from distill.architecture import Architecture
 from distill.bundle import VOCABULARY, Bundle
 from distill.dataset import Labelled
+from distill.plan import Plan
 from distill.schemes import HardLabel
 from distill.scorer import Scorer, probability
 from distill.textcnn import Dropout, TextCNN
-from distill.training import Plan, Split, fit
+from distill.training import Split, fit
 from distill.vocabulary import Limit, Vocabulary
 
 # Words say what a text is about; pairs of characters catch what the segmentation hides: negations, endings, misspelt

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from distill import metrics
 from distill.dataset import shuffled
+from distill.plan import Plan
 from distill.schemes import Scheme
 from distill.textcnn import Batch, TextCNN, take
 from distill.vocabulary import Encoded
@@ -24,20 +25,6 @@ EMA_EVERY = 8
 EVALUATION_BATCH = 1024
 
 Tensors = list[Tensor] | tuple[Tensor, ...]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How long and how fast to train."""
-
-    epochs: int = 4
-    batch: int = 128
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    warm_up: float = 0.1  # share of all steps
-    ema: float = 0.999
-    patience: int = 1  # epochs without a better validation AUC before training stops
-    seed: int = 0
 
 
 @dataclass(frozen=True)

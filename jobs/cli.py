@@ -34,12 +34,20 @@ class Parser(argparse.ArgumentParser):
         self.exit(BadInput.exit_code, f"error: {message} (see {self.prog} --help)\n")
 
 
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults where there are any, and an example on one line."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None or action.default is False else super()._get_help_string(action)
+
+
 def job_parser(doc: str | None, example: str) -> Parser:
-    """A parser with the flags that all jobs have; `example` is shown below the help."""
+    """A parser with the flags that all jobs have; `example` is a job and its flags, shown below the help."""
+    submit = ".venv/bin/spark-submit --properties-file spark_conf/local/spark-defaults.conf"
     parser = Parser(
         description=doc,
-        epilog=f"example: {example}",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog=f"example:\n  {submit} {example}",
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--database", type=database_name, default="opinion", help="Hive database of the tables")
@@ -70,6 +78,9 @@ def run_main(main: Callable[[], None]) -> NoReturn:
 
     The full traceback goes to `<home>/logs/jobs.log`.
     """
+    log.addHandler(logging.NullHandler())  # without a home there is no file to log to
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     try:
         logging.basicConfig(
             filename=home() / "logs" / "jobs.log",
@@ -77,8 +88,6 @@ def run_main(main: Callable[[], None]) -> NoReturn:
             format=f"%(asctime)s {os.getpid()} %(levelname)s %(message)s",
             encoding="utf-8",
         )
-        for stream in (sys.stdout, sys.stderr):
-            stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
         main()
     except OpinionError as e:
         leave(e)
@@ -122,6 +131,7 @@ def explain(error: BaseException) -> OpinionError:
 
 
 def first_line(text: str) -> str:
-    """The first line that says something, at most 300 characters of it."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[0][:300] if lines else "no message"
+    """The first line that says something, at most 300 characters of it; Py4J's first only says that Java was called."""
+    lines = [line.strip().lstrip(": ") for line in text.splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith("An error occurred while calling")]
+    return told[0][:300] if told else "no message"

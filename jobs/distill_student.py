@@ -9,14 +9,11 @@ import subprocess
 from datetime import UTC, datetime
 from typing import Any
 
-import torch
 from pyspark.sql import functions as F
 
-from distill.dataset import read_labelled
 from distill.errors import BadInput
+from distill.plan import Plan
 from distill.registry import Registry
-from distill.student import train_student
-from distill.training import Plan
 from jobs.cli import CHECKOUT, home, job_parser, run_main
 from jobs.session import spark_session
 from jobs.tables import LABELLED_OPINION
@@ -25,14 +22,21 @@ from jobs.warehouse import Warehouse
 
 def main() -> None:
     """Snapshot the labels, train, register."""
-    parser = job_parser(__doc__, "spark-submit jobs/distill_student.py --scheme textcnn --seed 1")
+    parser = job_parser(__doc__, "jobs/distill_student.py --scheme textcnn --seed 1")
     parser.add_argument("--scheme", choices=["textcnn"], default="textcnn", help="textcnn: hard labels, no teacher")
     parser.add_argument("--epochs", type=int, default=Plan.epochs, help="at most so many passes over the labels")
     parser.add_argument("--seed", type=int, default=0, help="of initial weights, order and dropout")
     parser.add_argument("--target-precision", type=float, default=0.95, help="of the rows called valid complaints")
     args = parser.parse_args()
-    if args.epochs < 1 or not 0 <= args.seed < 2**31:
-        raise BadInput("--epochs must be 1 or more and --seed 0 or more")
+    if args.epochs < 1 or not 0 <= args.seed < 2**31 or not 0 < args.target_precision <= 1:
+        raise BadInput("--epochs must be 1 or more, --seed 0 or more, --target-precision above 0 and at most 1")
+    # Imported late: torch takes seconds, which --help and a wrong flag need not wait for.
+    import torch
+
+    from distill.dataset import read_labelled
+    from distill.student import train_student
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
     spark = spark_session("distill_student")
     registry = Registry(str(home() / "registry"))
     version = registry.new_version(args.scheme, datetime.now(UTC))
@@ -44,7 +48,6 @@ def main() -> None:
         test = read_labelled(str(snapshot), "test") if "test" in lineage["rows"] else None
     finally:
         shutil.rmtree(snapshot, ignore_errors=True)
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
     lineage |= {"scheme": args.scheme, "git_commit": git_commit()}
     print(f"training {version} on {len(train.labels)} texts, validating on {len(valid.labels)}", flush=True)
     bundle = train_student(train, valid, test, Plan(epochs=args.epochs, seed=args.seed), args.target_precision, lineage)

@@ -19,13 +19,15 @@ from distill.errors import BadInput, OpinionError
 from distill.text import normalise, unscorable_reason
 from jobs import publish
 from jobs.cli import job_parser, run_main
-from jobs.load_opinions import in_words, read_input
-from jobs.records import content_of, whole
+from jobs.inputs import count, read_input
+from jobs.load_opinions import in_words
+from jobs.records import BROKEN_ROW, content_of, reason_of_broken
 from jobs.session import spark_session
 from jobs.tables import LABELLED_OPINION, REJECTED_LABEL
 from jobs.warehouse import Warehouse
 
 FIELDS = ("opinion_id", "text", "label", "source")
+NEEDED = ", ".join(FIELDS[:3])
 CONFLICT = "conflicting_label"
 # Where a text is in several splits, the split that must stay unseen keeps it.
 SPLITS = ("test", "valid", "train")
@@ -34,7 +36,7 @@ COLUMNS = list(REJECTED_LABEL.columns)
 
 def main() -> None:
     """Parse, extract, transform, load."""
-    parser = job_parser(__doc__, "spark-submit jobs/load_labels.py --input labels/train.csv --split train")
+    parser = job_parser(__doc__, "jobs/load_labels.py --input labels/train.csv --split train")
     parser.add_argument("--input", required=True, nargs="+", metavar="PATH", help="files, folders or globs")
     parser.add_argument("--format", choices=["csv", "parquet"], default="csv", help="format of the input")
     parser.add_argument("--split", choices=SPLITS, help="put all rows into this split (default: by hash of the text)")
@@ -50,38 +52,46 @@ def load(warehouse: Warehouse, rows: DataFrame, source: str, split: str | None, 
     """Publish the labels and return the lines that say what was counted. Raises BadInput when no row is usable."""
     tables = [LABELLED_OPINION, REJECTED_LABEL]
     with publish.run(warehouse, "load_labels", "labels", [(table, {}) for table in tables]) as run:
-        labels = rows.mapInArrow(parser_of(split, run.started), PARSED_DDL)
-        if not replace:
-            labels = labels.unionByName(standing(warehouse))
         # Kept, so that counting and writing see one reading of the input and of the clock.
-        labels = labels.persist()
+        new = rows.mapInArrow(parser_of(split, run.started), PARSED_DDL).persist()
+        there = standing(warehouse)
+        if replace:
+            there = there.limit(0)
         try:
-            read = labels.count()
-            run.stage(judge(labels), tables)
+            read, beside = count(new, source), there.count()
+            if read == 0:
+                raise BadInput(f"{source} holds no row; the labels are left as they were")
+            if new.where("reason is null").isEmpty():
+                why = in_words(counts_by(new, "reason"))
+                raise BadInput(f"no row of {source} is a labelled text: {why}; each needs {NEEDED}, label 0 or 1")
+            run.stage(judge(new.unionByName(there)), tables)
         finally:
-            labels.unpersist()
+            new.unpersist()
         stored = run.read_back(LABELLED_OPINION)
         counts = {(r.split, r.label): r["count"] for r in stored.groupBy("split", "label").count().collect()}
-        if not counts:
-            raise BadInput(f"no row of {source} is a labelled text; each needs {', '.join(FIELDS[:3])}, label 0 or 1")
-        reasons = {r.reason: r["count"] for r in run.read_back(REJECTED_LABEL).groupBy("reason").count().collect()}
-        repeated = read - sum(counts.values()) - sum(reasons.values())
+        reasons = counts_by(run.read_back(REJECTED_LABEL), "reason")
+        repeated = read + beside - sum(counts.values()) - sum(reasons.values())
         if repeated < 0:
-            raise OpinionError(f"{read} labels became {read - repeated}; nothing was published")
+            raise OpinionError(f"{read + beside} labels became {read + beside - repeated}; nothing was published")
         run.switch([(table, {}) for table in tables])
-    return summary(read, counts, reasons, repeated)
+    return summary(read, beside, counts, reasons, repeated)
 
 
-def summary(read: int, counts: dict[tuple[str, int], int], reasons: dict[str, int], repeated: int) -> str:
+def counts_by(rows: DataFrame, column: str) -> dict[str, int]:
+    """Rows by the values of a column."""
+    return {row[0]: row[1] for row in rows.groupBy(column).count().collect()}
+
+
+def summary(read: int, beside: int, counts: dict[tuple[str, int], int], reasons: dict[str, int], repeated: int) -> str:
     """What the load found, conflicts in a line of their own."""
     splits = ", ".join(
         f"{split} {counts.get((split, 0), 0) + counts.get((split, 1), 0)} ({counts.get((split, 1), 0)} valid)"
         for split in reversed(SPLITS)
     )
     lines = [
-        f"labels: {read} rows = {sum(counts.values())} stored + {sum(reasons.values())} rejected "
-        f"({in_words(reasons) or 'none'}) + {repeated} that repeat a text and its label",
-        f"splits: {splits}",
+        f"labels: read {read} rows beside {beside} there already: {sum(counts.values())} stored, "
+        f"{sum(reasons.values())} rejected ({in_words(reasons) or 'none'}), {repeated} left out as repeats",
+        f"stored: {splits}",
     ]
     if CONFLICT in reasons:
         lines.append(
@@ -101,7 +111,11 @@ def standing(warehouse: Warehouse) -> DataFrame:
 
 
 def judge(labels: DataFrame) -> DataFrame:
-    """One row a text for labelled_opinion, and what is rejected; rows that repeat a text and its label are left out."""
+    """One row a text for labelled_opinion, and what is rejected; rows that say nothing new are left out.
+
+    Those are a text with the label it has, a conflict's row of the same id and label, and an unreadable row that is
+    there with the same content: a file loaded twice changes nothing.
+    """
     conflicting = (
         labels.where(F.col("reason").isNull())
         .groupBy("text_key")
@@ -119,7 +133,7 @@ def judge(labels: DataFrame) -> DataFrame:
     first = F.row_number().over(same.orderBy(rank, "labelled_at", "opinion_id"))
     return (
         rows.withColumn("first", first)
-        .where((F.col("first") == 1) | F.col("reason").isNotNull() & (F.col("reason") != CONFLICT))
+        .where(F.col("first") == 1)
         .withColumn("table", F.when(F.col("reason").isNull(), LABELLED_OPINION.name).otherwise(REJECTED_LABEL.name))
         .select("table", *COLUMNS)
     )
@@ -154,8 +168,10 @@ def parser_of(split: str | None, now: datetime) -> Callable[[Iterator[pa.RecordB
 
 def parse_label(fields: Mapping[str, bytes | None], split: str | None) -> dict[str, object]:
     """One row of a label file as a row of PARSED but its time; `reason` says why it cannot be used, if so."""
+    if (raw := fields.get(BROKEN_ROW)) is not None:
+        return rejected(fields, split, reason_of_broken(raw))
     try:
-        row = {name: whole(value.decode("utf-8")) if value else None for name, value in fields.items()}
+        row = {name: value.decode("utf-8") if value else None for name, value in fields.items()}
     except UnicodeDecodeError:
         return rejected(fields, split, "invalid_utf8")
     label, identity = (row["label"] or "").strip(), (row["opinion_id"] or "").strip()

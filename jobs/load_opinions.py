@@ -4,17 +4,17 @@ Every line of the input ends in exactly one of the two: lines in = rows stored +
 published. A second load of a day replaces the first.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
-from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput, OpinionError
 from jobs import publish
 from jobs.cli import day, job_parser, run_main
+from jobs.inputs import count, read_input
 from jobs.records import Opinion, Rejected, parse_fields, parse_line
 from jobs.session import spark_session
 from jobs.tables import RAW_OPINION, REJECTED_OPINION
@@ -39,40 +39,15 @@ STAGED_DDL = (
 
 def main() -> None:
     """Parse, extract, transform, load."""
-    parser = job_parser(__doc__, "spark-submit jobs/load_opinions.py --dt 2026-11-09 --input stream/dt=2026-11-09.jsonl.gz")
+    parser = job_parser(__doc__, "jobs/load_opinions.py --dt 2026-11-09 --input stream/dt=2026-11-09.jsonl.gz")
     parser.add_argument("--dt", type=day, required=True, help="the day that the input is of")
     parser.add_argument("--input", required=True, help="file, folder or glob on any file system of Spark")
     parser.add_argument("--format", choices=["jsonl", "csv", "parquet"], default="jsonl", help="format of the input")
     args = parser.parse_args()
     spark = spark_session("load_opinions")
     lines = read_input(spark, args.input, args.format, FIELDS, needed=2)
-    print(load_day(Warehouse(spark, args.database), args.dt, lines, args.input), flush=True)
-
-
-def read_input(spark: SparkSession, path: str | list[str], kind: str, fields: Sequence[str], needed: int) -> DataFrame:
-    """The records of the input as binary columns: `line` for jsonl, the named fields for csv and parquet.
-
-    Raises BadInput for a path that is not there and for a table without the first `needed` of the fields.
-    """
-    try:
-        if kind == "jsonl":
-            lines = spark.read.text(path, lineSep="\n")
-            return lines.select(F.col("value").cast("binary").alias("line"))
-        if kind == "csv":
-            # As Latin-1 every byte is one character, so that bytes that are no UTF-8 survive to be rejected by name.
-            rows = spark.read.csv(path, header=True, multiLine=True, escape='"', encoding="ISO-8859-1", nullValue="")
-            as_bytes: Callable[[str], F.Column] = lambda name: F.encode(F.col(name), "ISO-8859-1")  # noqa: E731
-        else:
-            rows = spark.read.parquet(path)
-            as_bytes = lambda name: F.col(name).cast("string").cast("binary")  # noqa: E731
-    except AnalysisException as e:
-        if e.getCondition() == "PATH_NOT_FOUND":
-            raise BadInput(f"--input {path}: no such file or folder") from e
-        raise BadInput(f"--input {path} is not readable as {kind}: {str(e).splitlines()[0]}") from e
-    missing = [name for name in fields[:needed] if name not in rows.columns]
-    if missing:
-        raise BadInput(f"--input {path} has no column {', '.join(missing)}; its columns are {', '.join(rows.columns)}")
-    return rows.select([as_bytes(name).alias(name) for name in fields if name in rows.columns])
+    warehouse = Warehouse(spark, args.database)
+    print(load_day(warehouse, args.dt, lines, args.input), flush=True)
 
 
 def load_day(warehouse: Warehouse, dt: str, lines: DataFrame, source: str) -> str:
@@ -82,11 +57,10 @@ def load_day(warehouse: Warehouse, dt: str, lines: DataFrame, source: str) -> st
     """
     partitions = [(RAW_OPINION, {"dt": dt}), (REJECTED_OPINION, {"dt": dt, "stage": "load"})]
     with publish.run(warehouse, "load_opinions", f"dt={dt}", partitions) as run:
-        read = lines.count()
+        read = count(lines, source)
         if read == 0:
             raise BadInput(f"{source} holds no line; the day {dt} is left as it was")
-        zone = warehouse.spark.conf.get("spark.sql.session.timeZone")
-        parsed = lines.mapInArrow(parser_of(str(zone)), STAGED_DDL)
+        parsed = lines.mapInArrow(parser_of(session_zone(warehouse.spark)), STAGED_DDL)
         run.stage(parsed.withColumn("run_id", F.lit(run.id)), [RAW_OPINION, REJECTED_OPINION])
         stored = run.read_back(RAW_OPINION).count()
         reasons = {r.reason: r["count"] for r in run.read_back(REJECTED_OPINION).groupBy("reason").count().collect()}
@@ -104,11 +78,19 @@ def in_words(reasons: dict[str, int]) -> str:
     return ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items(), key=lambda r: (-r[1], r[0])))
 
 
-def parser_of(zone_name: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """The function that Spark maps over Arrow batches of input; times without an offset are in the zone."""
+def session_zone(spark: SparkSession) -> ZoneInfo:
+    """The zone of times without an offset. Raises BadInput for one that only Spark knows, such as GMT+8."""
+    name = str(spark.conf.get("spark.sql.session.timeZone"))
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError) as e:
+        raise BadInput(f"spark.sql.session.timeZone is {name!r}; write it as a place, such as Asia/Shanghai") from e
+
+
+def parser_of(zone: ZoneInfo) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """The function that Spark maps over Arrow batches of input; times without an offset are in `zone`."""
 
     def parse(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        zone = ZoneInfo(zone_name)
         for batch in batches:
             if batch.schema.names == ["line"]:
                 records = [parse_line(line, zone) for line in batch.column(0).to_pylist()]

@@ -38,5 +38,5 @@ def holder(path: Path) -> str:
     try:
         me = json.loads(path.read_text(encoding="utf-8"))
         return f"pid {me['pid']} on {me['host']} since {me['since']}"
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return f"holder unknown, see {path}"

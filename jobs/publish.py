@@ -8,8 +8,11 @@ files or the new ones, never a mixture and never nothing.
     <data>/<database>/pending/<job>,<unit>,<run id>.json      while a run is between its first and last switch
 
 The pending file is written after the audit and before the first switch; it holds every switch of the run. A death
-before it leaves files that nobody points at, removed by the next run of the same unit; a death after it is finished
-by the next run of any job, since all it takes is to repeat the switches (`finish_pending`).
+before it leaves files that nobody points at, removed at the end of the next run of the same unit; a death after it is
+finished by the next run of any job, since all it takes is to repeat the switches (`finish_pending`).
+
+A run removes others' files only after its own switches: what it finds at its start may be read still, or be written by
+a host that does not share the lock.
 """
 
 import json
@@ -25,7 +28,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from distill.errors import Busy, Infrastructure
+from distill.errors import Busy
 from jobs import locks
 from jobs.cli import home
 from jobs.tables import TABLES, Table
@@ -95,16 +98,14 @@ class Run:
         self.sweep(kept)
 
     def sweep(self, kept: set[str]) -> None:
-        """Remove the files of this unit's runs but the `kept`: the one in force and, for readers in flight, the last."""
+        """Remove the files of this unit's runs but the `kept`: the one in force, and the last for readers in flight."""
         for name in self.warehouse.files.names(self.unit_folder):
             if name.removeprefix("run=") not in kept:
                 self.warehouse.files.delete(f"{self.unit_folder}/{name}")
 
 
 @contextmanager
-def run(
-    warehouse: Warehouse, job: str, unit: str, partitions: list[tuple[Table, dict[str, str]]]
-) -> Iterator[Run]:
+def run(warehouse: Warehouse, job: str, unit: str, partitions: list[tuple[Table, dict[str, str]]]) -> Iterator[Run]:
     """Hold the unit's lock and give a fresh run over it; an exception inside removes what was staged.
 
     Raises Busy, naming the holder, while another run has the unit.
@@ -114,7 +115,6 @@ def run(
         started = datetime.now(UTC)
         this = Run(warehouse, job, unit, f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}", started)
         this.seen = {table.name: warehouse.location(table, partition) for table, partition in partitions}
-        this.sweep({run_of(before) for before in this.seen.values() if before})
         try:
             yield this
         except BaseException:

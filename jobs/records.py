@@ -3,10 +3,12 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 # Outside these years a time is a slip of the pen, and some clients cannot even print it.
 YEARS = range(1970, 2101)
+# The column of a CSV line that is no row, as it was (see inputs.read_input).
+BROKEN_ROW = "broken_row"
 
 
 class Opinion(NamedTuple):
@@ -36,7 +38,7 @@ def parse_line(line: bytes, zone: tzinfo) -> Opinion | Rejected:
     if not content.strip():
         return Rejected(None, content, "blank_line")
     try:
-        fields = json.loads(content.removeprefix("\ufeff"))
+        fields = json.loads(content.removeprefix("\ufeff"), parse_constant=refuse)
     except (ValueError, RecursionError):
         return Rejected(None, content, "broken_json")
     if not isinstance(fields, dict):
@@ -46,19 +48,36 @@ def parse_line(line: bytes, zone: tzinfo) -> Opinion | Rejected:
 
 def parse_fields(fields: Mapping[str, bytes | None], zone: tzinfo) -> Opinion | Rejected:
     """Read the columns of a CSV or Parquet row, as bytes. Never raises on any bytes."""
-    decoded: dict[str, object] = {}
-    for name, value in fields.items():
-        try:
-            decoded[name] = None if value is None else value.decode("utf-8")
-        except UnicodeDecodeError:
-            return Rejected(None, content_of(fields), "invalid_utf8")
-    return check_record(decoded, content_of(fields), zone)
+    content = content_of(fields)
+    if (raw := fields.get(BROKEN_ROW)) is not None:
+        return Rejected(None, content, reason_of_broken(raw))
+    try:
+        decoded = {name: value if value is None else value.decode("utf-8") for name, value in fields.items()}
+    except UnicodeDecodeError:
+        return Rejected(None, content, "invalid_utf8")
+    return check_record(decoded, content, zone)
 
 
 def content_of(fields: Mapping[str, bytes | None]) -> str:
-    """A row of columns as one line of JSON, bytes that are no UTF-8 escaped."""
-    shown = {name: value and value.decode("utf-8", "backslashreplace") for name, value in fields.items()}
+    """A row of columns as one line of JSON, a broken one as it was; bytes that are no UTF-8 are escaped."""
+    if (raw := fields.get(BROKEN_ROW)) is not None:
+        return raw.decode("utf-8", "backslashreplace")
+    shown = {
+        name: None if value is None else value.decode("utf-8", "backslashreplace")
+        for name, value in fields.items()
+        if name != BROKEN_ROW
+    }
     return json.dumps(shown, ensure_ascii=False)
+
+
+def reason_of_broken(raw: bytes) -> str:
+    """Why a line of CSV is no row: its quotes do not fit, or it has more or fewer columns than the header."""
+    return "malformed_row" if raw.strip() else "blank_line"
+
+
+def refuse(constant: str) -> NoReturn:
+    """NaN and Infinity are no JSON, though Python reads them."""
+    raise ValueError(constant)
 
 
 def check_record(fields: Mapping[str, object], content: str, zone: tzinfo) -> Opinion | Rejected:

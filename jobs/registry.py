@@ -54,9 +54,7 @@ def _list(registry: Registry) -> None:
         print(f"no version in {registry.root} yet: train one with jobs/distill_student.py")
         return
     in_use = champion.version if champion else None
-    _table(
-        ["", "VERSION", "METRICS"], [["*" if v == in_use else "", v, _metrics(registry, v)] for v in versions]
-    )
+    _table(["", "VERSION", "METRICS"], [["*" if v == in_use else "", v, _metrics(registry, v)] for v in versions])
     if champion is None:
         print("\nno champion: choose one with jobs/registry.py promote VERSION")
         return

@@ -37,18 +37,30 @@ def day_summary(warehouse: Warehouse, dt: str) -> str:
     )
 
 
+def one_line(text: str) -> str:
+    """The text without what moves a cursor or hides: line ends, terminal escapes, invisible characters."""
+    return " ".join("".join(c if c.isprintable() or c.isspace() else "" for c in text).split())
+
+
 def masked(text: str) -> str:
-    """The text with runs of five digits and more (phone, order and identity numbers) replaced by stars."""
-    return re.sub(r"\d[\d -]{3,}\d[xX]?", lambda run: "*" * len(run[0]), text)
+    """The text on one line, five digits and more (phone, order and identity numbers) replaced by stars.
+
+    Digits of any script count, and up to two signs between them do not part them: 138-0013 (8000).
+    """
+    return re.sub(r"\d(?:[\W_]{0,2}\d){4,}[xXｘＸ]?", lambda run: "*" * len(run[0]), one_line(text))
 
 
 def fit(text: str, width: int) -> str:
     """The text on one line, cut or filled to `width` columns of a terminal, where a Chinese character takes two."""
-    shown, used = "", 0
-    for character in " ".join(text.split()):
-        columns = 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        if used + columns > width - 1 and len(shown) < len(text):
-            shown, used = shown + "…", used + 1
-            break
-        shown, used = shown + character, used + columns
-    return shown + " " * (width - used)
+    text = one_line(text)
+    if columns(text) > width:
+        text = text[: width - 1]
+        while columns(text) > width - 1:
+            text = text[:-1]
+        text += "…"
+    return text + " " * (width - columns(text))
+
+
+def columns(text: str) -> int:
+    """Columns that the text takes on a terminal, at most."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

@@ -50,7 +50,7 @@ STAGED_DDL = (
 
 def main() -> None:
     """Choose the model, score the day, say what was found."""
-    parser = job_parser(__doc__, "spark-submit jobs/score_opinions.py --dt 2026-11-09")
+    parser = job_parser(__doc__, "jobs/score_opinions.py --dt 2026-11-09")
     parser.add_argument("--dt", type=day, required=True, help="the day to score, loaded by load_opinions before")
     parser.add_argument("--model", default="champion", help="champion, or a version of the registry")
     args = parser.parse_args()
@@ -64,9 +64,7 @@ def main() -> None:
     print(day_summary(warehouse, args.dt), flush=True)
 
 
-def score_day(
-    warehouse: Warehouse, dt: str, version: str, path: str, bundle: Bundle, threshold: np.float32
-) -> None:
+def score_day(warehouse: Warehouse, dt: str, version: str, path: str, bundle: Bundle, threshold: np.float32) -> None:
     """Publish the day's tables. Raises BadInput when the day was not loaded or is empty."""
     partitions = [
         (OPINION_SCORE, {"dt": dt}),
@@ -78,7 +76,7 @@ def score_day(
         raw_location = warehouse.location(RAW_OPINION, {"dt": dt})
         if raw_location is None:
             raise BadInput(
-                f"{warehouse.name(RAW_OPINION)} has no day {dt}; load it with jobs/load_opinions.py --dt {dt} --input PATH"
+                f"{warehouse.name(RAW_OPINION)} has no day {dt}; load it: jobs/load_opinions.py --dt {dt} --input PATH"
             )
         # The files of this moment, so that a load of the day meanwhile changes nothing here.
         raw = warehouse.spark.read.schema(RAW_OPINION.ddl).parquet(raw_location)
@@ -95,7 +93,8 @@ def score_day(
             "started": run.started,
             "ended": datetime.now(UTC),
         }
-        audit_rows = warehouse.spark.createDataFrame([[audit[column] for column in SCORING_RUN.columns]], SCORING_RUN.ddl)
+        row = [audit[column] for column in SCORING_RUN.columns]
+        audit_rows = warehouse.spark.createDataFrame([row], SCORING_RUN.ddl)
         run.stage(audit_rows.withColumn("table", F.lit(SCORING_RUN.name)), [SCORING_RUN])
         run.switch(partitions)
 
@@ -155,7 +154,11 @@ def score_batch(scorer: Scorer, batch: pa.RecordBatch) -> Iterator[pa.RecordBatc
     yield staged(
         OPINION_SCORE.name,
         fresh.select(["opinion_id"]).filter(scored),
-        {"score": scores.filter(scored), "is_valid": valid.filter(scored), "was_cut": pa.array(found.cut).filter(scored)},
+        {
+            "score": scores.filter(scored),
+            "is_valid": valid.filter(scored),
+            "was_cut": pa.array(found.cut).filter(scored),
+        },
     )
     yield staged(VALID_COMPLAINT.name, fresh.drop_columns(["repeats"]).filter(valid), {"score": scores.filter(valid)})
     for rows, why in (

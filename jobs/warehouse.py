@@ -70,7 +70,7 @@ class Warehouse:
         return rows
 
     def location(self, table: Table, partition: dict[str, str]) -> str | None:
-        """Where the files of a partition (of the table, when it has none) are now; None when there is no such partition."""
+        """Where a partition's files (the table's, when it has none) are now; None when there is no such partition."""
         try:
             rows = self.spark.sql(f"DESCRIBE EXTENDED {self.name(table)} {clause(partition)}").collect()
         except AnalysisException as e:

@@ -12,9 +12,10 @@ import torch
 from distill import metrics
 from distill.dataset import Labelled, read_labelled, shuffled
 from distill.errors import BadInput
+from distill.plan import Plan
 from distill.scorer import Scorer
 from distill.student import score_normalised, train_student
-from distill.training import EMA_EVERY, Plan, moving_average, warm_up_then_cosine
+from distill.training import EMA_EVERY, moving_average, warm_up_then_cosine
 
 BAD, GOOD = ["退款不给退", "客服骗人", "质量太差"], ["味道好极了", "物流很快", "孩子喜欢"]
 

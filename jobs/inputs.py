@@ -1,0 +1,180 @@
+"""Read the files that people hand in, JSON lines, CSV or Parquet, as columns of raw bytes that lose nothing."""
+
+import csv
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, groupby
+from operator import itemgetter
+from urllib.parse import unquote
+
+import pyarrow as pa
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from distill.errors import BadInput
+from jobs.cli import explain
+from jobs.records import BROKEN_ROW
+
+BATCH_ROWS, BATCH_BYTES = 8192, 16 << 20
+# A row of more lines has lost its closing quote. Bounds what one such row costs to look past.
+ROW_LINES = 10_000
+
+
+def read_input(spark: SparkSession, path: str | list[str], kind: str, fields: Sequence[str], needed: int) -> DataFrame:
+    """The records of the input as binary columns: `line` for jsonl, the named fields for csv and parquet.
+
+    A CSV row that is none is in the column BROKEN_ROW as it was. Raises BadInput for a path that is not there and for
+    a table without the first `needed` of the fields (for CSV on counting the rows, see `count`).
+    """
+    try:
+        if kind == "parquet":
+            return read_parquet(spark, path, fields, needed)
+        lines = spark.read.text(path, lineSep="\n")
+        line = F.col("value").cast("binary").alias("line")
+        if kind == "jsonl":
+            return lines.select(line)
+        # Rows of CSV span lines: those of one file are brought together, in their order. Spark's own CSV reader merges
+        # lines, or loses them, after a quote that is not closed.
+        at = F.monotonically_increasing_id().alias("at")
+        lines = lines.select(line, F.col("_metadata.file_path"), F.col("_metadata.file_block_start"), at)
+        # As many parts as cores: left to itself Spark makes 200, and keeps them in what is persisted.
+        lines = lines.repartition(spark.sparkContext.defaultParallelism, "file_path")
+        lines = lines.sortWithinPartitions("file_path", "file_block_start", "at")
+        ddl = ", ".join(f"{name} binary" for name in (*fields, BROKEN_ROW))
+        return lines.mapInArrow(csv_reader(fields, needed), ddl)
+    except (PySparkException, Py4JJavaError) as e:
+        raise unreadable(path, e) from e
+
+
+def count(rows: DataFrame, path: str) -> int:
+    """The number of input rows. Raises BadInput, naming the file, for one that cannot be read."""
+    try:
+        return rows.count()
+    except (PySparkException, Py4JJavaError) as e:
+        raise (unreadable(path, e) if "FAILED_READ_FILE" in str(e) else explain(e)) from e
+
+
+def unreadable(path: str | list[str], error: Exception) -> BadInput:
+    """The error of an input that Spark cannot open, from what Spark says."""
+    text, shown = str(error), path if isinstance(path, str) else " ".join(path)
+    if missing := re.search(r"PATH_NOT_FOUND.*does not exist: (?:file:)?(.+?)\. SQLSTATE", text):
+        return BadInput(f"--input {missing[1]}: no such file or folder")
+    if "TIMESTAMP(NANOS" in text:
+        return BadInput(f"--input {shown}: Spark reads no nanoseconds; write its times in microseconds")
+    file = re.search(r"reading file (?:file:/*(?=/))?(\S+?)\.?\s", text)
+    # The innermost cause says most; Python's Java errors begin with a line about the call.
+    causes = re.findall(r"^(?:Caused by)?: ?(?:[\w.$]+(?:Exception|Error): )?(.+)", text, re.MULTILINE)
+    cause = causes[-1] if causes else text.splitlines()[0]
+    return BadInput(f"--input {file[1] if file else shown} cannot be read: {cause.strip()[:300]}")
+
+
+def check_columns(path: str, names: Sequence[str], fields: Sequence[str], needed: int) -> None:
+    """Raise BadInput unless the first `needed` of the fields are among the names, and no field is there twice."""
+    shown = f"its columns are {', '.join(names)}"
+    if missing := [name for name in fields[:needed] if name not in names]:
+        raise BadInput(f"--input {path} has no column {', '.join(missing)}; {shown}")
+    if twice := [name for name in fields if names.count(name) > 1]:
+        raise BadInput(f"--input {path} has two columns {', '.join(twice)}; {shown}")
+
+
+def read_parquet(spark: SparkSession, path: str | list[str], fields: Sequence[str], needed: int) -> DataFrame:
+    """The named fields of Parquet files; numbers and times as text, times with their offset."""
+    rows = spark.read.parquet(*([path] if isinstance(path, str) else path))
+    shown = path if isinstance(path, str) else " ".join(path)
+    check_columns(shown, rows.columns, fields, needed)
+    kinds = {f.name: f.dataType for f in rows.schema.fields if f.name in fields}
+    for name, kind in kinds.items():
+        if isinstance(kind, T.ArrayType | T.MapType | T.StructType | T.VariantType):
+            raise BadInput(f"--input {shown}: column {name} is {kind.simpleString()}; make it a string")
+
+    def as_bytes(name: str) -> Column:
+        if isinstance(kinds[name], T.TimestampType):
+            return F.date_format(name, "yyyy-MM-dd'T'HH:mm:ss.SSSSSSxxx").cast("binary")
+        return F.col(name).cast("string").cast("binary")
+
+    return rows.select([as_bytes(name).alias(name) for name in fields if name in kinds])
+
+
+Batches = Iterator[pa.RecordBatch]
+
+
+def csv_reader(fields: Sequence[str], needed: int) -> Callable[[Batches], Batches]:
+    """The function that Spark maps over lines, those of a file one after the other, to give the rows of CSV."""
+    schema = pa.schema([(name, pa.binary()) for name in (*fields, BROKEN_ROW)])
+
+    def read(batches: Batches) -> Batches:
+        csv.field_size_limit(2**31 - 1)
+        lines = chain.from_iterable(
+            zip(batch.column("file_path").to_pylist(), batch.column("line").to_pylist(), strict=True)
+            for batch in batches
+        )
+        rows, size = [], 0
+        for path, group in groupby(lines, key=itemgetter(0)):
+            for row in csv_records(path, (line + b"\n" for _, line in group), fields, needed):
+                rows.append(row)
+                size += sum(len(value) for value in row.values() if value)
+                if len(rows) >= BATCH_ROWS or size >= BATCH_BYTES:
+                    yield pa.RecordBatch.from_pylist(rows, schema=schema)
+                    rows, size = [], 0
+        yield pa.RecordBatch.from_pylist(rows, schema=schema)
+
+    return read
+
+
+def csv_records(
+    path: str, lines: Iterable[bytes], fields: Sequence[str], needed: int
+) -> Iterator[dict[str, bytes | None]]:
+    """The lines of one file as records by the names in its header; an empty field is None."""
+    rows = csv_rows(lines)
+    header, raw = next(rows)
+    names = [as_text(name).removeprefix("\ufeff").strip().strip('"') for name in header or [raw]]
+    check_columns(re.sub("^file:/*(?=/)", "", unquote(path)), names, fields, needed)
+    where = [(name, names.index(name)) for name in fields if name in names]
+    for row, raw in rows:
+        if row is None or len(row) != len(names):
+            yield {BROKEN_ROW: raw}
+        else:
+            yield {name: row[at] or None for name, at in where}
+
+
+def csv_rows(lines: Iterable[bytes]) -> Iterator[tuple[list[bytes] | None, bytes]]:
+    """The rows of CSV (RFC 4180) with the bytes each was read from; None for a line that is no row.
+
+    Of a row whose quotes do not fit only the first line is given up: reading goes on at its second.
+    """
+    source, again = iter(lines), deque[bytes]()
+    while True:
+        taken: list[bytes] = []
+        try:
+            row = next(csv.reader(one_row(source, again, taken), strict=True), None)
+        except csv.Error:
+            again.extendleft(reversed(taken[1:]))
+            yield None, end_stripped(taken[0])
+            continue
+        if row is None:
+            return
+        yield [field.encode("latin-1") for field in row], end_stripped(b"".join(taken))
+
+
+def one_row(source: Iterator[bytes], again: deque[bytes], taken: list[bytes]) -> Iterator[str]:
+    """Lines for one row of CSV, noted in `taken`. As Latin-1 every byte is one character, so none is lost."""
+    while len(taken) < ROW_LINES:
+        line = again.popleft() if again else next(source, None)
+        if line is None:
+            return
+        taken.append(line)
+        yield line.decode("latin-1")
+
+
+def end_stripped(line: bytes) -> bytes:
+    """The line without its line end."""
+    return line.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def as_text(raw: bytes) -> str:
+    """Bytes for people to read."""
+    return raw.decode("utf-8", "backslashreplace")

@@ -1,0 +1,150 @@
+"""Every job's command line: tricks are refused, failures are one line and a code, help needs no Spark."""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from distill import errors
+from jobs.cli import CHECKOUT, database_name, day
+
+# The demo is run by `make demo` and has no flags.
+JOBS = sorted(
+    p.stem for p in (CHECKOUT / "jobs").glob("*.py") if "run_main(main)" in p.read_text() and p.stem != "demo"
+)
+KINDS = ["OpinionError", "BadInput", "BadModel", "Infrastructure", "Busy"]
+tricks = st.text(st.sampled_from("0129-'\";/.\\ \n_%a$`()A１")) | st.text()
+
+
+@given(tricks | st.dates().map(str))
+@example("2026-1-1")
+@example("2026-02-30")
+@example("20261109")
+@example("2026-W46-1")
+@example("２０２６-１１-０９")
+@example("2026-11-09\n")
+@example(" 2026-11-09")
+@example("2026-11-09'; drop table raw_opinion")
+@example("2026-11-09/../2026-11-10")
+@example("../x")
+@example("*")
+def test_a_day_is_a_plain_calendar_day_or_refused(text):
+    try:
+        assert day(text) == text
+    except argparse.ArgumentTypeError as e:
+        assert "write it as YYYY-MM-DD" in str(e)
+    else:
+        assert re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text)
+        assert str(date.fromisoformat(text)) == text
+
+
+@given(tricks | st.from_regex("[a-z0-9_]+"))
+@example("opinion; drop database opinion")
+@example("opinion\n")
+@example("../opinion")
+@example("`x`")
+@example("Opinion")
+@example("数据")
+@example("a" * 65)
+def test_a_database_is_a_plain_name_or_refused(text):
+    try:
+        assert database_name(text) == text
+    except argparse.ArgumentTypeError as e:
+        assert "use lower-case letters" in str(e)
+    else:
+        assert text.isascii() and text.replace("_", "a").isalnum() and text == text.lower() and len(text) <= 64
+
+
+def run(code: str, home: Path, **env: str) -> subprocess.CompletedProcess[bytes]:
+    """Run `def main()` of the code, which is ASCII, below run_main in a process of its own."""
+    code = f"from jobs.cli import *\nfrom distill.errors import *\n{code}\nrun_main(main)"
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=CHECKOUT,
+        env=os.environ | {"OPINION_HOME": str(home)} | env,
+        capture_output=True,
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_is_one_line_and_its_code(tmp_path, kind):
+    done = run(
+        f"def main():\n    raise {kind}({'第 1 行'!a} '\\n' {'坏了'!a})",
+        tmp_path,
+        LC_ALL="C",
+        PYTHONIOENCODING="ascii",
+    )
+    assert done.returncode == getattr(errors, kind).exit_code != 0
+    assert (done.stdout, done.stderr.decode("utf-8")) == (b"", "error: 第 1 行 坏了\n")
+    assert "Traceback" in (tmp_path / "logs" / "jobs.log").read_text(encoding="utf-8")
+
+
+def test_the_codes_differ():
+    assert len({getattr(errors, kind).exit_code for kind in KINDS}) == len(KINDS)
+
+
+def test_a_bug_is_one_line_and_its_trace_is_in_the_log(tmp_path):
+    done = run("def main():\n    raise KeyError('k')", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.decode() == f"error: KeyError: 'k' (a bug; trace in {tmp_path}/logs/jobs.log)\n"
+    assert "KeyError: 'k'" in (tmp_path / "logs" / "jobs.log").read_text(encoding="utf-8")
+
+
+def test_success_prints_utf_8_whatever_the_locale(tmp_path):
+    done = run(
+        f"def main():\n    print({'有效投诉'!a})", tmp_path, LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0"
+    )
+    assert (done.returncode, done.stdout.decode("utf-8"), done.stderr) == (0, "有效投诉\n", b"")
+
+
+def test_a_home_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "文件").write_text("")
+    done = run("def main():\n    pass", tmp_path / "文件" / "home", LC_ALL="C", PYTHONIOENCODING="ascii")
+    assert done.returncode == errors.Infrastructure.exit_code
+    said = done.stderr.decode("utf-8")
+    assert said.startswith(f"error: cannot write to {tmp_path}/文件/home: ") and said.count("\n") == 1
+    assert "set OPINION_HOME" in said
+
+
+def job(name: str, *args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, f"jobs/{name}.py", *args],
+        cwd=CHECKOUT,
+        env=os.environ | {"JAVA_HOME": "/nowhere", "SPARK_HOME": "/nowhere"},  # so that a start of Spark fails
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_help_is_quick_and_shows_an_example(name):
+    before = time.perf_counter(), sum(os.times()[2:4])
+    done = job(name, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"jobs/{name}.py" in done.stdout
+    # Of a busy machine only the processor time says anything.
+    assert min(time.perf_counter() - before[0], sum(os.times()[2:4]) - before[1]) < 5
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--dt", "2026-1-1"], "argument --dt: '2026-1-1' is not a day; write it as YYYY-MM-DD"),
+        (["--dt", "2026-11-09'; drop table x"], "is not a day"),
+        (["--database", "a;b", "--dt", "2026-11-09"], "argument --database: 'a;b' is not a database name"),
+        (["--d", "2026-11-09"], "required: --dt, --input"),  # no flag by a part of its name
+        ([], "required: --dt, --input"),
+    ],
+)
+def test_a_refused_command_line_is_one_line(args, message):
+    done = job("load_opinions", *args)
+    assert done.returncode == errors.BadInput.exit_code and done.stdout == ""
+    assert message in done.stderr and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1

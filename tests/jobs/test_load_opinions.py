@@ -1,0 +1,263 @@
+"""A day's load, on real Spark and Hive: every line of a hostile file is in one of the two tables."""
+
+import gzip
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import Row, SparkSession
+
+from distill.errors import BadInput
+from jobs.inputs import read_input
+from jobs.load_opinions import FIELDS, load_day
+from jobs.tables import RAW_OPINION, REJECTED_OPINION
+from jobs.warehouse import Warehouse
+from tests.conftest import submit
+
+pytestmark = pytest.mark.spark
+
+DAY = "2026-11-09"
+NOON = datetime(2026, 11, 9, 4, tzinfo=UTC)
+TIME = b",weibo,2026-11-09T12:00:00+08:00\n"
+HEADER = b"opinion_id,text,source,published_at\n"
+
+
+class Loader:
+    """Loads files into a database of its own and reads back what is there."""
+
+    def __init__(self, spark: SparkSession, database: str, folder: Path):
+        self.spark, self.folder = spark, folder
+        self.warehouse = Warehouse(spark, database)
+
+    def write(self, name: str, content: bytes) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path
+
+    def load(self, path: Path | str, kind: str = "jsonl", dt: str = DAY) -> str:
+        lines = read_input(self.spark, str(path), kind, FIELDS, needed=2)
+        return load_day(self.warehouse, dt, lines, str(path))
+
+    def stored(self, dt: str = DAY) -> list[Row]:
+        rows = self.warehouse.read(RAW_OPINION, dt=dt).select(*RAW_OPINION.columns).collect()
+        return sorted(rows, key=str)
+
+    def texts(self, dt: str = DAY) -> dict[str, str | None]:
+        return {row.opinion_id: row.text for row in self.stored(dt)}
+
+    def rejected(self, dt: str = DAY) -> list[tuple[str, str]]:
+        rows = self.warehouse.read(REJECTED_OPINION, dt=dt, stage="load").collect()
+        return sorted((row.reason, row.content) for row in rows)
+
+
+@pytest.fixture
+def loader(spark: SparkSession, database: str, tmp_path: Path) -> Loader:
+    return Loader(spark, database, tmp_path)
+
+
+def test_lines_that_are_no_record_are_kept_as_they_were(loader):
+    lines = [
+        b'{"opinion_id": "a", "text": "\xe5\x9d\x8f\xe4\xba\x86", "published_at": "2026-11-09 12:00:00"}\r',
+        b'{"opinion_id": "long", "text": "' + b"x" * 5_000_000 + b'"}',
+        b'{"opinion_id": "null", "text": null}',
+        b'{"opinion_id": "u2028", "text": "x\xe2\x80\xa8y\xc2\x85z"}',
+        b'{"opinion_id": "b", "text": "cut o',
+        b'{"opinion_id": "b", "text": "\xff"}',
+        b'{"text": "no id"}',
+        b"",
+        b'{"opinion_id": "c", "published_at": "2026-11-09T25:61:00"}',
+        b"z" * 5_000_000,
+        b"\x00",
+    ]
+    found = loader.load(loader.write("day.jsonl", b"\n".join(lines)))
+    assert found == (
+        "2026-11-09: read 11 lines = stored 4 + rejected 7 "
+        "(broken_json 3, blank_line 1, invalid_utf8 1, missing_id 1, unreadable_time 1)"
+    )
+    expected = {"a": "坏了", "long": "x" * 5_000_000, "null": None, "u2028": "x\u2028y\x85z"}
+    assert loader.texts() == expected
+    first = loader.warehouse.read(RAW_OPINION, dt=DAY).where("opinion_id = 'a'").first()
+    assert first is not None and first.published_at.astimezone(UTC) == NOON
+    assert loader.rejected() == sorted(
+        [
+            ("broken_json", lines[4].decode()),
+            ("invalid_utf8", '{"opinion_id": "b", "text": "\\xff"}'),
+            ("missing_id", lines[6].decode()),
+            ("blank_line", ""),
+            ("unreadable_time", lines[8].decode()),
+            ("broken_json", "z" * 5_000_000),
+            ("broken_json", "\x00"),
+        ]
+    )
+
+
+@pytest.mark.slow
+def test_the_dirt_of_three_real_days_is_counted(loader, shared):
+    stream = shared / "data" / "stream"
+    for dt, dirt in json.loads((stream / "dirt_first_three_days.json").read_text()).items():
+        expected = {
+            "broken_json": dirt["broken_json"],
+            "invalid_utf8": dirt["invalid_utf8"],
+            "missing_id": dirt["missing_id"],
+            "unreadable_time": dirt["bad_timestamp"],
+        }
+        packed = stream / f"dt={dt}.jsonl.gz"
+        loader.load(packed, dt=dt)
+        reasons = [reason for reason, _ in loader.rejected(dt)]
+        assert {reason: reasons.count(reason) for reason in reasons} == expected
+        assert len(loader.stored(dt)) + sum(expected.values()) == dirt["lines"]
+        raw = gzip.decompress(packed.read_bytes()).split(b"\n")
+        shown = {line.decode("utf-8", "backslashreplace") for line in raw}
+        assert {content for _, content in loader.rejected(dt)} <= shown
+
+
+def test_a_reload_replaces_its_day_alone(loader, tmp_path):
+    rows = b'{"opinion_id": "a", "text": "1"}\n{"opinion_id": "b"}\nbroken\n'
+    plain, packed = loader.write("x.jsonl", rows), loader.write("y.jsonl.gz", gzip.compress(rows))
+    loader.load(plain)
+    first, rejected = loader.stored(), loader.rejected()
+    loader.load(packed, dt="2026-11-10")
+    assert (loader.stored("2026-11-10"), loader.rejected("2026-11-10")) == (first, rejected)
+    loader.load(plain)
+    assert (loader.stored(), loader.rejected()) == (first, rejected)
+    loader.load(f"{tmp_path}/*.jsonl*")
+    assert len(loader.stored()) == 4 and len(loader.rejected()) == 2
+    loader.write("parts/1.jsonl", b'{"opinion_id": "c"}')  # no line end, so the next file must not run on from it
+    loader.write("parts/2.jsonl", b'{"opinion_id": "d"}\n')
+    loader.load(tmp_path / "parts")
+    assert loader.texts() == {"c": None, "d": None} and loader.rejected() == []
+    assert loader.stored("2026-11-10") == first
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind", "message"),
+    [
+        ("empty.jsonl", b"", "jsonl", "empty.jsonl holds no line; the day 2026-11-09 is left as it was"),
+        ("empty.csv", b"", "csv", "empty.csv holds no line"),
+        ("header.csv", HEADER, "csv", "header.csv holds no line"),
+        ("none.jsonl", b"x\n[]\n", "jsonl", "no line of .* is a record: broken_json 1, not_an_object 1; each needs"),
+        ("gbk.csv", HEADER + "a,坏了".encode("gbk") + TIME, "csv", "is a record: invalid_utf8 1"),
+        ("columns.csv", b"id,text\na,b\n", "csv", "columns.csv has no column opinion_id; its columns are id, text"),
+        ("not.jsonl.gz", b'{"opinion_id": "a"}\n', "jsonl", "not.jsonl.gz cannot be read: not a gzip file"),
+        ("cut.csv.gz", gzip.compress(HEADER + TIME * 9)[:-12], "csv", "cut.csv.gz cannot be read: Unexpected end"),
+        ("not.parquet", b"PAR1 nothing", "parquet", "not.parquet cannot be read: .* is not a Parquet file"),
+    ],
+)
+def test_files_that_are_refused(loader, name, content, kind, message):
+    path = loader.write(name, content)
+    with pytest.raises(BadInput, match=message):
+        loader.load(path, kind)
+    assert loader.stored() == [] and loader.rejected() == []
+
+
+def test_csv_loses_nothing(loader):
+    rows = [
+        b"plain,\xe5\x9d\x8f\xe4\xba\x86" + TIME,
+        b'comma,"a, b"' + TIME,
+        b'lines,"a\nb\r\nc"' + TIME,
+        b'doubled,"say ""hi"""' + TIME,
+        b"backslash,a\\nb\\" + TIME,
+        b'quoted backslash,"a\\"' + TIME,
+        b'inner,say "hi"' + TIME,
+        b'empty,""' + TIME,
+        b"nothing," + TIME,
+        b"#no comment,null" + TIME,
+        b"nul,x\x00y" + TIME,
+        b"crlf,x" + TIME.replace(b"\n", b"\r\n"),
+        b"bytes,\xff\xfe" + TIME,
+        b"few,x\n",
+        b"many,x,y" + TIME,
+        b"\n",
+        b'open,"x' + TIME,
+        b'after,"y"' + TIME,
+        b'tail,"x" y' + TIME,
+        b"time,x,weibo,25:61\n",
+        b" ,no id" + TIME,
+        b"last,z" + TIME.rstrip(),
+    ]
+    found = loader.load(loader.write("day.csv", HEADER + b"".join(rows)), "csv")
+    assert found.startswith("2026-11-09: read 22 lines = stored 14 + rejected 8 (malformed_row 4,")
+    assert loader.texts() == {
+        "plain": "坏了",
+        "comma": "a, b",
+        "lines": "a\nb\r\nc",
+        "doubled": 'say "hi"',
+        "backslash": "a\\nb\\",
+        "quoted backslash": "a\\",
+        "inner": 'say "hi"',
+        "empty": None,
+        "nothing": None,
+        "#no comment": "null",
+        "nul": "x\0y",
+        "crlf": "x",
+        "after": "y",
+        "last": "z",
+    }
+    assert {(row.source, row.published_at.astimezone(UTC)) for row in loader.stored()} == {("weibo", NOON)}
+    rest = {"source": "weibo", "published_at": "2026-11-09T12:00:00+08:00"}
+    as_json = {
+        "invalid_utf8": {"opinion_id": "bytes", "text": "\\xff\\xfe"} | rest,
+        "missing_id": {"opinion_id": " ", "text": "no id"} | rest,
+        "unreadable_time": {"opinion_id": "time", "text": "x", "source": "weibo", "published_at": "25:61"},
+    }
+    as_it_was = [rows[13], rows[14], rows[16], rows[18]]
+    assert loader.rejected() == sorted(
+        [("malformed_row", row.decode().rstrip("\n")) for row in as_it_was]
+        + [("blank_line", "")]
+        + [(reason, json.dumps(fields, ensure_ascii=False)) for reason, fields in as_json.items()]
+    )
+
+
+def test_csv_of_several_files_and_splits(loader, spark, tmp_path):
+    rows = [b'%d,"line %d\nof %d"\n' % (i, i, i) for i in range(3000)]
+    loader.write("parts/1.csv", b"\xef\xbb\xbfopinion_id,text\n" + b"".join(rows[:2000]))
+    loader.write("parts/2 一.csv.gz", gzip.compress(b"more,text,opinion_id\n" + b',"line 7\nof 7",x\n' * 2))
+    loader.write("parts/3.csv", b"")
+    loader.write("parts/4.csv", (b"opinion_id,text\n" + b"".join(rows[2000:])).replace(b"\n", b"\r\n"))
+    before = spark.conf.get("spark.sql.files.maxPartitionBytes")
+    spark.conf.set("spark.sql.files.maxPartitionBytes", "4096")  # so that splits cut rows apart
+    try:
+        found = loader.load(tmp_path / "parts", "csv")
+    finally:
+        spark.conf.set("spark.sql.files.maxPartitionBytes", before)
+    assert found == "2026-11-09: read 3002 lines = stored 3002 + rejected 0 (none)"
+    texts = loader.texts()
+    assert texts.pop("x") == "line 7\nof 7"
+    line_ends = ["\n"] * 2000 + ["\r\n"] * 1000
+    assert texts == {str(i): f"line {i}{end}of {i}" for i, end in enumerate(line_ends)}
+
+
+def test_parquet(loader, tmp_path):
+    table = pa.table(
+        {
+            "more": [0.5, 1.5, 2.5],
+            "published_at": pa.array([NOON, None, datetime(2999, 1, 1, tzinfo=UTC)], pa.timestamp("us", tz="UTC")),
+            "text": pa.array([b"\xe5\x9d\x8f", b"\xff", None], pa.binary()),
+            "opinion_id": [1, 2, 3],
+        }
+    )
+    pq.write_table(table, tmp_path / "day.parquet")
+    found = loader.load(tmp_path / "day.parquet", "parquet")
+    assert found == "2026-11-09: read 3 lines = stored 1 + rejected 2 (invalid_utf8 1, unreadable_time 1)"
+    [row] = loader.stored()
+    assert (row.opinion_id, row.text, row.source) == ("1", "坏", None)
+    assert row.published_at.astimezone(UTC) == NOON
+    contents = [json.loads(content) for _, content in loader.rejected()]
+    assert contents == [
+        {"opinion_id": "2", "text": "\\xff", "published_at": None},
+        {"opinion_id": "3", "text": None, "published_at": "2999-01-01T08:00:00.000000+08:00"},
+    ]
+
+
+@pytest.mark.slow
+def test_the_job_ends_with_one_line_that_names_the_mend(tmp_path):
+    bad = tmp_path / "day.csv"
+    bad.write_bytes(b"id,text\na,b\n")
+    done = submit("load_opinions", "--dt", DAY, "--input", str(bad), "--format", "csv", home=tmp_path / "home")
+    assert done.returncode == BadInput.exit_code, done.stdout + done.stderr
+    # spark-submit sends both streams of a Python job to its own standard output.
+    assert done.stdout.splitlines() == [f"error: --input {bad} has no column opinion_id; its columns are id, text"]

@@ -1,0 +1,118 @@
+"""jobs/score_opinions.py as its user runs it: equal bits on one core and on two, and failures that are one line."""
+
+import json
+import os
+import runpy
+import shutil
+import subprocess
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from distill.registry import Registry
+from jobs import locks
+from tests.conftest import ROOT, submit
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+DAY = "2026-11-09"
+SCORES = f"data/opinion/score_opinions/dt={DAY}"
+SUBMIT = [".venv/bin/spark-submit", "--properties-file", "spark_conf/local/spark-defaults.conf"]
+MODEL = runpy.run_path(str(Path(__file__).with_name("tiny_model.py")))
+
+
+@pytest.fixture(scope="module")
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a day of the stream and a champion."""
+    home = tmp_path_factory.mktemp("user")
+    rest = {"source": "web", "published_at": f"{DAY}T08:00:00Z"}
+    texts = [text * (1 + i % 3) for i, text in enumerate(MODEL["TEXTS"] * 40)]
+    lines = [json.dumps({"opinion_id": str(i), "text": text, **rest}) for i, text in enumerate(texts)]
+    (home / "day.jsonl").write_text("\n".join([*lines, lines[0], "no record"]) + "\n")
+    done = submit("load_opinions", "--dt", DAY, "--input", str(home / "day.jsonl"), home=home)
+    assert (done.returncode, "error" in done.stderr) == (0, False), done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPINION_HOME", str(home))
+        version = MODEL["add_model"]("tiny", 1)
+    Registry(str(home / "registry")).promote(version, "the only one")
+    return home
+
+
+def assert_refused(done: subprocess.CompletedProcess[str], code: int, said: str) -> None:
+    assert done.returncode == code, done.stderr
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert said in line
+    for noise in ("Traceback", "\tat ", "at org.apache", "Exception in thread"):
+        assert noise not in done.stderr
+    assert done.stdout == ""
+
+
+def test_one_core_and_two_give_equal_bits(own_home: Path) -> None:
+    found = []
+    for cores in (1, 2):
+        done = subprocess.run(
+            [*SUBMIT, "--master", f"local[{cores}]", "jobs/score_opinions.py", "--dt", DAY],
+            cwd=ROOT,
+            env=os.environ | {"OPINION_HOME": str(own_home)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "read 201 = scored 200 + rejected 1 (duplicate_row 1)" in done.stdout
+        run = max((own_home / SCORES).glob("run=*"))
+        files = list((run / "table=opinion_score").glob("*.parquet"))
+        assert len(files) == 1
+        rows = pq.read_table(files[0]).select(["opinion_id", "score"]).to_pylist()
+        found.append({row["opinion_id"]: row["score"].hex() for row in rows})
+    assert len(found[0]) == 200
+    assert found[0] == found[1]
+
+
+def test_a_run_while_another_has_the_day_names_the_other(own_home: Path) -> None:
+    with locks.hold(own_home / "locks" / f"opinion,score_opinions,dt={DAY}.lock", "the day"):
+        done = submit("score_opinions", "--dt", DAY, home=own_home)
+    assert_refused(
+        done, 5, f"dt={DAY} of opinion (score_opinions) is being written by another run (pid {os.getpid()} on"
+    )
+
+
+def test_no_space_is_said_and_leaves_nothing(own_home: Path) -> None:
+    folder = own_home / SCORES
+    before = sorted(folder.rglob("*"))
+    folder.mkdir(parents=True, exist_ok=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(folder)], capture_output=True).returncode:
+        pytest.skip("may not mount a small file system here")
+    try:
+        done = submit("score_opinions", "--dt", DAY, home=own_home)
+        left = list(folder.iterdir())
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+    assert_refused(done, 4, "no space left")
+    assert left == []
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_no_champion(tmp_path: Path) -> None:
+    assert_refused(submit("score_opinions", "--dt", DAY, home=tmp_path), 3, "no champion in")
+
+
+def test_an_altered_bundle(own_home: Path, tmp_path: Path) -> None:
+    shutil.copytree(own_home / "registry", tmp_path / "registry")
+    [tensors] = (tmp_path / "registry").rglob("model.safetensors")
+    content = bytearray(tensors.read_bytes())
+    content[-1] ^= 1
+    tensors.write_bytes(content)
+    assert_refused(submit("score_opinions", "--dt", DAY, home=tmp_path), 3, "model.safetensors is altered")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--dt", "2026-02-30"], "'2026-02-30' is not a day"),
+        (["--dt", DAY, "--databse", "x"], "unrecognized arguments: --databse"),
+    ],
+)
+def test_a_wrong_flag(tmp_path: Path, flags: list[str], said: str) -> None:
+    assert_refused(submit("score_opinions", *flags, home=tmp_path), 2, said)

@@ -1,0 +1,185 @@
+"""Scoring a day: a score is of the text and the bundle alone, every row ends in one place, failures are one line."""
+
+import os
+import runpy
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from distill.errors import BadInput
+from distill.registry import Registry
+from distill.scorer import Scorer
+from jobs import publish
+from jobs.score_opinions import STAGED, STAGED_DDL, score_batch, score_day, scorer_of, stability_index, without_repeats
+from jobs.tables import OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT
+from jobs.warehouse import Warehouse
+
+MODEL = runpy.run_path(str(Path(__file__).with_name("tiny_model.py")))
+SCORER = Scorer(MODEL["tiny_bundle"](1))
+DAY = "2026-11-09"
+NOON = datetime(2026, 11, 9, 12, tzinfo=UTC)
+RAW = pa.schema([*[(name, pa.string()) for name in ("opinion_id", "text", "source")],
+                 ("published_at", pa.timestamp("us", tz="Asia/Shanghai")), ("repeats", pa.string())])  # fmt: skip
+cells = st.one_of(st.none(), st.text(st.sampled_from("物业乱收费退款好吃 ，！a1\x00𠀀"), max_size=12))
+records = st.tuples(
+    cells, cells, cells, st.one_of(st.none(), st.just(NOON)), st.sampled_from([None, None, "duplicate_row"])
+)
+
+
+def batch_of(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([dict(zip(RAW.names, row, strict=True)) for row in rows], schema=RAW)
+
+
+def staged_rows(batches: list[pa.RecordBatch]) -> list[str]:
+    """What is staged for the batches, in an order that does not depend on how the rows were cut into batches."""
+    staged = [part for batch in batches for part in score_batch(SCORER, batch)]
+    assert all(part.schema == STAGED for part in staged)
+    rows = [{**row, "score": row["score"] and row["score"].hex()} for part in staged for row in part.to_pylist()]
+    return sorted(repr(row) for row in rows)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(records, max_size=15), st.integers(1, 15))
+def test_the_cut_into_batches_changes_no_bit(rows: list[tuple[Any, ...]], size: int) -> None:
+    one = staged_rows([batch_of(rows)])
+    several = staged_rows([batch_of(rows[i : i + size]) for i in range(0, len(rows), size)])
+    sliced = staged_rows([batch_of(rows).slice(i, size) for i in range(0, len(rows), size)])
+    assert one == several == sliced
+    assert sum(VALID_COMPLAINT.name not in row for row in one) == len(rows)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 8192, 8193])
+def test_batches_of_no_row_of_one_and_around_the_limit(rows: int) -> None:
+    texts = [*MODEL["TEXTS"], None, "!!!"]
+    made = [(str(i), texts[i % 7], None, NOON + timedelta(seconds=i), None) for i in range(rows)]
+    scores, valid, rejected, repeated = score_batch(SCORER, batch_of(made))
+    assert scores.num_rows + rejected.num_rows == rows
+    assert repeated.num_rows == 0
+    assert valid.num_rows == sum(scores["is_valid"].to_pylist())
+    of_text = {text: score for text, score in zip(MODEL["TEXTS"], SCORER.score(MODEL["TEXTS"]).scores, strict=True)}
+    for opinion, score in zip(scores["opinion_id"].to_pylist(), scores["score"].to_pylist(), strict=True):
+        assert score == of_text[texts[int(opinion) % 7]]
+
+
+def test_nulls_everywhere() -> None:
+    scores, valid, rejected, repeated = score_batch(SCORER, batch_of([(None,) * 5, (None, None, None, None, "why")]))
+    assert (scores.num_rows, valid.num_rows) == (0, 0)
+    assert rejected["reason"].to_pylist() == ["null_text"]
+    assert repeated["reason"].to_pylist() == ["why"]
+
+
+def test_stability_index_by_hand() -> None:
+    assert stability_index([5, 5, 0], [5, 5, 0]) == 0
+    # Shares 1/2 and 1/2 against 3/4 and 1/4: 1/4 ln(3/2) - 1/4 ln(1/2) = 1/4 ln 3.
+    assert stability_index([2, 2], [3, 1]) == pytest.approx(0.25 * 1.0986122887)
+    assert 0 < stability_index([9, 0], [0, 9]) < 10
+
+
+# From here on with Spark.
+
+ROWS = [
+    *[(f"id-{i}", text, "web", NOON) for i, text in enumerate(MODEL["TEXTS"] * 6)],
+    ("null", None, "web", NOON),
+    ("blank", " 　\t", None, None),
+    ("marks", "！！！", "web", NOON),
+    ("same", "退款没到账", "web", NOON),
+    ("same", "退款没到账", "web", NOON),
+    ("same", "退款没到账", "app", None),
+    ("other", "菜真好吃", "web", NOON + timedelta(hours=1)),
+    ("other", "物业乱收费", "web", NOON),
+    ("null twice", None, "web", NOON),
+    ("null twice", None, "web", NOON),
+]
+REASONS = {"null_text": 2, "blank_text": 1, "no_word_character": 1, "duplicate_row": 3, "id_with_another_text": 1}
+
+
+def load(warehouse: Warehouse, day: str, rows: list[tuple[Any, ...]]) -> None:
+    partitions = [(RAW_OPINION, {"dt": day})]
+    with publish.run(warehouse, "load_opinions", f"dt={day}", partitions) as run:
+        raw = warehouse.spark.createDataFrame(rows, RAW_OPINION.ddl)
+        run.stage(raw.withColumn("table", F.lit(RAW_OPINION.name)), [RAW_OPINION])
+        run.switch(partitions)
+
+
+@pytest.fixture(scope="module")
+def warehouse(spark: SparkSession) -> Warehouse:
+    warehouse = Warehouse(spark, "scoring")
+    load(warehouse, DAY, ROWS)
+    return warehouse
+
+
+@pytest.fixture(scope="module")
+def model(home: Path) -> str:
+    return MODEL["add_model"]("tiny", 1)
+
+
+def score(warehouse: Warehouse, model: str, day: str = DAY) -> None:
+    registry = Registry(str(Path(os.environ["OPINION_HOME"]) / "registry"))
+    _, bundle = registry.load(model)
+    score_day(warehouse, day, model, registry.path(model), bundle, Scorer(bundle).threshold)
+
+
+@pytest.mark.spark
+def test_every_row_of_the_day_is_scored_or_rejected_with_its_reason(warehouse: Warehouse, model: str) -> None:
+    score(warehouse, model)
+    run = warehouse.read(SCORING_RUN, dt=DAY).collect()[0]
+    scores = {row.opinion_id: row for row in warehouse.read(OPINION_SCORE, dt=DAY).collect()}
+    rejected = [
+        (row.opinion_id, row.reason) for row in warehouse.read(REJECTED_OPINION, dt=DAY, stage="score").collect()
+    ]
+    valid = {row.opinion_id: row for row in warehouse.read(VALID_COMPLAINT, dt=DAY).collect()}
+    assert run.rejected_by_reason == REASONS
+    assert (run.rows_read, run.rows_scored, run.rows_rejected) == (len(ROWS), len(scores), len(rejected))
+    assert run.rows_read == run.rows_scored + run.rows_rejected
+    assert run.rows_valid == len(valid) == sum(row.is_valid for row in scores.values())
+    assert (sum(run.score_histogram), run.model_version, run.rows_cut) == (len(scores), model, 0)
+    assert run.started <= run.ended
+    # Of one id the earliest row counts.
+    assert scores["other"].score == SCORER.score(["物业乱收费"]).scores[0]
+    assert scores["same"].score == SCORER.score(["退款没到账"]).scores[0]
+    assert {id for id, reason in rejected if reason == "id_with_another_text"} == {"other"}
+    by_id = {opinion: (text, source) for opinion, text, source, _ in ROWS[:30]}
+    for opinion, row in valid.items():
+        if opinion in by_id:
+            assert (row.text, row.source) == by_id[opinion]
+        assert (row.score, row.run_id) == (scores[opinion].score, run.run_id)
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(("partitions", "batch"), [(1, 1), (3, 7), (8, 10000)])
+def test_partitions_and_batches_change_no_bit(spark, warehouse, model, partitions: int, batch: int) -> None:
+    registry = Registry(str(Path(os.environ["OPINION_HOME"]) / "registry"))
+    spark.sparkContext.addFile(registry.path(model), recursive=True)
+    limit = spark.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch")
+    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", batch)
+    try:
+        raw = warehouse.read(RAW_OPINION, dt=DAY).select(*RAW_OPINION.columns).repartition(partitions)
+        scoring = scorer_of(model, registry.load(model)[1].digest)
+        staged = without_repeats(raw).mapInArrow(scoring, STAGED_DDL).where("table = 'opinion_score'").collect()
+    finally:
+        spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", limit)
+    texts = {opinion: text for opinion, text, *_ in reversed(ROWS)} | {"other": "物业乱收费"}
+    expected = SCORER.score([texts[row.opinion_id] for row in staged]).scores
+    assert len(staged) == len(texts) - 4
+    assert [row.score.hex() for row in staged] == [float(score).hex() for score in expected]
+
+
+@pytest.mark.spark
+def test_a_day_that_was_not_loaded_or_is_empty_is_refused(warehouse: Warehouse, model: str) -> None:
+    with pytest.raises(
+        BadInput, match=r"raw_opinion has no day 2026-01-01; load it.* jobs/load_opinions\.py --dt 2026-01-01"
+    ):
+        score(warehouse, model, "2026-01-01")
+    load(warehouse, "2026-01-02", [])
+    with pytest.raises(BadInput, match=r"2026-01-02 of scoring\.raw_opinion is empty"):
+        score(warehouse, model, "2026-01-02")
+    for day in ("2026-01-01", "2026-01-02"):
+        assert warehouse.location(OPINION_SCORE, {"dt": day}) is None
+        assert warehouse.files.names(f"{warehouse.root}/score_opinions/dt={day}") == []

@@ -1,0 +1,51 @@
+"""A small random student saved in the registry of the home, for the tests of jobs and the processes they start."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+
+from distill.architecture import Architecture
+from distill.bundle import VOCABULARY, Bundle
+from distill.registry import Registry
+from distill.textcnn import TextCNN
+from distill.vocabulary import Limit, Vocabulary
+from jobs.cli import home
+
+TEXTS = [
+    "物业乱收费，多次投诉无果",
+    "这家店的菜真好吃",
+    "退款三个月了还没到账！！！",
+    "转发微博",
+    "客服电话打不通abc123",
+]
+WIDTHS = {"word": (1, 2), "bigram": (1, 3)}
+
+
+def tiny_bundle(seed: int, threshold: float = 0.5) -> Bundle:
+    """A student with random weights everywhere but in the padding row, as a bundle in memory."""
+    torch.manual_seed(seed)
+    vocabulary = Vocabulary.build(TEXTS, {channel: Limit(1, 1000) for channel in WIDTHS})
+    architecture = Architecture({channel: vocabulary.size(channel) for channel in WIDTHS}, WIDTHS, 5, 3)
+    student = TextCNN(architecture)
+    for name, parameter in student.named_parameters():
+        torch.nn.init.normal_(parameter)
+        if name.startswith("embeddings"):
+            torch.nn.init.zeros_(parameter[0])
+    manifest: dict[str, Any] = {
+        "architecture": architecture.to_json(),
+        "text": {"fingerprint": vocabulary.fingerprint()},
+        "threshold": {"value": threshold},
+        "score_histogram": [1] * 20,
+    }
+    tensors = {name: tensor.detach().numpy().copy() for name, tensor in student.state_dict().items()}
+    return Bundle(json.loads(json.dumps(manifest)), tensors, {VOCABULARY: vocabulary.to_bytes()}, "")
+
+
+def add_model(scheme: str, seed: int) -> str:
+    """Save a tiny bundle as a version of the home's registry; its name."""
+    registry, bundle = Registry(str(home() / "registry")), tiny_bundle(seed)
+    version = registry.new_version(scheme.lower(), datetime.now(UTC))
+    registry.add(version, bundle.tensors, bundle.files, bundle.manifest)
+    return version
