@@ -38,8 +38,8 @@ class Dropout:
 class Tokens(NamedTuple):
     """A channel of a batch, text after text and unpadded, but a short text is filled up with id 0.
 
-    ids: int64 (tokens,). text: int64 (tokens,), the text that a token is of. position: int64 (tokens,), its place there.
-    lengths: int64 (batch,), tokens of each text without what fills it up.
+    ids: int64 (tokens,). text: int64 (tokens,), the text that a token is of. position: int64 (tokens,), its place
+    there. lengths: int64 (batch,), tokens of each text without what fills it up.
     """
 
     ids: Tensor
