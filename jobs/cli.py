@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from distill.errors import BadInput, BadModel, Infrastructure, OpinionError
+from distill.errors import BadInput, BadModel, Busy, Infrastructure, OpinionError
+from jobs import locks
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 log = logging.getLogger("opinion")
@@ -31,7 +32,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Refuse the command line."""
-        self.exit(BadInput.exit_code, f"error: {message} (see {self.prog} --help)\n")
+        complain(f"error: {message} (see {self.prog} --help)")
+        self.exit(BadInput.exit_code)
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -101,9 +103,25 @@ def run_main(main: Callable[[], None]) -> NoReturn:
 def leave(error: OpinionError) -> NoReturn:
     """Print the error as one line and exit with its code."""
     log.error("%s: %s", type(error).__name__, error, exc_info=error.__cause__ or error)
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
-    # Spark's Python side may still print its own tracebacks from threads while it shuts down.
+    complain(f"error: {' '.join(str(error).split())}")
     sys.exit(error.exit_code)
+
+
+def complain(line: str) -> None:
+    """Print a line on the user's stderr. spark-submit sends ours to its stdout, but its own JVM's is the user's."""
+    if "PYSPARK_GATEWAY_PORT" in os.environ:
+        try:
+            from pyspark import SparkContext
+            from pyspark.java_gateway import launch_gateway
+
+            stderr = (SparkContext._gateway or launch_gateway()).jvm.System.err  # type: ignore[no-untyped-call]
+            written = bytearray(f"{line}\n".encode())
+            stderr.write(written, 0, len(written))
+            stderr.flush()
+            return
+        except Exception:
+            log.exception("the JVM is gone, so the error is printed here")
+    print(line, file=sys.stderr, flush=True)
 
 
 def explain(error: BaseException) -> OpinionError:
@@ -116,8 +134,9 @@ def explain(error: BaseException) -> OpinionError:
     elif "No space left on device" in text or "Disk quota exceeded" in text:
         found = Infrastructure(f"no space left below {home()}; free some or set OPINION_HOME to a larger disk")
     elif "XSDB6" in text:
-        found = Infrastructure(
-            "another process has the embedded metastore open; wait for it to end, "
+        holders = "; ".join(locks.held(home() / "locks")) or "it holds no day yet"
+        found = Busy(
+            f"another process has the embedded metastore open ({holders}); wait for it to end, "
             "or use a metastore service (spark.hadoop.hive.metastore.uris)"
         )
     elif re.search(r"MetaException|TTransportException|Unable to instantiate .*MetaStoreClient", text):

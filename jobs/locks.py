@@ -33,6 +33,18 @@ def hold(path: Path, what: str) -> Iterator[None]:
         yield
 
 
+def held(folder: Path) -> list[str]:
+    """Who holds which of the lock files of a folder, in words."""
+    found = []
+    for path in sorted(folder.glob("*.lock")):
+        with open(path, encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                found.append(f"{path.stem}: {holder(path)}")
+    return found
+
+
 def holder(path: Path) -> str:
     """Who wrote the lock file, in words."""
     try:
