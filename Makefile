@@ -5,10 +5,17 @@ export OPINION_HOME
 export PIP_CONSTRAINT = $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 CONF = --properties-file spark_conf/local/spark-defaults.conf
+HOROVOD_VERSION = $(patsubst horovod==%,%,$(filter horovod==%,$(shell cat constraints.txt)))
+TORCH_VERSION = $(patsubst torch==%,%,$(filter torch==%,$(shell cat constraints.txt)))
+# The wheel is built once a machine: its folder is keyed by all that it depends on.
+CACHE = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/opinion-distill
+HOROVOD = $(CACHE)/horovod-$(HOROVOD_VERSION)-torch-$(TORCH_VERSION)-py311-$(shell uname -m)
 INPUTS = setup.py constraints.txt pyproject.toml spark_conf/local/find-spark-home
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup-train: .venv/.installed-train ## The environment with Horovod, for --num-proc above 1 (built once, some minutes)
 
 setup: .venv/.installed ## The environment only: Java where it is missing, .venv with pinned packages
 
@@ -50,9 +57,29 @@ clean: ## Remove .venv and caches, but nothing below OPINION_HOME
 	cp spark_conf/local/find-spark-home .venv/bin/find-spark-home
 	@touch $@
 
-.venv/.installed-dev: .venv/.installed
-	.venv/bin/pip install -q -e .[demo,dev]
+.venv/.installed-dev: .venv/.installed-train
+	.venv/bin/pip install -q -e .[demo,dev,train]
 	@touch $@
 
-.PHONY: help setup demo test test-fast lint bench sql clean
+.venv/.installed-train: .venv/.installed $(HOROVOD)/built
+	.venv/bin/pip install -q --find-links $(HOROVOD) --only-binary horovod -e .[demo,train]
+	@touch $@
+
+# Horovod's CMake asks for C++14, the headers of torch need C++20; nothing else is in the way. CPU builds use Gloo; on a
+# machine with NCCL, set HOROVOD_GPU_OPERATIONS=NCCL.
+$(HOROVOD)/built: | .venv/.installed
+	@for tool in cmake g++; do command -v $$tool >/dev/null || { as=; [ "$$(id -u)" = 0 ] || as=sudo; \
+	  $$as apt-get update -q && $$as apt-get install -y -q --no-install-recommends cmake g++ make; }; done
+	.venv/bin/pip install -q setuptools wheel packaging cloudpickle psutil PyYAML cffi
+	rm -rf build/horovod && mkdir -p build/horovod $(HOROVOD)
+	.venv/bin/pip download -q --no-deps --no-build-isolation --no-binary horovod -d build/horovod horovod==$(HOROVOD_VERSION)
+	tar xf build/horovod/horovod-$(HOROVOD_VERSION).tar.gz -C build/horovod --strip-components 1
+	sed -i 's/CMAKE_CXX_STANDARD 14/CMAKE_CXX_STANDARD 20/' build/horovod/CMakeLists.txt build/horovod/horovod/torch/CMakeLists.txt
+	HOROVOD_WITH_PYTORCH=1 HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1 HOROVOD_WITHOUT_TENSORFLOW=1 \
+	  HOROVOD_WITHOUT_MXNET=1 LDFLAGS=-Wl,--strip-debug \
+	  .venv/bin/pip wheel -q --no-build-isolation --no-deps -w $(HOROVOD) ./build/horovod
+	rm -rf build/horovod
+	@touch $@
+
+.PHONY: help setup setup-train demo test test-fast lint bench sql clean
 .DEFAULT_GOAL := help

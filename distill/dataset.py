@@ -1,6 +1,5 @@
 """Labelled texts from Parquet, and the order in which training sees them."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +43,15 @@ def read_labelled(location: str, split: str) -> Labelled:
     return Labelled(normalise_batch(rows["text"].to_pylist()), labels, sources)
 
 
-def shuffled(rows: int, batch: int, seed: int, epoch: int) -> Iterator[Tensor]:
-    """Every row once, in batches of row numbers (int64); the last may be smaller. A function of seed and epoch."""
+def shuffled(rows: int, batch: int, seed: int, epoch: int) -> list[Tensor]:
+    """Every row once, in batches of row numbers (int64); the last may be smaller. A function of seed and epoch.
+
+    The batches are those of all ranks together; `share` says which rows of one are a rank's.
+    """
     order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed * 100_003 + epoch))
-    yield from torch.split(order, batch)
+    return list(torch.split(order, batch))
+
+
+def share(rows: Tensor, rank: int, size: int) -> Tensor:
+    """A rank's rows of a batch. The last batch of an epoch may have none for some ranks, which step all the same."""
+    return rows[rank::size]

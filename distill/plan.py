@@ -4,6 +4,15 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Dropout:
+    """What is left out in training."""
+
+    token: float = 0.2  # a token becomes unknown, so that the unknown embedding is trained
+    embedding: float = 0.2  # of the numbers of a token's embedding, alike wherever the token stands in the batch
+    feature: float = 0.5
+
+
+@dataclass(frozen=True)
 class Plan:
     """How long and how fast to train."""
 
@@ -15,3 +24,4 @@ class Plan:
     ema: float = 0.999
     patience: int = 2  # epochs without a better validation AUC before training stops
     seed: int = 0
+    dropout: Dropout = Dropout()

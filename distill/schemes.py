@@ -12,8 +12,12 @@ from distill.textcnn import Batch, TextCNN
 class Scheme(Protocol):
     """What the training loop needs of a scheme."""
 
-    def step(self, batch: Batch, labels: Tensor) -> Tensor:
-        """Update the models on one batch; returns the loss of the student, a scalar without gradient."""
+    def step(self, batch: Batch, labels: Tensor, rows: int) -> Tensor:
+        """Update the models on this rank's part of a batch that has so many rows over all ranks.
+
+        Returns this rank's part of the student's loss, a scalar without gradient: the parts of all ranks add up to the
+        mean over the batch.
+        """
         ...
 
 
@@ -24,9 +28,9 @@ class HardLabel:
         self.student = student
         self.optimizer = optimizer
 
-    def step(self, batch: Batch, labels: Tensor) -> Tensor:
+    def step(self, batch: Batch, labels: Tensor, rows: int) -> Tensor:
         """One update; labels int64 (batch,)."""
-        loss = F.cross_entropy(self.student(batch), labels)
+        loss = F.cross_entropy(self.student(batch), labels, reduction="sum") / rows
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()

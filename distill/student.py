@@ -13,11 +13,12 @@ import torch
 from distill import metrics
 from distill.architecture import Architecture
 from distill.bundle import VOCABULARY, Bundle
-from distill.dataset import Labelled
+from distill.dataset import Labelled, read_labelled
 from distill.plan import Plan
+from distill.ranks import Ranks
 from distill.schemes import HardLabel
 from distill.scorer import Scorer, probability
-from distill.textcnn import Dropout, TextCNN
+from distill.textcnn import TextCNN
 from distill.training import Split, fit
 from distill.vocabulary import Limit, Vocabulary
 
@@ -31,6 +32,18 @@ HISTOGRAM_BINS = 20
 PACKAGES = ("torch", "numpy", "numba", "pyspark", "pyarrow", "jieba", "safetensors")
 
 
+def train_on_rank(
+    ranks: Ranks, snapshot: str, plan: Plan, target: float, lineage: Mapping[str, Any], threads: int
+) -> Bundle | None:
+    """What one rank of a training does, from the Parquet snapshot on; see `train_student`."""
+    torch.set_num_threads(threads)
+    train, valid = (read_labelled(snapshot, split) for split in ("train", "valid"))
+    test = read_labelled(snapshot, "test") if "test" in lineage["rows"] else None
+    if ranks.rank == 0:
+        print(f"training on {len(train.labels)} texts, validating on {len(valid.labels)}", flush=True)
+    return train_student(train, valid, test, plan, target, lineage, ranks)
+
+
 def train_student(
     train: Labelled,
     valid: Labelled,
@@ -38,8 +51,9 @@ def train_student(
     plan: Plan,
     target: float,
     lineage: Mapping[str, Any],
-) -> Bundle:
-    """Train a hard-label student and return its bundle, not yet saved (its digest is empty).
+    ranks: Ranks,
+) -> Bundle | None:
+    """Train a hard-label student; rank 0 returns its bundle, not yet saved (its digest is empty), the others None.
 
     The threshold is the lowest score with precision `target` on `valid`; metrics are those of the scorer that will run
     every night, at that threshold. `lineage` is what the caller knows of the data.
@@ -47,11 +61,15 @@ def train_student(
     torch.manual_seed(plan.seed)
     vocabulary = Vocabulary.build(train.texts, LIMITS)
     architecture = Architecture({name: vocabulary.size(name) for name in WIDTHS}, WIDTHS, EMBEDDING, FILTERS)
-    student = TextCNN(architecture, Dropout())
+    student = TextCNN(architecture, plan.dropout)
     encoded_train, encoded_valid = (
         Split(vocabulary.encode_batch(rows.texts), torch.from_numpy(rows.labels)) for rows in (train, valid)
     )
-    student, curve = fit(student, lambda optimizer: HardLabel(student, optimizer), encoded_train, encoded_valid, plan)
+    student, curve = fit(
+        student, lambda optimizer: HardLabel(student, optimizer), encoded_train, encoded_valid, plan, ranks
+    )
+    if ranks.rank:
+        return None
     manifest = {
         "architecture": architecture.to_json(),
         "text": {
@@ -63,7 +81,7 @@ def train_student(
         "threshold": {"value": 0.5},
         "lineage": {
             **lineage,
-            "training": asdict(plan),
+            "training": {**asdict(plan), "ranks": ranks.size},
             "curve": [asdict(epoch) for epoch in curve],
             "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
             "python": platform.python_version(),

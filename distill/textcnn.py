@@ -13,7 +13,6 @@ A text with fewer tokens than w has one window, filled up with zeros. Everything
 linear in the embeddings, which is what lets `distill.scorer` replace it with look-ups.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numba
@@ -23,16 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.architecture import Architecture
+from distill.plan import Dropout
 from distill.vocabulary import PADDING, UNKNOWN, Ids
-
-
-@dataclass(frozen=True)
-class Dropout:
-    """What is left out in training."""
-
-    token: float = 0.2  # a token becomes unknown, so that the unknown embedding is trained
-    embedding: float = 0.2  # of the numbers of a token's embedding, alike wherever the token stands in the batch
-    feature: float = 0.5
 
 
 class Tokens(NamedTuple):
@@ -54,7 +45,7 @@ Batch = dict[str, Tokens]
 class TextCNN(nn.Module):
     """The network; `forward` gives logits, `features` what they are made of."""
 
-    def __init__(self, architecture: Architecture, dropout: Dropout = Dropout()) -> None:
+    def __init__(self, architecture: Architecture, dropout: Dropout) -> None:
         super().__init__()
         self.architecture = architecture
         self.dropout = dropout

@@ -1,4 +1,4 @@
-"""The epoch loop: batches through a scheme, a moving average of the weights, early stopping on validation."""
+"""The epoch loop on one rank or many: batches through a scheme, averaged weights, early stopping on validation."""
 
 import math
 import time
@@ -14,8 +14,10 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from distill import metrics
-from distill.dataset import shuffled
+from distill.dataset import share, shuffled
+from distill.errors import OpinionError
 from distill.plan import Plan
+from distill.ranks import Ranks
 from distill.schemes import Scheme
 from distill.textcnn import Batch, TextCNN, take
 from distill.vocabulary import Encoded
@@ -34,6 +36,7 @@ class Epoch:
     epoch: int
     loss: float
     valid_auc: float
+    rows: int
     seconds: float
 
 
@@ -55,30 +58,47 @@ def fit(
     train: Split,
     valid: Split,
     plan: Plan,
+    ranks: Ranks,
 ) -> tuple[TextCNN, list[Epoch]]:
-    """Train the student; returns the averaged student of the epoch with the best validation AUC, and the curve."""
-    steps = plan.epochs * math.ceil(len(train.labels) / plan.batch)
-    optimizer = torch.optim.AdamW(
-        student.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True
+    """Train the student; returns the averaged student of the epoch with the best validation AUC, and the curve.
+
+    Every rank makes the same number of steps and ends with the same student. Without dropout the curve is that of a
+    single process whose batch is the sum of the ranks' batches.
+    """
+    together = plan.batch * ranks.size
+    steps = plan.epochs * math.ceil(len(train.labels) / together)
+    ranks.broadcast(dict(student.state_dict()))
+    optimizer = ranks.optimizer(
+        torch.optim.AdamW(student.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True),
+        [(f"student.{name}", parameter) for name, parameter in student.named_parameters()],
     )
     schedule = LambdaLR(optimizer, warm_up_then_cosine(steps, plan.warm_up))
     average = AveragedModel(student, multi_avg_fn=moving_average(plan.ema))
     scheme = scheme_of(optimizer)
     widest = widest_of(student)
+    torch.manual_seed(plan.seed * 1009 + ranks.rank)  # dropout differs between ranks
     curve: list[Epoch] = []
     best: dict[str, Tensor] = {}
     for epoch in range(1, plan.epochs + 1):
-        started, losses = time.monotonic(), 0.0
+        started, loss, seen = time.monotonic(), 0.0, 0
         student.train()
-        batches = list(shuffled(len(train.labels), plan.batch, plan.seed, epoch))
-        for step, rows in enumerate(tqdm(batches, f"epoch {epoch}/{plan.epochs}", leave=False, disable=None)):
-            losses += float(scheme.step(train.batch(rows, widest), train.labels[rows])) * len(rows)
+        batches = shuffled(len(train.labels), together, plan.seed, epoch)
+        shown = tqdm(batches, f"epoch {epoch}/{plan.epochs}", leave=False, disable=None if ranks.rank == 0 else True)
+        for step, batch in enumerate(shown):
+            rows = share(batch, ranks.rank, ranks.size)
+            loss += float(scheme.step(train.batch(rows, widest), train.labels[rows], len(batch))) * len(batch)
+            seen += len(rows)
             schedule.step()
             if step % EMA_EVERY == 0:
                 average.update_parameters(student)
-        auc = metrics.auc(valid.labels.numpy(), margins(average.module, valid))
-        curve.append(Epoch(epoch, losses / len(train.labels), auc, time.monotonic() - started))
-        print("  ".join(f"{name} {round(value, 4)}" for name, value in asdict(curve[-1]).items()), flush=True)
+        rows_seen = round(ranks.total(seen, "rows seen"))
+        if rows_seen != len(train.labels):
+            raise OpinionError(f"epoch {epoch} saw {rows_seen} of {len(train.labels)} rows")
+        auc = validation_auc(average.module, valid, ranks)
+        mean_loss = ranks.total(loss, "loss") / rows_seen
+        curve.append(Epoch(epoch, mean_loss, auc, rows_seen, time.monotonic() - started))
+        if ranks.rank == 0:
+            print("  ".join(f"{name} {round(value, 4)}" for name, value in asdict(curve[-1]).items()), flush=True)
         best_epoch = max(curve, key=lambda e: e.valid_auc).epoch
         if best_epoch == epoch:
             best = {name: tensor.clone() for name, tensor in average.module.state_dict().items()}
@@ -86,6 +106,14 @@ def fit(
             break
     student.load_state_dict(best)
     return student.eval(), curve
+
+
+def validation_auc(student: torch.nn.Module, valid: Split, ranks: Ranks) -> float:
+    """AUC over all rows of `valid`, each rank having scored its share; the same number on every rank."""
+    mine = share(torch.arange(len(valid.labels)), ranks.rank, ranks.size)
+    scores = ranks.gather(torch.from_numpy(margins(student, valid, mine)), "validation margins")
+    order = ranks.gather(mine, "validation rows")
+    return metrics.auc(valid.labels[order].numpy(), scores.numpy())
 
 
 def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
@@ -117,13 +145,11 @@ def widest_of(student: TextCNN) -> dict[str, int]:
 
 
 @torch.no_grad()
-def margins(student: torch.nn.Module, split: Split) -> npt.NDArray[np.float32]:
-    """Logit of class 1 less that of class 0 for every row, float32 (rows,)."""
+def margins(student: torch.nn.Module, split: Split, rows: Tensor) -> npt.NDArray[np.float32]:
+    """Logit of class 1 less that of class 0 for the rows, float32 (rows,)."""
     student.eval()
     widest = widest_of(student)  # type: ignore[arg-type]
-    logits = [
-        student(split.batch(rows, widest)) for rows in torch.split(torch.arange(len(split.labels)), EVALUATION_BATCH)
-    ]
-    together = torch.cat(logits)
+    parts = [student(split.batch(part, widest)) for part in torch.split(rows, EVALUATION_BATCH)]
+    together = torch.cat(parts)
     margin: npt.NDArray[np.float32] = (together[:, 1] - together[:, 0]).numpy()
     return margin

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from pyspark.sql import functions as F
@@ -15,6 +16,7 @@ from distill.errors import BadInput
 from distill.plan import Plan
 from distill.registry import Registry
 from jobs.cli import CHECKOUT, home, job_parser, run_main
+from jobs.launch import launch
 from jobs.session import spark_session
 from jobs.tables import LABELLED_OPINION
 from jobs.warehouse import Warehouse
@@ -27,30 +29,33 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=Plan.epochs, help="at most so many passes over the labels")
     parser.add_argument("--seed", type=int, default=0, help="of initial weights, order and dropout")
     parser.add_argument("--target-precision", type=float, default=0.95, help="of the rows called valid complaints")
+    parser.add_argument("--num-proc", type=int, default=1, help="ranks that train together; more than 1 needs Horovod")
     args = parser.parse_args()
-    if args.epochs < 1 or not 0 <= args.seed < 2**31 or not 0 < args.target_precision <= 1:
-        raise BadInput("--epochs must be 1 or more, --seed 0 or more, --target-precision above 0 and at most 1")
+    if min(args.epochs, args.num_proc) < 1 or not 0 <= args.seed < 2**31 or not 0 < args.target_precision <= 1:
+        raise BadInput(
+            "--epochs and --num-proc must be 1 or more, --seed 0 or more, --target-precision above 0 and at most 1"
+        )
     # Imported late: torch takes seconds, which --help and a wrong flag need not wait for.
-    import torch
+    from distill.student import train_on_rank
 
-    from distill.dataset import read_labelled
-    from distill.student import train_student
-
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
     spark = spark_session("distill_student")
     registry = Registry(str(home() / "registry"))
     version = registry.new_version(args.scheme, datetime.now(UTC))
     snapshot = home() / "train" / version
     try:
         lineage = snapshot_labels(Warehouse(spark, args.database), str(snapshot))
-        spark.stop()  # its memory and cores are the training's now
-        train, valid = (read_labelled(str(snapshot), split) for split in ("train", "valid"))
-        test = read_labelled(str(snapshot), "test") if "test" in lineage["rows"] else None
+        lineage |= {"scheme": args.scheme, "git_commit": git_commit()}
+        work = partial(
+            train_on_rank,
+            snapshot=str(snapshot),
+            plan=Plan(epochs=args.epochs, seed=args.seed),
+            target=args.target_precision,
+            lineage=lineage,
+            threads=max(1, len(os.sched_getaffinity(0)) // args.num_proc),
+        )
+        bundle = launch(spark, args.num_proc, work)
     finally:
         shutil.rmtree(snapshot, ignore_errors=True)
-    lineage |= {"scheme": args.scheme, "git_commit": git_commit()}
-    print(f"training {version} on {len(train.labels)} texts, validating on {len(valid.labels)}", flush=True)
-    bundle = train_student(train, valid, test, Plan(epochs=args.epochs, seed=args.seed), args.target_precision, lineage)
     where = registry.add(version, bundle.tensors, bundle.files, bundle.manifest)
     print(in_words(bundle.manifest), f"saved as {version} in {where}", sep="\n", flush=True)
 

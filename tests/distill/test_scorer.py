@@ -12,6 +12,7 @@ from distill import bundle as bundles
 from distill.architecture import Architecture
 from distill.bundle import Bundle
 from distill.errors import BadModel
+from distill.plan import Dropout
 from distill.scorer import Scorer
 from distill.text import NO_WORD_CHARACTER, NULL_TEXT, RAW_LIMIT, normalise, unscorable_reason
 from distill.textcnn import TextCNN, take
@@ -33,7 +34,9 @@ def random_student(seed: int, widths: dict[str, tuple[int, ...]], embedding: int
     """A network with random weights everywhere but in the padding row."""
     torch.manual_seed(seed)
     vocabulary = Vocabulary.build(TEXTS, {name: CHANNELS[name] for name in widths})
-    student = TextCNN(Architecture({c: vocabulary.size(c) for c in widths}, widths, embedding, filters)).eval()
+    student = TextCNN(
+        Architecture({c: vocabulary.size(c) for c in widths}, widths, embedding, filters), Dropout()
+    ).eval()
     for name, parameter in student.named_parameters():
         torch.nn.init.normal_(parameter)
         if name.startswith("embeddings"):

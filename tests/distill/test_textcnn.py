@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distill.architecture import Architecture
-from distill.textcnn import Dropout, TextCNN, best_windows, best_windows_by_tensors, take
+from distill.plan import Dropout
+from distill.textcnn import TextCNN, best_windows, best_windows_by_tensors, take
 from distill.vocabulary import Ids
 
 NO_DROPOUT = Dropout(0, 0, 0)

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from distill import metrics
-from distill.dataset import Labelled, read_labelled, shuffled
+from distill.dataset import Labelled, read_labelled, share, shuffled
 from distill.errors import BadInput
 from distill.plan import Plan
+from distill.ranks import Alone
 from distill.scorer import Scorer
 from distill.student import score_normalised, train_student
 from distill.training import EMA_EVERY, moving_average, warm_up_then_cosine
@@ -36,13 +37,15 @@ def rows(count: int, seed: int) -> Labelled:
 def trained():  # type: ignore[no-untyped-def]
     torch.set_num_threads(1)
     plan = Plan(epochs=3, batch=16, seed=7)
-    return train_student(rows(600, 1), rows(200, 2), rows(200, 3), plan, 0.95, {"scheme": "textcnn"})
+    return train_student(rows(600, 1), rows(200, 2), rows(200, 3), plan, 0.95, {"scheme": "textcnn"}, Alone())
 
 
 @pytest.mark.parametrize(("count", "batch"), [(10, 3), (9, 3), (1, 4)])
-def test_every_row_once_an_epoch(count: int, batch: int) -> None:
-    batches = list(shuffled(count, batch, seed=1, epoch=1))
-    assert sorted(torch.cat(batches).tolist()) == list(range(count))
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_every_row_once_an_epoch_over_all_ranks(count: int, batch: int, size: int) -> None:
+    batches = shuffled(count, batch, seed=1, epoch=1)
+    seen = [row for b in batches for rank in range(size) for row in share(b, rank, size).tolist()]
+    assert sorted(seen) == list(range(count))
     assert max(map(len, batches)) <= batch
 
 
@@ -86,7 +89,7 @@ def test_a_student_learns_and_says_what_it_reaches(trained) -> None:  # type: ig
 
 def test_one_seed_one_student(trained) -> None:  # type: ignore[no-untyped-def]
     again = train_student(
-        rows(600, 1), rows(200, 2), None, Plan(epochs=3, batch=16, seed=7), 0.95, {"scheme": "textcnn"}
+        rows(600, 1), rows(200, 2), None, Plan(epochs=3, batch=16, seed=7), 0.95, {"scheme": "textcnn"}, Alone()
     )
     assert all(np.array_equal(again.tensors[name], tensor) for name, tensor in trained.tensors.items())
     curves = [[(e["loss"], e["valid_auc"]) for e in b.manifest["lineage"]["curve"]] for b in (again, trained)]
@@ -95,7 +98,7 @@ def test_one_seed_one_student(trained) -> None:  # type: ignore[no-untyped-def]
 
 def test_training_stops_when_validation_gets_no_better() -> None:
     easy = rows(400, 4)
-    bundle = train_student(easy, rows(100, 5), None, Plan(epochs=50, batch=16, patience=1), 0.95, {})
+    bundle = train_student(easy, rows(100, 5), None, Plan(epochs=50, batch=16, patience=1), 0.95, {}, Alone())
     curve = bundle.manifest["lineage"]["curve"]
     best = max(range(len(curve)), key=lambda i: (curve[i]["valid_auc"], -i))
     assert len(curve) == best + 2 < 50

@@ -8,6 +8,7 @@ import torch
 
 from distill.architecture import Architecture
 from distill.bundle import VOCABULARY, Bundle
+from distill.plan import Dropout
 from distill.registry import Registry
 from distill.textcnn import TextCNN
 from distill.vocabulary import Limit, Vocabulary
@@ -28,7 +29,7 @@ def tiny_bundle(seed: int, threshold: float = 0.5) -> Bundle:
     torch.manual_seed(seed)
     vocabulary = Vocabulary.build(TEXTS, {channel: Limit(1, 1000) for channel in WIDTHS})
     architecture = Architecture({channel: vocabulary.size(channel) for channel in WIDTHS}, WIDTHS, 5, 3)
-    student = TextCNN(architecture)
+    student = TextCNN(architecture, Dropout())
     for name, parameter in student.named_parameters():
         torch.nn.init.normal_(parameter)
         if name.startswith("embeddings"):

@@ -1,0 +1,96 @@
+"""Ranks on real Spark executors under real Horovod: many are as one, and a rank that dies is an error, never a hang."""
+
+import dataclasses
+import importlib.util
+import os
+import signal
+import sys
+import time
+from functools import partial
+
+import cloudpickle
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from distill.errors import BadInput, Infrastructure
+from distill.plan import Dropout, Plan
+from distill.ranks import Alone
+from distill.student import train_on_rank
+from jobs.launch import launch
+
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("horovod") is None, reason="needs Horovod: make setup-train"),
+]
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # executors cannot import this file
+
+# Dropout draws other numbers on each rank, so curves can only be equal without it.
+PLAN = Plan(epochs=3, batch=16, patience=9, seed=3, dropout=Dropout(0, 0, 0))
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory) -> str:
+    """Labelled rows, of a number that the batches do not divide."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("snapshot")
+    characters = [chr(c) for c in range(0x5000, 0x5100)]
+    labels = rng.integers(0, 2, 301)
+    texts = ["".join(rng.choice(characters, 9)) + ("差劲" if y else "很好") * rng.integers(0, 2) for y in labels]
+    splits = ["train"] * 201 + ["valid"] * 100
+    pq.write_table(pa.table({"text": texts, "label": labels, "source": splits, "split": splits}), folder / "0.parquet")
+    return str(folder)
+
+
+def work(snapshot: str, plan: Plan):  # type: ignore[no-untyped-def]
+    return partial(train_on_rank, snapshot=snapshot, plan=plan, target=0.6, lineage={"rows": {"train": 201}}, threads=1)
+
+
+def test_two_ranks_are_one_process_with_twice_the_batch(spark, snapshot) -> None:
+    two = launch(spark, 2, work(snapshot, PLAN))
+    one = work(snapshot, dataclasses.replace(PLAN, batch=2 * PLAN.batch))(Alone())
+    curves = [bundle.manifest["lineage"]["curve"] for bundle in (two, one)]
+    assert [e["rows"] for e in curves[0]] == [201] * 3, "no row is dropped or seen twice"
+    for name in ("loss", "valid_auc"):
+        np.testing.assert_allclose([e[name] for e in curves[0]], [e[name] for e in curves[1]], rtol=1e-5)
+    assert curves[0][-1]["loss"] < 0.9 * curves[0][0]["loss"], "something was learned, so equality says something"
+    for name, tensor in one.tensors.items():
+        np.testing.assert_allclose(two.tensors[name], tensor, atol=2e-5)
+
+
+def test_a_rank_that_raises_is_named_with_its_traceback(spark) -> None:
+    def fails(ranks) -> None:
+        ranks.total(1, "together")
+        if ranks.rank == 1:
+            raise ValueError("bad row 17")
+        ranks.total(1, "alone")
+
+    started = time.monotonic()
+    with pytest.raises(Infrastructure, match=r"rank 1 of 2 failed: ValueError: bad row 17") as error:
+        launch(spark, 2, fails)
+    assert "in fails" in str(error.value.__cause__)
+    assert time.monotonic() - started < 120
+
+
+def test_a_rank_that_is_killed_ends_the_launch_and_the_next_one_works(spark) -> None:
+    def dies(ranks) -> None:
+        if ranks.rank == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        ranks.total(1, "alone")
+
+    started = time.monotonic()
+    with pytest.raises(Infrastructure, match="died"):
+        launch(spark, 2, dies)
+    assert time.monotonic() - started < 120
+    assert launch(spark, 2, lambda ranks: ranks.total(ranks.rank + 1, "sum")) == 3
+
+
+def test_more_ranks_than_task_slots_are_refused_at_once(spark) -> None:
+    with pytest.raises(BadInput, match=r"99.*task slots"):
+        launch(spark, 99, lambda ranks: None)
+
+
+def test_one_rank_runs_here() -> None:
+    assert launch(None, 1, lambda ranks: (ranks.rank, ranks.size, os.getpid())) == (0, 1, os.getpid())  # type: ignore[arg-type]
