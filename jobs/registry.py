@@ -17,6 +17,9 @@ from distill.registry import Registry
 from jobs.cli import Parser, home, run_main
 
 
+MEASURES = ("auc", "precision", "recall")
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and run one command."""
     args = _parser().parse_args(argv)
@@ -80,8 +83,10 @@ def _metrics(registry: Registry, version: str) -> str:
         manifest, _ = bundle.load_manifest(registry.path(version))
     except BadModel as error:
         return f"unusable: {error}"
-    shown = ((k, f"{v:.4f}" if isinstance(v, float) else v) for k, v in _flat(manifest.get("metrics", {})))
-    return ", ".join(f"{name} {value}" for name, value in shown) or "-"
+    return "; ".join(
+        f"{split}: " + ", ".join(f"{name} {found[name]:.4f}" for name in MEASURES if found.get(name) is not None)
+        for split, found in sorted(manifest.get("metrics", {}).items())
+    )
 
 
 def _show(registry: Registry, name: str) -> None:

@@ -11,7 +11,7 @@ from distill.registry import Registry
 from jobs.registry import main
 
 CHECKOUT = Path(__file__).parents[2]
-METRICS = {"test": {"auc": 0.98123456, "rows": 100}}
+METRICS = {"test": {"auc": 0.98123456, "recall": 0.75, "precision": None, "rows": 100, "by_source": {"a": {}}}}
 
 
 @pytest.fixture
@@ -50,8 +50,8 @@ def test_list_aligns_versions_and_marks_the_champion(home, versions, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[:3] == [
         "   VERSION                          METRICS",
-        f"   {offline}  test.auc 0.9812, test.rows 100",
-        f"*  {textcnn}  test.auc 0.9812, test.rows 100",
+        f"   {offline}  test: auc 0.9812, recall 0.7500",
+        f"*  {textcnn}  test: auc 0.9812, recall 0.7500",
     ]
     assert lines[-2].split()[3:] == ["promote", textcnn, offline, "AUC", "更好"]
     assert lines[-1].split()[3:] == ["promote", offline, "-", "first"]
@@ -62,7 +62,7 @@ def test_list_shows_a_broken_version_beside_the_whole_ones(home, versions, capsy
     main(["--home", str(home), "list"])
     out = capsys.readouterr().out
     assert "unusable" in out.splitlines()[1]
-    assert "test.auc" in out.splitlines()[2]
+    assert "test: auc" in out.splitlines()[2]
     assert "no champion: choose one" in out
 
 
