@@ -24,4 +24,5 @@ class Plan:
     ema: float = 0.999
     patience: int = 2  # epochs without a better validation AUC before training stops
     seed: int = 0
+    checkpoint_every: int = 500  # steps, beside one each epoch
     dropout: Dropout = Dropout()

@@ -33,7 +33,13 @@ PACKAGES = ("torch", "numpy", "numba", "pyspark", "pyarrow", "jieba", "safetenso
 
 
 def train_on_rank(
-    ranks: Ranks, snapshot: str, plan: Plan, target: float, lineage: Mapping[str, Any], threads: int
+    ranks: Ranks,
+    snapshot: str,
+    plan: Plan,
+    target: float,
+    lineage: Mapping[str, Any],
+    threads: int,
+    checkpoints: str | None = None,
 ) -> Bundle | None:
     """What one rank of a training does, from the Parquet snapshot on; see `train_student`."""
     torch.set_num_threads(threads)
@@ -41,7 +47,7 @@ def train_on_rank(
     test = read_labelled(snapshot, "test") if "test" in lineage["rows"] else None
     if ranks.rank == 0:
         print(f"training on {len(train.labels)} texts, validating on {len(valid.labels)}", flush=True)
-    return train_student(train, valid, test, plan, target, lineage, ranks)
+    return train_student(train, valid, test, plan, target, lineage, ranks, checkpoints)
 
 
 def train_student(
@@ -52,6 +58,7 @@ def train_student(
     target: float,
     lineage: Mapping[str, Any],
     ranks: Ranks,
+    checkpoints: str | None = None,
 ) -> Bundle | None:
     """Train a hard-label student; rank 0 returns its bundle, not yet saved (its digest is empty), the others None.
 
@@ -66,7 +73,13 @@ def train_student(
         Split(vocabulary.encode_batch(rows.texts), torch.from_numpy(rows.labels)) for rows in (train, valid)
     )
     student, curve = fit(
-        student, lambda optimizer: HardLabel(student, optimizer), encoded_train, encoded_valid, plan, ranks
+        student,
+        lambda optimizer: HardLabel(student, optimizer),
+        encoded_train,
+        encoded_valid,
+        plan,
+        ranks,
+        checkpoints,
     )
     if ranks.rank:
         return None

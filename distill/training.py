@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from distill import metrics
+from distill.checkpoint import Checkpoints, Progress
 from distill.dataset import share, shuffled
 from distill.errors import OpinionError
 from distill.plan import Plan
@@ -59,53 +59,79 @@ def fit(
     valid: Split,
     plan: Plan,
     ranks: Ranks,
+    checkpoints: str | None = None,
 ) -> tuple[TextCNN, list[Epoch]]:
     """Train the student; returns the averaged student of the epoch with the best validation AUC, and the curve.
 
     Every rank makes the same number of steps and ends with the same student. Without dropout the curve is that of a
-    single process whose batch is the sum of the ranks' batches.
+    single process whose batch is the sum of the ranks' batches. A training that finds a checkpoint in its folder goes
+    on from there.
     """
     together = plan.batch * ranks.size
-    steps = plan.epochs * math.ceil(len(train.labels) / together)
+    in_epoch = math.ceil(len(train.labels) / together)
+    rate = warm_up_then_cosine(plan.epochs * in_epoch, plan.warm_up)
     ranks.broadcast(dict(student.state_dict()))
     optimizer = ranks.optimizer(
         torch.optim.AdamW(student.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True),
         [(f"student.{name}", parameter) for name, parameter in student.named_parameters()],
     )
-    schedule = LambdaLR(optimizer, warm_up_then_cosine(steps, plan.warm_up))
     average = AveragedModel(student, multi_avg_fn=moving_average(plan.ema))
     scheme = scheme_of(optimizer)
     widest = widest_of(student)
     torch.manual_seed(plan.seed * 1009 + ranks.rank)  # dropout differs between ranks
-    curve: list[Epoch] = []
-    best: dict[str, Tensor] = {}
-    for epoch in range(1, plan.epochs + 1):
-        started, loss, seen = time.monotonic(), 0.0, 0
+    models = {"student": student, "average": average}
+    store = Checkpoints(checkpoints, plan, ranks)
+    progress, best = store.load(models, optimizer)
+    while progress.epoch <= plan.epochs and not stalled(progress, plan):
+        started = time.monotonic()
         student.train()
-        batches = shuffled(len(train.labels), together, plan.seed, epoch)
-        shown = tqdm(batches, f"epoch {epoch}/{plan.epochs}", leave=False, disable=None if ranks.rank == 0 else True)
-        for step, batch in enumerate(shown):
+        batches = shuffled(len(train.labels), together, plan.seed, progress.epoch)
+        bar = tqdm(
+            total=in_epoch,
+            initial=progress.step,
+            desc=f"epoch {progress.epoch}/{plan.epochs}",
+            leave=False,
+            disable=None if ranks.rank == 0 else True,
+        )
+        for step in range(progress.step, in_epoch):
+            done = (progress.epoch - 1) * in_epoch + step
+            for group in optimizer.param_groups:
+                group["lr"] = plan.learning_rate * rate(done)
+            batch = batches[step]
             rows = share(batch, ranks.rank, ranks.size)
-            loss += float(scheme.step(train.batch(rows, widest), train.labels[rows], len(batch))) * len(batch)
-            seen += len(rows)
-            schedule.step()
+            loss = scheme.step(train.batch(rows, widest), train.labels[rows], len(batch))
             if step % EMA_EVERY == 0:
                 average.update_parameters(student)
-        rows_seen = round(ranks.total(seen, "rows seen"))
-        if rows_seen != len(train.labels):
-            raise OpinionError(f"epoch {epoch} saw {rows_seen} of {len(train.labels)} rows")
+            progress.step, progress.seen = step + 1, progress.seen + len(rows)
+            progress.loss += float(loss) * len(batch)
+            bar.update()
+            if progress.step % plan.checkpoint_every == 0:
+                store.save(done + 1, progress, models, optimizer, best)
+        bar.close()
+        seen = round(ranks.total(progress.seen, "rows seen"))
+        if seen != len(train.labels):
+            raise OpinionError(f"epoch {progress.epoch} saw {seen} of {len(train.labels)} rows")
         auc = validation_auc(average.module, valid, ranks)
-        mean_loss = ranks.total(loss, "loss") / rows_seen
-        curve.append(Epoch(epoch, mean_loss, auc, rows_seen, time.monotonic() - started))
+        mean_loss = ranks.total(progress.loss, "loss") / seen
+        point = Epoch(progress.epoch, mean_loss, auc, seen, time.monotonic() - started)
         if ranks.rank == 0:
-            print("  ".join(f"{name} {round(value, 4)}" for name, value in asdict(curve[-1]).items()), flush=True)
-        best_epoch = max(curve, key=lambda e: e.valid_auc).epoch
-        if best_epoch == epoch:
+            print("  ".join(f"{name} {round(value, 4)}" for name, value in asdict(point).items()), flush=True)
+        progress = Progress(progress.epoch + 1, curve=[*progress.curve, asdict(point)])
+        if best_epoch(progress) == point.epoch:
             best = {name: tensor.clone() for name, tensor in average.module.state_dict().items()}
-        if epoch - best_epoch >= plan.patience:
-            break
+        store.save(point.epoch * in_epoch, progress, models, optimizer, best)
     student.load_state_dict(best)
-    return student.eval(), curve
+    return student.eval(), [Epoch(**point) for point in progress.curve]
+
+
+def best_epoch(progress: Progress) -> int:
+    """The first epoch with the highest validation AUC; 0 before there is one."""
+    return int(max(progress.curve, key=lambda point: point["valid_auc"])["epoch"]) if progress.curve else 0
+
+
+def stalled(progress: Progress, plan: Plan) -> bool:
+    """Whether validation has not become better for as many epochs as the plan is patient."""
+    return len(progress.curve) - best_epoch(progress) >= plan.patience
 
 
 def validation_auc(student: torch.nn.Module, valid: Split, ranks: Ranks) -> float:

@@ -3,6 +3,7 @@
 It becomes nobody's champion by that: compare it, then promote it with jobs/registry.py.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -21,6 +22,8 @@ from jobs.session import spark_session
 from jobs.tables import LABELLED_OPINION
 from jobs.warehouse import Warehouse
 
+RESTARTS = 2  # of all ranks, when one dies
+
 
 def main() -> None:
     """Snapshot the labels, train, register."""
@@ -29,6 +32,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=Plan.epochs, help="at most so many passes over the labels")
     parser.add_argument("--seed", type=int, default=0, help="of initial weights, order and dropout")
     parser.add_argument("--target-precision", type=float, default=0.95, help="of the rows called valid complaints")
+    parser.add_argument("--resume", metavar="VERSION", help="go on with a training that was stopped")
     parser.add_argument("--num-proc", type=int, default=1, help="ranks that train together; more than 1 needs Horovod")
     args = parser.parse_args()
     if min(args.epochs, args.num_proc) < 1 or not 0 <= args.seed < 2**31 or not 0 < args.target_precision <= 1:
@@ -40,23 +44,29 @@ def main() -> None:
 
     spark = spark_session("distill_student")
     registry = Registry(str(home() / "registry"))
-    version = registry.new_version(args.scheme, datetime.now(UTC))
-    snapshot = home() / "train" / version
-    try:
-        lineage = snapshot_labels(Warehouse(spark, args.database), str(snapshot))
+    version = args.resume or registry.new_version(args.scheme, datetime.now(UTC))
+    registry.path(version)  # refuses what is not the name of a version
+    # The labels of the moment and the checkpoints: kept until the model is saved, so that a training can be resumed.
+    folder = home() / "train" / version
+    if not args.resume:
+        lineage = snapshot_labels(Warehouse(spark, args.database), f"{folder}/labels")
         lineage |= {"scheme": args.scheme, "git_commit": git_commit()}
-        work = partial(
-            train_on_rank,
-            snapshot=str(snapshot),
-            plan=Plan(epochs=args.epochs, seed=args.seed),
-            target=args.target_precision,
-            lineage=lineage,
-            threads=max(1, len(os.sched_getaffinity(0)) // args.num_proc),
-        )
-        bundle = launch(spark, args.num_proc, work)
-    finally:
-        shutil.rmtree(snapshot, ignore_errors=True)
+        (folder / "lineage.json").write_text(json.dumps(lineage), encoding="utf-8")
+    elif not (folder / "lineage.json").exists():
+        raise BadInput(f"--resume {version}: there is nothing to resume in {folder}")
+    work = partial(
+        train_on_rank,
+        snapshot=f"{folder}/labels",
+        plan=Plan(epochs=args.epochs, seed=args.seed),
+        target=args.target_precision,
+        lineage=json.loads((folder / "lineage.json").read_text(encoding="utf-8")),
+        threads=max(1, len(os.sched_getaffinity(0)) // args.num_proc),
+        checkpoints=f"{folder}/checkpoints",
+    )
+    print(f"training {version}; if it is stopped, the same flags and --resume {version} go on with it", flush=True)
+    bundle = launch(spark, args.num_proc, work, RESTARTS)
     where = registry.add(version, bundle.tensors, bundle.files, bundle.manifest)
+    shutil.rmtree(folder)
     print(in_words(bundle.manifest), f"saved as {version} in {where}", sep="\n", flush=True)
 
 

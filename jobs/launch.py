@@ -27,8 +27,15 @@ class Failure:
     by_another: bool
 
 
-def launch(spark: SparkSession, size: int, work: Callable[[Ranks], Any]) -> Any:
+class RankDied(Infrastructure):
+    """A rank was killed or lost its machine; what it worked on may go on from a checkpoint."""
+
+
+def launch(spark: SparkSession, size: int, work: Callable[[Ranks], Any], restarts: int = 0) -> Any:
     """Run `work` on so many ranks and return what it returned on rank 0; cloudpickle carries it to the executors.
+
+    When a rank dies all start again, at most `restarts` times: `work` goes on from its checkpoints. A rank that raises
+    would do so again, so that is an error at once.
 
     Raises BadInput when Horovod is not installed or Spark has too few task slots, Infrastructure when a rank fails:
     the error names the rank, and its traceback is the cause.
@@ -40,6 +47,16 @@ def launch(spark: SparkSession, size: int, work: Callable[[Ranks], Any]) -> Any:
     slots = spark.sparkContext.defaultParallelism
     if slots < size:
         raise BadInput(f"--num-proc {size} needs as many task slots; Spark has {slots} here, so give it more cores")
+    for restart in range(restarts):
+        try:
+            return launch_once(size, work)
+        except RankDied as e:
+            print(f"{e}; starting again from the last checkpoint, {restart + 1} of {restarts} times", flush=True)
+    return launch_once(size, work)
+
+
+def launch_once(size: int, work: Callable[[Ranks], Any]) -> Any:
+    """One start of all ranks; raises RankDied or Infrastructure."""
     import horovod.spark
 
     try:
@@ -47,11 +64,12 @@ def launch(spark: SparkSession, size: int, work: Callable[[Ranks], Any]) -> Any:
             rank_main, args=(work,), num_proc=size, use_gloo=True, start_timeout=START_SECONDS, verbose=0
         )
     except RuntimeError as e:
-        raise Infrastructure(f"a rank of {size} died: {' '.join(str(e).split())[:300]}") from e
+        raise RankDied(f"a rank of {size} died: {' '.join(str(e).split())[:300]}") from e
     failures = [result for result in results if isinstance(result, Failure)]
     for failure in sorted(failures, key=lambda f: f.by_another):
         last = failure.trace.strip().splitlines()[-1]
-        raise Infrastructure(f"rank {failure.rank} of {size} failed: {last}") from RuntimeError(failure.trace)
+        kind = RankDied if failure.by_another else Infrastructure
+        raise kind(f"rank {failure.rank} of {size} failed: {last}") from RuntimeError(failure.trace)
     return results[0]
 
 

@@ -16,7 +16,6 @@ from distill.errors import BadModel
 from distill.registry import Registry
 from jobs.cli import Parser, home, run_main
 
-
 MEASURES = ("auc", "precision", "recall")
 
 

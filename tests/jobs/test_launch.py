@@ -18,7 +18,7 @@ from distill.errors import BadInput, Infrastructure
 from distill.plan import Dropout, Plan
 from distill.ranks import Alone
 from distill.student import train_on_rank
-from jobs.launch import launch
+from jobs.launch import RankDied, launch
 
 pytestmark = [
     pytest.mark.spark,
@@ -81,10 +81,46 @@ def test_a_rank_that_is_killed_ends_the_launch_and_the_next_one_works(spark) -> 
         ranks.total(1, "alone")
 
     started = time.monotonic()
-    with pytest.raises(Infrastructure, match="died"):
-        launch(spark, 2, dies)
-    assert time.monotonic() - started < 120
+    with pytest.raises(RankDied, match="died"):
+        launch(spark, 2, dies, restarts=1)
+    assert time.monotonic() - started < 240
     assert launch(spark, 2, lambda ranks: ranks.total(ranks.rank + 1, "sum")) == 3
+
+
+def test_a_training_that_loses_a_rank_goes_on_and_ends_with_the_same_curve(spark, snapshot, tmp_path) -> None:
+    """With dropout, since the random state of each rank comes back too."""
+    plan = dataclasses.replace(PLAN, dropout=Dropout(), checkpoint_every=4)
+    whole = launch(spark, 2, work(snapshot, plan))
+    marker = tmp_path / "killed"
+
+    def dies_once(ranks):  # type: ignore[no-untyped-def]
+        from distill.schemes import HardLabel
+
+        step, calls = HardLabel.step, 0
+
+        def counted(self, batch, labels, rows):  # type: ignore[no-untyped-def]
+            nonlocal calls
+            calls += 1
+            if ranks.rank == 1 and calls == 13 and not marker.exists():  # epoch 2, past its first checkpoint
+                marker.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return step(self, batch, labels, rows)
+
+        HardLabel.step = counted  # type: ignore[method-assign]
+        try:
+            return work(snapshot, plan)(ranks, checkpoints=str(tmp_path / "checkpoints"))
+        finally:
+            HardLabel.step = step  # type: ignore[method-assign]
+
+    resumed = launch(spark, 2, dies_once, restarts=1)
+    assert marker.exists(), "the rank was killed"
+    curves = [
+        [(e["loss"], e["valid_auc"], e["rows"]) for e in bundle.manifest["lineage"]["curve"]]
+        for bundle in (whole, resumed)
+    ]
+    np.testing.assert_allclose(curves[0], curves[1], rtol=1e-6)
+    for name, tensor in whole.tensors.items():
+        np.testing.assert_allclose(resumed.tensors[name], tensor, atol=1e-6)
 
 
 def test_more_ranks_than_task_slots_are_refused_at_once(spark) -> None:
