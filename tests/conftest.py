@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+# Before torch is imported: idle threads that spin stall the other processes of a test.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 CONF = ROOT / "spark_conf" / "local"
