@@ -1,8 +1,8 @@
 """Where a training stands, on disk, so that a run that was killed goes on from there and ends with the same curve.
 
-    FOLDER/step-00000500/state.safetensors   student, average, best and optimizer, the same on every rank
-                         rank-0.safetensors  a rank's random state
-                         rank-0.json         its place: epoch, step, sums so far, curve
+    FOLDER/epoch-002-step-000500/state.safetensors   student, average, best and optimizer, the same on every rank
+                                 rank-0.safetensors  a rank's random state
+                                 rank-0.json         its place: epoch, step, sums so far, curve
 
 A checkpoint appears by the rename of a folder that all ranks have written to, so it is there whole or not at all. Ranks
 share the file system.
@@ -46,17 +46,12 @@ class Checkpoints:
         self._ranks = ranks
 
     def save(
-        self,
-        at: int,
-        progress: Progress,
-        models: Mapping[str, nn.Module],
-        optimizer: Optimizer,
-        best: dict[str, Tensor],
+        self, progress: Progress, models: Mapping[str, nn.Module], optimizer: Optimizer, best: dict[str, Tensor]
     ) -> None:
-        """Write the state after `at` steps in all, and remove the one before; every rank calls it."""
+        """Write the state, and remove the one before; every rank calls it."""
         if self.folder is None:
             return
-        final = self.folder / f"step-{at:08d}"
+        final = self.folder / f"epoch-{progress.epoch:03d}-step-{progress.step:06d}"
         staged = final.with_suffix(".tmp")
         staged.mkdir(parents=True, exist_ok=True)
         rank = self._ranks.rank
@@ -78,7 +73,7 @@ class Checkpoints:
 
         Raises BadInput when it is of another plan or another number of ranks.
         """
-        found = sorted(self.folder.glob("step-*[0-9]")) if self.folder else []
+        found = sorted(self.folder.glob("epoch-*[0-9]")) if self.folder else []
         if not found:
             return Progress(), {}
         place = json.loads((found[-1] / f"rank-{self._ranks.rank}.json").read_text(encoding="utf-8"))

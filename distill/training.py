@@ -2,13 +2,14 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
@@ -54,7 +55,7 @@ class Split:
 
 def fit(
     student: TextCNN,
-    scheme_of: Callable[[torch.optim.Optimizer], Scheme],
+    scheme_of: Callable[[Optimizer], Scheme],
     train: Split,
     valid: Split,
     plan: Plan,
@@ -67,9 +68,6 @@ def fit(
     single process whose batch is the sum of the ranks' batches. A training that finds a checkpoint in its folder goes
     on from there.
     """
-    together = plan.batch * ranks.size
-    in_epoch = math.ceil(len(train.labels) / together)
-    rate = warm_up_then_cosine(plan.epochs * in_epoch, plan.warm_up)
     ranks.broadcast(dict(student.state_dict()))
     optimizer = ranks.optimizer(
         torch.optim.AdamW(student.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True),
@@ -77,51 +75,66 @@ def fit(
     )
     average = AveragedModel(student, multi_avg_fn=moving_average(plan.ema))
     scheme = scheme_of(optimizer)
-    widest = widest_of(student)
     torch.manual_seed(plan.seed * 1009 + ranks.rank)  # dropout differs between ranks
-    models = {"student": student, "average": average}
     store = Checkpoints(checkpoints, plan, ranks)
-    progress, best = store.load(models, optimizer)
+    progress, best = store.load({"student": student, "average": average}, optimizer)
+
+    def save() -> None:
+        store.save(progress, {"student": student, "average": average}, optimizer, best)
+
     while progress.epoch <= plan.epochs and not stalled(progress, plan):
         started = time.monotonic()
         student.train()
-        batches = shuffled(len(train.labels), together, plan.seed, progress.epoch)
-        bar = tqdm(
-            total=in_epoch,
-            initial=progress.step,
-            desc=f"epoch {progress.epoch}/{plan.epochs}",
-            leave=False,
-            disable=None if ranks.rank == 0 else True,
-        )
-        for step in range(progress.step, in_epoch):
-            done = (progress.epoch - 1) * in_epoch + step
-            for group in optimizer.param_groups:
-                group["lr"] = plan.learning_rate * rate(done)
-            batch = batches[step]
-            rows = share(batch, ranks.rank, ranks.size)
-            loss = scheme.step(train.batch(rows, widest), train.labels[rows], len(batch))
-            if step % EMA_EVERY == 0:
+        for loss, rows in steps(scheme, optimizer, train, widest_of(student), progress, plan, ranks):
+            if progress.step % EMA_EVERY == 0:
                 average.update_parameters(student)
-            progress.step, progress.seen = step + 1, progress.seen + len(rows)
-            progress.loss += float(loss) * len(batch)
-            bar.update()
+            progress.step, progress.seen, progress.loss = progress.step + 1, progress.seen + rows, progress.loss + loss
             if progress.step % plan.checkpoint_every == 0:
-                store.save(done + 1, progress, models, optimizer, best)
-        bar.close()
+                save()
         seen = round(ranks.total(progress.seen, "rows seen"))
         if seen != len(train.labels):
             raise OpinionError(f"epoch {progress.epoch} saw {seen} of {len(train.labels)} rows")
-        auc = validation_auc(average.module, valid, ranks)
         mean_loss = ranks.total(progress.loss, "loss") / seen
+        auc = validation_auc(average.module, valid, ranks)
         point = Epoch(progress.epoch, mean_loss, auc, seen, time.monotonic() - started)
         if ranks.rank == 0:
             print("  ".join(f"{name} {round(value, 4)}" for name, value in asdict(point).items()), flush=True)
         progress = Progress(progress.epoch + 1, curve=[*progress.curve, asdict(point)])
         if best_epoch(progress) == point.epoch:
             best = {name: tensor.clone() for name, tensor in average.module.state_dict().items()}
-        store.save(point.epoch * in_epoch, progress, models, optimizer, best)
+        save()
     student.load_state_dict(best)
     return student.eval(), [Epoch(**point) for point in progress.curve]
+
+
+def steps(
+    scheme: Scheme,
+    optimizer: Optimizer,
+    train: Split,
+    widest: dict[str, int],
+    progress: Progress,
+    plan: Plan,
+    ranks: Ranks,
+) -> Iterator[tuple[float, int]]:
+    """Make the steps left of the epoch; gives after each the loss, summed over the batch, and this rank's rows."""
+    together = plan.batch * ranks.size
+    batches = shuffled(len(train.labels), together, plan.seed, progress.epoch)
+    rate = warm_up_then_cosine(plan.epochs * len(batches), plan.warm_up)
+    shown = tqdm(
+        range(progress.step, len(batches)),
+        f"epoch {progress.epoch}/{plan.epochs}",
+        leave=False,
+        disable=None if ranks.rank == 0 else True,
+        initial=progress.step,
+        total=len(batches),
+    )
+    for step in shown:
+        for group in optimizer.param_groups:
+            group["lr"] = plan.learning_rate * rate((progress.epoch - 1) * len(batches) + step)
+        batch = batches[step]
+        rows = share(batch, ranks.rank, ranks.size)
+        loss = scheme.step(train.batch(rows, widest), train.labels[rows], len(batch))
+        yield float(loss) * len(batch), len(rows)
 
 
 def best_epoch(progress: Progress) -> int:

@@ -69,7 +69,7 @@ def test_a_resumed_training_ends_like_a_whole_one(tmp_path: Path, cuts: list[int
 def test_half_a_checkpoint_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(Cut):
         train(tmp_path, cut_at=5)
-    (tmp_path / "step-00000006.tmp").mkdir()
+    (tmp_path / "epoch-001-step-000006.tmp").mkdir()
     assert facts(train(tmp_path))[0] == facts(train(None))[0]
 
 
