@@ -15,6 +15,8 @@ PYSPARK_PYTHON=${PYSPARK_PYTHON:-$checkout/.venv/bin/python}
 SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
 SPARK_LOCAL_DIRS=${SPARK_LOCAL_DIRS:-$scratch}
 # Paths stand here and not in spark-defaults.conf because Spark expands no variables there.
-SPARK_SUBMIT_OPTS="$SPARK_SUBMIT_OPTS -Djava.io.tmpdir=$scratch -Dspark.sql.warehouse.dir=$OPINION_HOME/warehouse -Dderby.stream.error.file=$OPINION_HOME/logs/derby.log"
+SPARK_SUBMIT_OPTS="$SPARK_SUBMIT_OPTS -XX:-UsePerfData -Djava.io.tmpdir=$scratch -Dspark.sql.warehouse.dir=$OPINION_HOME/warehouse -Dderby.stream.error.file=$OPINION_HOME/logs/derby.log"
+# Temporary files of Python, torch among it.
+TMPDIR=$scratch
 # Parallel processes of torch and numba stall each other when their idle threads spin.
 OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
