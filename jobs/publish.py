@@ -48,6 +48,7 @@ class Run:
     id: str
     started: datetime
     seen: dict[str, str | None] = field(default_factory=dict)
+    switching: bool = False
 
     @property
     def unit_folder(self) -> str:
@@ -92,6 +93,7 @@ class Run:
         switches = [[table.name, partition, self.location(table)] for table, partition in partitions]
         pending = f"{self.warehouse.root}/pending/{self.job},{self.unit},{self.id}.json"
         self.warehouse.files.write_text(pending, json.dumps(switches))
+        self.switching = True
         repeat(self.warehouse, switches)
         self.warehouse.files.delete(pending)
         kept = {self.id} | {run_of(before) for before in self.seen.values() if before}
@@ -119,7 +121,7 @@ def run(warehouse: Warehouse, job: str, unit: str, partitions: list[tuple[Table,
             yield this
         except BaseException:
             # Files that a partition points at, or will when the pending switches are repeated, must stay.
-            if not is_pending(warehouse, this.id):
+            if not this.switching and not is_pending(warehouse, this.id):
                 warehouse.files.delete(this.folder)
             raise
 

@@ -169,6 +169,16 @@ def test_a_failure_leaves_the_old_day_and_no_files(warehouse: Warehouse, day: st
     assert kept(warehouse, day) == [f"run={before.id}"]
 
 
+def test_a_failure_after_the_switches_takes_no_file_from_readers(warehouse, day, monkeypatch) -> None:
+    put(warehouse, day, 5)
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="disk"):
+        patched.setattr(publish.Run, "sweep", lambda run, kept: (_ for _ in ()).throw(OSError("disk")))
+        put(warehouse, day, 7, 2)
+    assert counts(warehouse, day) == (7, 2)
+    put(warehouse, day, 8)
+    assert counts(warehouse, day) == (8, 0) and pending(warehouse) == []
+
+
 def test_a_publication_that_the_run_did_not_see_is_not_replaced(warehouse: Warehouse, day: str) -> None:
     put(warehouse, day, 3, 1)
     other = f"{warehouse.root}/elsewhere/{day}/run=of-another-host/table={REJECTED_OPINION.name}"
