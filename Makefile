@@ -12,6 +12,9 @@ CACHE = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/opinion-distill
 HOROVOD = $(CACHE)/horovod-$(HOROVOD_VERSION)-torch-$(TORCH_VERSION)-py311-$(shell uname -m)
 INPUTS = setup.py constraints.txt pyproject.toml spark_conf/local/find-spark-home
 
+# Debian packages, where something is missing.
+APT = as=; [ "$$(id -u)" = 0 ] || as=sudo; $$as apt-get update -q && $$as apt-get install -y -q --no-install-recommends
+
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -45,12 +48,10 @@ clean: ## Remove .venv and caches, but nothing below OPINION_HOME
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .venv/.installed: $(INPUTS)
-	@command -v java >/dev/null || { \
-	  echo "java is missing: installing Debian's openjdk-17-jre-headless"; \
-	  as=; [ "$$(id -u)" = 0 ] || as=sudo; \
-	  $$as apt-get update -q && $$as apt-get install -y -q --no-install-recommends openjdk-17-jre-headless; }
+	@command -v java >/dev/null || { echo "java is missing: installing it"; $(APT) openjdk-17-jre-headless; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
 	  echo "error: Python 3.11 is needed; name it with make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "venv is missing: installing it"; $(APT) python3.11-venv; }
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install -q -e .[demo]
 	@# PySpark's scripts look for it with the first python3 on the PATH; ours with this environment's.
@@ -68,8 +69,7 @@ clean: ## Remove .venv and caches, but nothing below OPINION_HOME
 # Horovod's CMake asks for C++14, the headers of torch need C++20; nothing else is in the way. CPU builds use Gloo; on a
 # machine with NCCL, set HOROVOD_GPU_OPERATIONS=NCCL.
 $(HOROVOD)/built: | .venv/.installed
-	@for tool in cmake g++; do command -v $$tool >/dev/null || { as=; [ "$$(id -u)" = 0 ] || as=sudo; \
-	  $$as apt-get update -q && $$as apt-get install -y -q --no-install-recommends cmake g++ make; }; done
+	@{ command -v cmake && command -v g++; } >/dev/null || { echo "a compiler is missing: installing it"; $(APT) cmake g++ libc6-dev; }
 	.venv/bin/pip install -q setuptools wheel packaging cloudpickle psutil PyYAML cffi
 	rm -rf build/horovod && mkdir -p build/horovod $(HOROVOD)
 	.venv/bin/pip download -q --no-deps --no-build-isolation --no-binary horovod -d build/horovod horovod==$(HOROVOD_VERSION)
