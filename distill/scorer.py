@@ -26,6 +26,9 @@ from distill.vocabulary import Encoded, Vocabulary
 
 Floats = npt.NDArray[np.float32]
 
+# Of scores from 0 to 1; a day's histogram is compared with the one in the bundle, so both have these.
+HISTOGRAM_BINS = 20
+
 
 class Scored(NamedTuple):
     """Scores of a batch: float32 (texts,), the probability of a valid complaint, NaN where there is a reason why not.

@@ -17,7 +17,7 @@ from distill.dataset import Labelled, read_labelled
 from distill.plan import Plan
 from distill.ranks import Ranks
 from distill.schemes import HardLabel
-from distill.scorer import Scorer, probability
+from distill.scorer import HISTOGRAM_BINS, Scorer, probability
 from distill.textcnn import TextCNN
 from distill.training import Split, fit
 from distill.vocabulary import Limit, Vocabulary
@@ -28,7 +28,6 @@ LIMITS = {"word": Limit(3, 60_000), "bigram": Limit(3, 60_000)}
 WIDTHS = {"word": (1, 2, 3), "bigram": (1, 2)}
 EMBEDDING = 64
 FILTERS = 64
-HISTOGRAM_BINS = 20
 PACKAGES = ("torch", "numpy", "numba", "pyspark", "pyarrow", "jieba", "safetensors")
 
 

@@ -19,7 +19,7 @@ from distill import bundle as bundles
 from distill.bundle import Bundle
 from distill.errors import BadInput, OpinionError
 from distill.registry import Registry
-from distill.scorer import Scorer
+from distill.scorer import HISTOGRAM_BINS, Scorer
 from jobs import publish
 from jobs.cli import day, home, job_parser, run_main
 from jobs.report import day_summary
@@ -27,7 +27,6 @@ from jobs.session import spark_session
 from jobs.tables import OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT
 from jobs.warehouse import Warehouse
 
-HISTOGRAM_BINS = 20
 STAGED = pa.schema(
     [
         ("table", pa.string()),
