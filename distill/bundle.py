@@ -1,7 +1,8 @@
 """A saved model: a folder of tensors and vocabulary, with a manifest that names and hashes both.
 
     model.safetensors   the tensors
-    vocabulary          UTF-8 text
+    vocabulary          UTF-8 text: how texts become tokens; of a teacher instead tokenizer.json,
+                        tokenizer_config.json and config.json, as transformers writes them
     manifest.json       format, format_version, files {name: {sha256, bytes}}, and the caller's own sections
 
 This module knows the storage and nothing of models. It works on any file system that pyarrow reaches, and
@@ -31,6 +32,8 @@ FORMAT = "opinion-bundle"
 FORMAT_VERSION = 1
 TENSORS = "model.safetensors"
 VOCABULARY = "vocabulary"
+ENCODER_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")
+TEXT_FILES = ({VOCABULARY}, set(ENCODER_FILES))  # of a student, of a teacher
 MANIFEST = "manifest.json"
 MAX_HEADER_BYTES = 1 << 20  # BERT's header is 25 KB; a wild length must not make the parser take all memory
 OBJECT_STORES = ("s3", "gcs", "abfs")  # they have no folders, so none to rename
@@ -63,7 +66,7 @@ def save(folder: Location, tensors: Tensors, files: Mapping[str, bytes], manifes
     Args:
         folder: where to; its parents are made.
         tensors: name to array, any shape, any dtype that both numpy and safetensors have.
-        files: {"vocabulary": UTF-8 text as bytes}.
+        files: name to UTF-8 text as bytes: exactly those of a student or of a teacher.
         manifest: the caller's sections, of JSON types; `format`, `format_version` and `files` are added.
 
     Raises:
@@ -71,8 +74,9 @@ def save(folder: Location, tensors: Tensors, files: Mapping[str, bytes], manifes
         BadModel: a tensor holds NaN or infinity.
         Infrastructure: the file system failed.
     """
-    if set(files) != {VOCABULARY}:
-        raise BadInput(f"bundle {folder}: files must be exactly {VOCABULARY!r}, not {sorted(files)}")
+    if set(files) not in TEXT_FILES:
+        allowed = " or ".join(str(sorted(names)) for names in TEXT_FILES)
+        raise BadInput(f"bundle {folder}: files must be exactly {allowed}, not {sorted(files)}")
     contents = {TENSORS: _pack(folder, tensors), **files}
     contents[MANIFEST] = _manifest_bytes(folder, contents, manifest)  # last: it makes the rest a bundle
     fs, path = file_system(folder)
@@ -180,11 +184,12 @@ def _manifest_bytes(folder: Location, contents: Mapping[str, bytes], sections: M
     if own.keys() & sections.keys():
         raise BadInput(f"bundle {folder}: the manifest's {', '.join(own)} are written by the bundle itself")
     try:
-        contents[VOCABULARY].decode()
+        for name in contents.keys() - {TENSORS}:
+            contents[name].decode()
         text = json.dumps({**own, **sections}, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
         return (text + "\n").encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise BadInput(f"bundle {folder}: {VOCABULARY} or manifest is not plain text: {error}") from error
+        raise BadInput(f"bundle {folder}: a file or the manifest is not plain text: {error}") from error
 
 
 def _parse_manifest(folder: Location, raw: bytes) -> dict[str, Any]:
@@ -200,9 +205,10 @@ def _parse_manifest(folder: Location, raw: bytes) -> dict[str, Any]:
         why = f"has format_version {version!r}, and only {FORMAT_VERSION} is understood here"
         raise BadModel(f"{where} {why}: upgrade this program, or save the model again with it")
     files = manifest.get("files")
-    if not isinstance(files, dict) or files.keys() != {TENSORS, VOCABULARY}:  # no other name is ever opened
-        listed = str([*files] if isinstance(files, dict) else files)[:200]
-        raise BadModel(f"{where} must list just {TENSORS} and {VOCABULARY}, not {listed}; {COPY_AGAIN}")
+    if not isinstance(files, dict) or files.keys() - {TENSORS} not in TEXT_FILES or TENSORS not in files:
+        listed = str([*files] if isinstance(files, dict) else files)[:200]  # no other name is ever opened
+        allowed = " or ".join(str(sorted(names)) for names in TEXT_FILES)
+        raise BadModel(f"{where} must list just {TENSORS} and {allowed}, not {listed}; {COPY_AGAIN}")
     if not all(isinstance(entry, dict) and entry.keys() >= {"sha256", "bytes"} for entry in files.values()):
         raise BadModel(f"{where} lacks the sha256 or bytes of a file; {COPY_AGAIN}")
     return manifest

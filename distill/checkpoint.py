@@ -1,8 +1,9 @@
 """Where a training stands, on disk, so that a run that was killed goes on from there and ends with the same curve.
 
-    FOLDER/epoch-002-step-000500/state.safetensors   student, average, best and optimizer, the same on every rank
+    FOLDER/epoch-002-step-000500/state.safetensors   models, averages, best and optimizers, the same on every rank
                                  rank-0.safetensors  a rank's random state
                                  rank-0.json         its place: epoch, step, sums so far, curve
+    FOLDER/route/step-000120.safetensors             an anchor point: the averaged model after so many steps
 
 A checkpoint appears by the rename of a folder that all ranks have written to, so it is there whole or not at all. Ranks
 share the file system.
@@ -10,17 +11,17 @@ share the file system.
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
 from distill.errors import BadInput
+from distill.learner import Learner
 from distill.plan import Plan
 from distill.ranks import Ranks
 
@@ -45,9 +46,7 @@ class Checkpoints:
         self._key = json.loads(json.dumps({**asdict(plan), "ranks": ranks.size}))
         self._ranks = ranks
 
-    def save(
-        self, progress: Progress, models: Mapping[str, nn.Module], optimizer: Optimizer, best: dict[str, Tensor]
-    ) -> None:
+    def save(self, progress: Progress, learners: Sequence[Learner], best: Mapping[str, Tensor]) -> None:
         """Write the state, and remove the one before; every rank calls it."""
         if self.folder is None:
             return
@@ -56,22 +55,22 @@ class Checkpoints:
         staged.mkdir(parents=True, exist_ok=True)
         rank = self._ranks.rank
         if rank == 0:
-            save_file(flat_state(models, optimizer, best), staged / "state.safetensors")
-        save_file({"random": torch.get_rng_state()}, staged / f"rank-{rank}.safetensors")
+            save_file(flat_state(learners, best), staged / "state.safetensors")
+        save_file(random_state(self._ranks.device), staged / f"rank-{rank}.safetensors")
         place = json.dumps({"plan": self._key, "progress": asdict(progress)})
         (staged / f"rank-{rank}.json").write_text(place, encoding="utf-8")
         self._ranks.total(1, "checkpoint written")  # nobody renames before all have written
         if rank == 0:
             staged.rename(final)
-            for other in self.folder.iterdir():
+            for other in self.folder.glob("epoch-*"):
                 if other != final:
                     shutil.rmtree(other)
         self._ranks.total(1, "checkpoint in place")
 
-    def load(self, models: Mapping[str, nn.Module], optimizer: Optimizer) -> tuple[Progress, dict[str, Tensor]]:
-        """Restore the newest checkpoint into the models and the optimizer; a fresh start where there is none.
+    def load(self, learners: Sequence[Learner]) -> tuple[Progress, dict[str, Tensor]]:
+        """Restore the newest checkpoint into the learners; returns the place and the best averages so far.
 
-        Raises BadInput when it is of another plan or another number of ranks.
+        A fresh start where there is none. Raises BadInput when it is of another plan or another number of ranks.
         """
         found = sorted(self.folder.glob("epoch-*[0-9]")) if self.folder else []
         if not found:
@@ -79,26 +78,51 @@ class Checkpoints:
         place = json.loads((found[-1] / f"rank-{self._ranks.rank}.json").read_text(encoding="utf-8"))
         if place["plan"] != self._key:
             raise BadInput(f"checkpoint {found[-1]} is of {place['plan']}, not of {self._key}; start a new training")
-        state = load_file(found[-1] / "state.safetensors")
-        for name, model in models.items():
-            model.load_state_dict(part(state, name))
-        slots: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in part(state, "optimizer").items():
-            parameter, slot = name.split(".", 1)
-            slots.setdefault(int(parameter), {})[slot] = tensor
-        optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
-        torch.set_rng_state(load_file(found[-1] / f"rank-{self._ranks.rank}.safetensors")["random"])
+        state = load_file(found[-1] / "state.safetensors", str(self._ranks.device))
+        for learner in learners:
+            for name, module in learner.modules().items():
+                module.load_state_dict(part(state, name))
+            slots: dict[int, dict[str, Tensor]] = {}
+            for name, tensor in part(state, f"{learner.name}.optimizer").items():
+                parameter, slot = name.split(".", 1)
+                slots.setdefault(int(parameter), {})[slot] = tensor
+            groups = learner.optimizer.state_dict()["param_groups"]
+            learner.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        random = load_file(found[-1] / f"rank-{self._ranks.rank}.safetensors")
+        torch.set_rng_state(random["cpu"])
+        if "cuda" in random:
+            torch.cuda.set_rng_state(random["cuda"], self._ranks.device)
         return Progress(**place["progress"]), part(state, "best")
 
+    def keep(self, learner: Learner, step: int) -> None:
+        """Write an anchor point of the learner's route; only rank 0 does."""
+        if self.folder is None or self._ranks.rank:
+            return
+        (self.folder / "route").mkdir(parents=True, exist_ok=True)
+        state = {name: tensor.cpu().clone() for name, tensor in learner.average.state_dict().items()}
+        save_file(state, self.folder / "route" / f"step-{step:06d}.safetensors")
 
-def flat_state(models: Mapping[str, nn.Module], optimizer: Optimizer, best: dict[str, Tensor]) -> dict[str, Tensor]:
+    def route(self) -> dict[int, dict[str, Tensor]]:
+        """The tensors of the anchor points by step, in order."""
+        found = sorted(self.folder.glob("route/step-*.safetensors")) if self.folder else []
+        return {int(file.stem.removeprefix("step-")): load_file(file) for file in found}
+
+
+def flat_state(learners: Sequence[Learner], best: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """All tensors of the state by name, each with memory of its own."""
     state = {f"best.{name}": tensor for name, tensor in best.items()}
-    for prefix, model in models.items():
-        state |= {f"{prefix}.{name}": tensor for name, tensor in model.state_dict().items()}
-    for parameter, slots in optimizer.state_dict()["state"].items():
-        state |= {f"optimizer.{parameter}.{slot}": tensor for slot, tensor in slots.items()}
+    for learner in learners:
+        for prefix, module in learner.modules().items():
+            state |= {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
+        for parameter, slots in learner.optimizer.state_dict()["state"].items():
+            state |= {f"{learner.name}.optimizer.{parameter}.{slot}": tensor for slot, tensor in slots.items()}
     return {name: tensor.detach().clone() for name, tensor in state.items()}
+
+
+def random_state(device: torch.device) -> dict[str, Tensor]:
+    """The state of the random generators that a rank draws dropout from."""
+    state = {"cpu": torch.get_rng_state()}
+    return state | {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else state
 
 
 def part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

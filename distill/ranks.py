@@ -1,4 +1,4 @@
-"""The processes that train together, as the training loop sees them: who am I, how many are we, and three exchanges.
+"""The processes that train together, as the training loop sees them: who am I, how many are we, and the exchanges.
 
 `Alone` is a single process and needs nothing installed. `HorovodRanks` is one of several, started by a job
 (`jobs/launch.py`). Another backend is another class of these few methods.
@@ -17,11 +17,19 @@ class Ranks(Protocol):
 
     rank: int
     size: int
+    device: torch.device
 
-    def optimizer(self, optimizer: Optimizer, parameters: Iterable[tuple[str, Tensor]]) -> Optimizer:
-        """The optimizer, its gradients summed over all ranks before each step.
+    def optimizer(self, optimizer: Optimizer, parameters: Iterable[tuple[str, Tensor]], passes: int) -> Optimizer:
+        """The optimizer, its gradients summed over all ranks after so many backward passes; `step` then updates.
 
         Names of parameters are unique over all optimizers of a rank, such as "student.output.weight".
+        """
+        ...
+
+    def step(self, optimizer: Optimizer, clip: float) -> None:
+        """Update the parameters; a gradient, summed over all ranks, with a norm above `clip` is scaled down to it.
+
+        A clip of 0 leaves every gradient as it is.
         """
         ...
 
@@ -43,9 +51,17 @@ class Alone:
 
     rank, size = 0, 1
 
-    def optimizer(self, optimizer: Optimizer, parameters: Iterable[tuple[str, Tensor]]) -> Optimizer:
+    def __init__(self) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    def optimizer(self, optimizer: Optimizer, parameters: Iterable[tuple[str, Tensor]], passes: int) -> Optimizer:
         """Nothing to sum."""
         return optimizer
+
+    def step(self, optimizer: Optimizer, clip: float) -> None:
+        """Clip and update."""
+        clip_gradients(optimizer, clip)
+        optimizer.step()
 
     def broadcast(self, tensors: dict[str, Tensor]) -> None:
         """Nothing to send."""
@@ -69,14 +85,21 @@ class HorovodRanks:
         self._hvd: Any = hvd
         self.rank: int = hvd.rank()
         self.size: int = hvd.size()
-        self.local_rank: int = hvd.local_rank()
+        self.device = torch.device("cuda", hvd.local_rank()) if torch.cuda.is_available() else torch.device("cpu")
 
-    def optimizer(self, optimizer: Optimizer, parameters: Iterable[tuple[str, Tensor]]) -> Optimizer:
+    def optimizer(self, optimizer: Optimizer, parameters: Iterable[tuple[str, Tensor]], passes: int) -> Optimizer:
         """A DistributedOptimizer that sums: the losses are shares of the mean over the batch of all ranks."""
         wrapped: Optimizer = self._hvd.DistributedOptimizer(
-            optimizer, named_parameters=list(parameters), op=self._hvd.Sum
+            optimizer, named_parameters=list(parameters), op=self._hvd.Sum, backward_passes_per_step=passes
         )
         return wrapped
+
+    def step(self, optimizer: Any, clip: float) -> None:
+        """Wait for the sums of the gradients, clip and update."""
+        optimizer.synchronize()
+        clip_gradients(optimizer, clip)
+        with optimizer.skip_synchronize():
+            optimizer.step()
 
     def broadcast(self, tensors: dict[str, Tensor]) -> None:
         """From rank 0, by name."""
@@ -95,3 +118,9 @@ class HorovodRanks:
     def close(self) -> None:
         """Leave the ring."""
         self._hvd.shutdown()
+
+
+def clip_gradients(optimizer: Optimizer, clip: float) -> None:
+    """Scale the gradients of all parameters down together to a norm of `clip`; 0 leaves them."""
+    if clip:
+        torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], clip)

@@ -30,7 +30,7 @@ from distill.errors import BadInput, BadModel
 
 CHAMPION = "champion"
 SCHEME = r"[a-z][a-z0-9_-]{0,39}"
-VERSION = re.compile(rf"{SCHEME}-[0-9]{{8}}T[0-9]{{6}}Z-[0-9a-f]{{6}}")
+VERSION = re.compile(rf"{SCHEME}-[0-9]{{8}}T[0-9]{{6}}Z-[0-9a-f]{{6}}(-step-[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,23 @@ class Registry:
     def versions(self) -> list[str]:
         """The names of all versions, sorted."""
         return [name for name in self._names("versions") if VERSION.fullmatch(name)]
+
+    def resolve(self, name: str) -> str:
+        """The version that a name means: "champion", a version, a scheme's newest ("bert"), or "bert@" and the rest.
+
+        Raises:
+            BadModel: there is none.
+        """
+        if name == CHAMPION:
+            return self._in_use().version
+        versions = self.versions()
+        if (exact := name.replace("@", "-", 1)) in versions:
+            return exact
+        newest = [v for v in versions if re.fullmatch(rf"{re.escape(name)}-[0-9]{{8}}T[0-9]{{6}}Z-[0-9a-f]{{6}}", v)]
+        if not newest:
+            there = ", ".join(difflib.get_close_matches(exact, versions, n=3, cutoff=0)) or "none yet"
+            raise BadModel(f"no model {name} in {self.root}; the nearest there: {there}")
+        return newest[-1]
 
     def load(self, version: str) -> tuple[str, bundle.Bundle]:
         """The named version, or the one in use for "champion", and its bundle.
@@ -203,6 +220,11 @@ class Registry:
         chosen = pafs.FileSelector(posixpath.join(self._path, folder), allow_not_found=True)
         with bundle.storage_errors(self.root):
             return sorted(info.base_name for info in self._fs.get_file_info(chosen))
+
+
+def anchor_name(version: str, step: int) -> str:
+    """The name of an anchor point of a teacher's route: the teacher as it was after so many steps."""
+    return f"{version}-step-{step}"
 
 
 def _checked(version: str) -> str:

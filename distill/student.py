@@ -1,25 +1,25 @@
 """From labelled texts to a student's bundle: vocabulary, training, threshold, and what is said about it."""
 
-import importlib.metadata
-import platform
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from distill import metrics
 from distill.architecture import Architecture
 from distill.bundle import VOCABULARY, Bundle
-from distill.dataset import Labelled, read_labelled
+from distill.dataset import Examples, Labelled, read_labelled
+from distill.evaluation import evaluate
+from distill.learner import Learner
+from distill.lineage import lineage as lineage_of
 from distill.plan import Plan
 from distill.ranks import Ranks
 from distill.schemes import HardLabel
-from distill.scorer import HISTOGRAM_BINS, Scorer, probability
-from distill.textcnn import TextCNN
-from distill.training import Split, fit
+from distill.scorer import Scorer, probability
+from distill.textcnn import Encodings, TextCNN
+from distill.training import fit
 from distill.vocabulary import Limit, Vocabulary
 
 # Words say what a text is about; pairs of characters catch what the segmentation hides: negations, endings, misspelt
@@ -28,7 +28,6 @@ LIMITS = {"word": Limit(3, 60_000), "bigram": Limit(3, 60_000)}
 WIDTHS = {"word": (1, 2, 3), "bigram": (1, 2)}
 EMBEDDING = 64
 FILTERS = 64
-PACKAGES = ("torch", "numpy", "numba", "pyspark", "pyarrow", "jieba", "safetensors")
 
 
 def train_on_rank(
@@ -39,6 +38,7 @@ def train_on_rank(
     lineage: Mapping[str, Any],
     threads: int,
     checkpoints: str | None = None,
+    board: str | None = None,
 ) -> Bundle | None:
     """What one rank of a training does, from the Parquet snapshot on; see `train_student`."""
     torch.set_num_threads(threads)
@@ -46,7 +46,7 @@ def train_on_rank(
     test = read_labelled(snapshot, "test") if "test" in lineage["rows"] else None
     if ranks.rank == 0:
         print(f"training on {len(train.labels)} texts, validating on {len(valid.labels)}", flush=True)
-    return train_student(train, valid, test, plan, target, lineage, ranks, checkpoints)
+    return train_student(train, valid, test, plan, target, lineage, ranks, checkpoints, board)
 
 
 def train_student(
@@ -58,6 +58,7 @@ def train_student(
     lineage: Mapping[str, Any],
     ranks: Ranks,
     checkpoints: str | None = None,
+    board: str | None = None,
 ) -> Bundle | None:
     """Train a hard-label student; rank 0 returns its bundle, not yet saved (its digest is empty), the others None.
 
@@ -67,19 +68,14 @@ def train_student(
     torch.manual_seed(plan.seed)
     vocabulary = Vocabulary.build(train.texts, LIMITS)
     architecture = Architecture({name: vocabulary.size(name) for name in WIDTHS}, WIDTHS, EMBEDDING, FILTERS)
-    student = TextCNN(architecture, plan.dropout)
+    student = Learner("student", TextCNN(architecture, plan.dropout), plan, ranks)
     encoded_train, encoded_valid = (
-        Split(vocabulary.encode_batch(rows.texts), torch.from_numpy(rows.labels)) for rows in (train, valid)
+        Examples(
+            torch.from_numpy(rows.labels), {"student": Encodings(vocabulary.encode_batch(rows.texts), architecture)}
+        )
+        for rows in (train, valid)
     )
-    student, curve = fit(
-        student,
-        lambda optimizer: HardLabel(student, optimizer),
-        encoded_train,
-        encoded_valid,
-        plan,
-        ranks,
-        checkpoints,
-    )
+    curve = fit(HardLabel(student), [student], encoded_train, encoded_valid, plan, ranks, checkpoints, board)
     if ranks.rank:
         return None
     manifest = {
@@ -91,42 +87,15 @@ def train_student(
             "fingerprint": vocabulary.fingerprint(),
         },
         "threshold": {"value": 0.5},
-        "lineage": {
-            **lineage,
-            "training": {**asdict(plan), "ranks": ranks.size},
-            "curve": [asdict(epoch) for epoch in curve],
-            "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
-            "python": platform.python_version(),
-        },
+        "lineage": lineage_of(lineage, plan, ranks, curve),
     }
-    tensors = {name: tensor.detach().numpy().copy() for name, tensor in student.state_dict().items()}
+    tensors = {name: tensor.detach().cpu().numpy().copy() for name, tensor in student.model.state_dict().items()}
     bundle = Bundle(manifest, tensors, {VOCABULARY: vocabulary.to_bytes()}, "")
-    return with_metrics(bundle, valid, test, target)
-
-
-def with_metrics(bundle: Bundle, valid: Labelled, test: Labelled | None, target: float) -> Bundle:
-    """The bundle with its threshold and with what it reaches on the splits."""
     scorer = Scorer(bundle)
-    scores = score_normalised(scorer, valid.texts)
-    threshold = metrics.threshold_at_precision(valid.labels, scores, target)
-    found = {"valid": report(valid, scores, threshold.value)}
-    if test is not None:
-        found["test"] = report(test, score_normalised(scorer, test.texts), threshold.value)
-    histogram = np.histogram(scores, HISTOGRAM_BINS, (0, 1))[0].tolist()
-    sections = {"threshold": asdict(threshold), "metrics": found, "score_histogram": histogram}
-    return Bundle({**bundle.manifest, **sections}, bundle.tensors, bundle.files, "")
+    reached = evaluate(lambda texts: score_normalised(scorer, texts), valid, test, target)
+    return replace(bundle, manifest={**manifest, **reached})
 
 
 def score_normalised(scorer: Scorer, texts: list[str]) -> npt.NDArray[np.float32]:
     """Scores of texts that are normalised and scorable, float32 (rows,)."""
     return probability(scorer.logits(scorer.vocabulary.encode_batch(texts)))
-
-
-def report(rows: Labelled, scores: npt.NDArray[np.float32], threshold: float) -> dict[str, Any]:
-    """AUC, and precision and recall at the threshold, over all rows and by source."""
-    return {
-        "rows": len(rows.labels),
-        "auc": metrics.auc(rows.labels, scores),
-        **asdict(metrics.precision_recall_at(rows.labels, scores, threshold)),
-        "by_source": metrics.by_group(rows.labels, scores, rows.sources, threshold),
-    }

@@ -4,6 +4,7 @@
 characters nearly all texts are made of.
 """
 
+import hashlib
 import html
 import re
 import unicodedata
@@ -74,6 +75,11 @@ def unscorable_reason(normalised: str | None) -> str | None:
     if not normalised:
         return BLANK_TEXT
     return None if _WORD_CHARACTER.search(normalised) else NO_WORD_CHARACTER
+
+
+def text_hash(normalised: str) -> str:
+    """What makes two texts the same: SHA-256 of the normalised form, in hexadecimal digits."""
+    return hashlib.sha256(normalised.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def normalise_batch(texts: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ A text with fewer tokens than w has one window, filled up with zeros. Everything
 linear in the embeddings, which is what lets `distill.scorer` replace it with look-ups.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from distill.architecture import Architecture
 from distill.plan import Dropout
-from distill.vocabulary import PADDING, UNKNOWN, Ids
+from distill.vocabulary import PADDING, UNKNOWN, Encoded, Ids
 
 
 class Tokens(NamedTuple):
@@ -40,6 +40,18 @@ class Tokens(NamedTuple):
 
 
 Batch = dict[str, Tokens]
+
+
+class Encodings(NamedTuple):
+    """The view that a textCNN has of encoded texts (see `distill.dataset.View`)."""
+
+    encoded: Encoded
+    architecture: Architecture
+
+    def take(self, rows: Tensor) -> Batch:
+        """The tokens of some texts, int64 (batch,)."""
+        channels = self.architecture.widths.items()
+        return {name: take(self.encoded.channels[name], rows, max(widths)) for name, widths in channels}
 
 
 class TextCNN(nn.Module):
@@ -72,6 +84,10 @@ class TextCNN(nn.Module):
     def features(self, batch: Batch) -> Tensor:
         """What the output layer reads, (batch, features); the order is that of `Architecture.features`."""
         return torch.cat([self._pooled(channel, batch[channel]) for channel in self.architecture.widths], dim=1)
+
+    def groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
+        """All parameters alike, for an optimizer."""
+        return [{"params": list(self.parameters()), "lr": learning_rate, "weight_decay": weight_decay}]
 
     def _pooled(self, channel: str, tokens: Tokens) -> Tensor:
         ids = tokens.ids

@@ -2,32 +2,25 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
-from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from distill import metrics
+from distill.board import Board
 from distill.checkpoint import Checkpoints, Progress
-from distill.dataset import share, shuffled
+from distill.dataset import Examples, by_length, moved, share, shuffled
 from distill.errors import OpinionError
+from distill.learner import Learner
 from distill.plan import Plan
 from distill.ranks import Ranks
 from distill.schemes import Scheme
-from distill.textcnn import Batch, TextCNN, take
-from distill.vocabulary import Encoded
 
-# The average moves every few steps by the matching power of its decay: the same curve for a fraction of the time.
-EMA_EVERY = 8
-EVALUATION_BATCH = 1024
-
-Tensors = list[Tensor] | tuple[Tensor, ...]
+EVALUATION_ROWS = 1024
+EVALUATION_TOKENS = 4096
 
 
 @dataclass(frozen=True)
@@ -41,85 +34,72 @@ class Epoch:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Split:
-    """One encoded split: ids of its channels, and labels int64 (rows,)."""
-
-    encoded: Encoded
-    labels: Tensor
-
-    def batch(self, rows: Tensor, widest: dict[str, int]) -> Batch:
-        """Some rows as what the student reads."""
-        return {name: take(self.encoded.channels[name], rows, width) for name, width in widest.items()}
-
-
 def fit(
-    student: TextCNN,
-    scheme_of: Callable[[Optimizer], Scheme],
-    train: Split,
-    valid: Split,
+    scheme: Scheme,
+    learners: Sequence[Learner],
+    train: Examples,
+    valid: Examples,
     plan: Plan,
     ranks: Ranks,
     checkpoints: str | None = None,
-) -> tuple[TextCNN, list[Epoch]]:
-    """Train the student; returns the averaged student of the epoch with the best validation AUC, and the curve.
+    board: str | None = None,
+) -> list[Epoch]:
+    """Train; returns the curve, and leaves each learner's model with its average of the best epoch.
 
-    Every rank makes the same number of steps and ends with the same student. Without dropout the curve is that of a
-    single process whose batch is the sum of the ranks' batches. A training that finds a checkpoint in its folder goes
-    on from there.
+    The best epoch is that of the highest validation AUC of the first learner. Every rank makes the same number of steps
+    and ends with the same models. Without dropout the curve is that of a single process whose batch is the sum of the
+    ranks' batches. A training that finds a checkpoint in its folder goes on from there. TensorBoard reads the folder
+    `board`.
     """
-    ranks.broadcast(dict(student.state_dict()))
-    optimizer = ranks.optimizer(
-        torch.optim.AdamW(student.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True),
-        [(f"student.{name}", parameter) for name, parameter in student.named_parameters()],
-    )
-    average = AveragedModel(student, multi_avg_fn=moving_average(plan.ema))
-    scheme = scheme_of(optimizer)
     torch.manual_seed(plan.seed * 1009 + ranks.rank)  # dropout differs between ranks
     store = Checkpoints(checkpoints, plan, ranks)
-    progress, best = store.load({"student": student, "average": average}, optimizer)
-
-    def save() -> None:
-        store.save(progress, {"student": student, "average": average}, optimizer, best)
-
+    progress, best = store.load(learners)
+    scalars = Board(board if ranks.rank == 0 else None)
+    together = plan.batch * ranks.size
+    anchors = {round(at * plan.epochs * math.ceil(len(train.labels) / together)) for at in plan.route}
     while progress.epoch <= plan.epochs and not stalled(progress, plan):
         started = time.monotonic()
-        student.train()
-        for loss, rows in steps(scheme, optimizer, train, widest_of(student), progress, plan, ranks):
-            if progress.step % EMA_EVERY == 0:
-                average.update_parameters(student)
+        for learner in learners:
+            learner.model.train()
+        for loss, rows, done in steps(scheme, learners, train, progress, plan, ranks):
             progress.step, progress.seen, progress.loss = progress.step + 1, progress.seen + rows, progress.loss + loss
+            scalars.step(done, {"loss on rank 0": loss / max(rows, 1)})
+            if done in anchors:
+                store.keep(learners[0], done)
             if progress.step % plan.checkpoint_every == 0:
-                save()
+                store.save(progress, learners, best)
         seen = round(ranks.total(progress.seen, "rows seen"))
         if seen != len(train.labels):
             raise OpinionError(f"epoch {progress.epoch} saw {seen} of {len(train.labels)} rows")
         mean_loss = ranks.total(progress.loss, "loss") / seen
-        auc = validation_auc(average.module, valid, ranks)
+        auc = validation_auc(learners[0], valid, ranks)
         point = Epoch(progress.epoch, mean_loss, auc, seen, time.monotonic() - started)
         if ranks.rank == 0:
             print("  ".join(f"{name} {round(value, 4)}" for name, value in asdict(point).items()), flush=True)
+        scalars.epoch(point.epoch, {"loss": mean_loss, "valid AUC": auc})
         progress = Progress(progress.epoch + 1, curve=[*progress.curve, asdict(point)])
         if best_epoch(progress) == point.epoch:
-            best = {name: tensor.clone() for name, tensor in average.module.state_dict().items()}
-        save()
-    student.load_state_dict(best)
-    return student.eval(), [Epoch(**point) for point in progress.curve]
+            best = averages(learners)
+        store.save(progress, learners, best)
+    for learner in learners:
+        prefix = f"{learner.name}."
+        learner.model.load_state_dict(
+            {name.removeprefix(prefix): tensor for name, tensor in best.items() if name.startswith(prefix)}
+        )
+        learner.model.eval()
+    return [Epoch(**point) for point in progress.curve]
 
 
 def steps(
-    scheme: Scheme,
-    optimizer: Optimizer,
-    train: Split,
-    widest: dict[str, int],
-    progress: Progress,
-    plan: Plan,
-    ranks: Ranks,
-) -> Iterator[tuple[float, int]]:
-    """Make the steps left of the epoch; gives after each the loss, summed over the batch, and this rank's rows."""
-    together = plan.batch * ranks.size
-    batches = shuffled(len(train.labels), together, plan.seed, progress.epoch)
-    rate = warm_up_then_cosine(plan.epochs * len(batches), plan.warm_up)
+    scheme: Scheme, learners: Sequence[Learner], train: Examples, progress: Progress, plan: Plan, ranks: Ranks
+) -> Iterator[tuple[float, int, int]]:
+    """Make the steps left of the epoch.
+
+    Gives after each the loss, summed over this rank's rows, their number, and how many steps all epochs have made.
+    """
+    batches = shuffled(len(train.labels), plan.batch * ranks.size, plan.seed, progress.epoch, train.lengths)
+    before = (progress.epoch - 1) * len(batches)
+    factor = warm_up_then_cosine(plan.epochs * len(batches), plan.warm_up)
     shown = tqdm(
         range(progress.step, len(batches)),
         f"epoch {progress.epoch}/{plan.epochs}",
@@ -129,12 +109,21 @@ def steps(
         total=len(batches),
     )
     for step in shown:
-        for group in optimizer.param_groups:
-            group["lr"] = plan.learning_rate * rate((progress.epoch - 1) * len(batches) + step)
-        batch = batches[step]
-        rows = share(batch, ranks.rank, ranks.size)
-        loss = scheme.step(train.batch(rows, widest), train.labels[rows], len(batch))
-        yield float(loss) * len(batch), len(rows)
+        for learner in learners:
+            learner.rate(factor(before + step))
+        rows = share(batches[step], ranks.rank, ranks.size)
+        parts = [train.batch(part, ranks.device) for part in rows.tensor_split(plan.accumulate)]
+        loss = scheme.step(parts, len(batches[step]))
+        for learner in learners:
+            learner.move_average(step)
+        yield float(loss) * len(batches[step]), len(rows), before + step + 1
+
+
+def averages(learners: Sequence[Learner]) -> dict[str, Tensor]:
+    """Copies of the averaged tensors of all learners by learner and name."""
+    return {
+        f"{one.name}.{name}": tensor.clone() for one in learners for name, tensor in one.average.state_dict().items()
+    }
 
 
 def best_epoch(progress: Progress) -> int:
@@ -147,23 +136,24 @@ def stalled(progress: Progress, plan: Plan) -> bool:
     return len(progress.curve) - best_epoch(progress) >= plan.patience
 
 
-def validation_auc(student: torch.nn.Module, valid: Split, ranks: Ranks) -> float:
-    """AUC over all rows of `valid`, each rank having scored its share; the same number on every rank."""
+def validation_auc(learner: Learner, valid: Examples, ranks: Ranks) -> float:
+    """AUC of the average over all rows of `valid`, each rank having scored its share; the same on every rank."""
     mine = share(torch.arange(len(valid.labels)), ranks.rank, ranks.size)
-    scores = ranks.gather(torch.from_numpy(margins(student, valid, mine)), "validation margins")
+    logits = predict(learner.average, learner.name, valid, mine, ranks.device)
+    margins = ranks.gather(logits[:, 1] - logits[:, 0], "validation margins")
     order = ranks.gather(mine, "validation rows")
-    return metrics.auc(valid.labels[order].numpy(), scores.numpy())
+    return metrics.auc(valid.labels[order].numpy(), margins.numpy())
 
 
-def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    """An exponential moving average that forgets the initial weights soon: its decay rises from 0.1 to `decay`."""
-
-    def update(averaged: Tensors, current: Tensors, updates: Tensor | int) -> None:
-        steps = int(updates) * EMA_EVERY
-        kept = min(decay, (1 + steps) / (10 + steps)) ** EMA_EVERY
-        torch._foreach_lerp_(averaged, current, 1 - kept)
-
-    return update
+@torch.no_grad()
+def predict(model: torch.nn.Module, name: str, split: Examples, rows: Tensor, device: torch.device) -> Tensor:
+    """Logits of the rows, float32 (rows, 2) on the CPU, whatever order of lengths serves the batches best."""
+    model.eval()
+    lengths = torch.ones(len(rows), dtype=torch.int64) if split.lengths is None else split.lengths[rows]
+    logits = torch.empty(len(rows), 2)
+    for part in by_length(lengths, EVALUATION_TOKENS if split.lengths is not None else EVALUATION_ROWS):
+        logits[part] = model(moved(split.views[name].take(rows[part]), device)).float().cpu()
+    return logits
 
 
 def warm_up_then_cosine(steps: int, warm_up: float) -> Callable[[int], float]:
@@ -176,19 +166,3 @@ def warm_up_then_cosine(steps: int, warm_up: float) -> Callable[[int], float]:
         return (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising))) / 2
 
     return factor
-
-
-def widest_of(student: TextCNN) -> dict[str, int]:
-    """The widest filter of each channel."""
-    return {channel: max(widths) for channel, widths in student.architecture.widths.items()}
-
-
-@torch.no_grad()
-def margins(student: torch.nn.Module, split: Split, rows: Tensor) -> npt.NDArray[np.float32]:
-    """Logit of class 1 less that of class 0 for the rows, float32 (rows,)."""
-    student.eval()
-    widest = widest_of(student)  # type: ignore[arg-type]
-    parts = [student(split.batch(part, widest)) for part in torch.split(rows, EVALUATION_BATCH)]
-    together = torch.cat(parts)
-    margin: npt.NDArray[np.float32] = (together[:, 1] - together[:, 0]).numpy()
-    return margin

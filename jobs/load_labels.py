@@ -6,7 +6,6 @@ readable go there too. Without --split a text goes to train, valid or test (80/1
 form, so it never changes sides and equal texts are never on two.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import reduce
@@ -16,7 +15,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput, OpinionError
-from distill.text import normalise, unscorable_reason
+from distill.text import normalise, text_hash, unscorable_reason
 from jobs import publish
 from jobs.cli import job_parser, run_main
 from jobs.inputs import count, read_input
@@ -118,10 +117,10 @@ def judge(labels: DataFrame) -> DataFrame:
     """
     conflicting = (
         labels.where(F.col("reason").isNull())
-        .groupBy("text_key")
+        .groupBy("text_hash")
         .agg((F.min("label") != F.max("label")).alias("conflicts"))
     )
-    rows = labels.join(conflicting, "text_key", "left").withColumn(
+    rows = labels.join(conflicting, "text_hash", "left").withColumn(
         "reason", F.coalesce(F.col("reason"), F.when(F.col("conflicts"), F.lit(CONFLICT)))
     )
     rank: Column = reduce(
@@ -129,7 +128,7 @@ def judge(labels: DataFrame) -> DataFrame:
         enumerate(SPLITS),
         F.lit(len(SPLITS)),
     )
-    same = Window.partitionBy("text_key", "reason", "label", F.when(F.col("reason").isNotNull(), F.col("opinion_id")))
+    same = Window.partitionBy("text_hash", "reason", "label", F.when(F.col("reason").isNotNull(), F.col("opinion_id")))
     first = F.row_number().over(same.orderBy(rank, "labelled_at", "opinion_id"))
     return (
         rows.withColumn("first", first)
@@ -149,10 +148,10 @@ PARSED = pa.schema(
         ("labelled_at", pa.timestamp("us", tz="UTC")),
         ("content", pa.string()),
         ("reason", pa.string()),
-        ("text_key", pa.string()),
+        ("text_hash", pa.string()),
     ]
 )
-PARSED_DDL = f"{REJECTED_LABEL.ddl}, text_key string"
+PARSED_DDL = f"{REJECTED_LABEL.ddl}, text_hash string"
 
 
 def parser_of(split: str | None, now: datetime) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
@@ -179,24 +178,19 @@ def parse_label(fields: Mapping[str, bytes | None], split: str | None) -> dict[s
     reason = unscorable_reason(normalised)
     if reason or not identity or label not in ("0", "1"):
         return rejected(fields, split, reason or ("unreadable_label" if identity else "missing_id"))
-    key = text_key(normalised or "")
-    return row | {"opinion_id": identity, "label": int(label), "split": split or split_of(key), "text_key": key}
+    hashed = text_hash(normalised or "")
+    return row | {"opinion_id": identity, "label": int(label), "split": split or split_of(hashed), "text_hash": hashed}
 
 
 def rejected(fields: Mapping[str, bytes | None], split: str | None, reason: str) -> dict[str, object]:
     """A row that cannot be used."""
     content = content_of(fields)
-    return {"content": content, "reason": reason, "split": split, "text_key": text_key(content)}
+    return {"content": content, "reason": reason, "split": split, "text_hash": text_hash(content)}
 
 
-def text_key(normalised: str) -> str:
-    """What makes two texts the same: SHA-256 of the normalised form."""
-    return hashlib.sha256(normalised.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def split_of(key: str) -> str:
+def split_of(hashed: str) -> str:
     """The split of a text whose file does not say: 80% train, 10% valid, 10% test."""
-    part = int(key[:8], 16) % 10
+    part = int(hashed[:8], 16) % 10
     return "test" if part == 9 else "valid" if part == 8 else "train"
 
 
@@ -205,7 +199,7 @@ def with_key(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         rows = batch.to_pylist()
         for row in rows:
-            row["text_key"] = text_key(row["content"] if row["text"] is None else normalise(row["text"]))
+            row["text_hash"] = text_hash(row["content"] if row["text"] is None else normalise(row["text"]))
             row["labelled_at"] = row["labelled_at"] and row["labelled_at"].astimezone(UTC)
         yield pa.RecordBatch.from_pylist(rows, schema=PARSED)
 

@@ -104,6 +104,13 @@ SCORING_RUN = Table(
     },
 )
 
+TEACHER_LOGIT = Table(
+    "teacher_logit",
+    "what a teacher says of the texts of a day, or of the labels (dt=labelled): raw logits of junk and valid complaint",
+    {"opinion_id": "string", "text_hash": "string", "logits": "array<float>", "fingerprint": "string"},
+    ("teacher", "dt"),
+)
+
 TABLES = (
     RAW_OPINION,
     LABELLED_OPINION,
@@ -112,6 +119,7 @@ TABLES = (
     VALID_COMPLAINT,
     REJECTED_OPINION,
     SCORING_RUN,
+    TEACHER_LOGIT,
 )
 
 # Each table of a day switches alone, so the audit of a complaint is joined by the run that wrote it: a reader between

@@ -93,7 +93,7 @@ class Warehouse:
 
 
 def clause(partition: dict[str, str]) -> str:
-    """A partition key in SQL. Its values are checked days and fixed words, so they need no quoting."""
+    """A partition key in SQL. Its values are checked days, versions and fixed words, so they need no quoting."""
     if not partition:
         return ""
     return "PARTITION (" + ", ".join(f"{column}='{value}'" for column, value in partition.items()) + ")"

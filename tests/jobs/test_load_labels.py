@@ -11,7 +11,7 @@ from pyspark.sql import Row, SparkSession
 from distill.errors import BadInput
 from distill.text import normalise
 from jobs.inputs import read_input
-from jobs.load_labels import FIELDS, load, split_of, summary, text_key
+from jobs.load_labels import FIELDS, load, split_of, summary
 from jobs.tables import LABELLED_OPINION, REJECTED_LABEL
 from jobs.warehouse import Warehouse
 
@@ -135,7 +135,7 @@ def test_a_text_of_two_splits_stays_unseen(loader):
 def test_without_a_split_the_text_decides(loader):
     texts = [f"第{i}条投诉" for i in range(1000)]
     loader.load(*(f"{i},{text},{i % 2}," for i, text in enumerate(texts)), split=None)
-    assert {row.text: row.split for row in loader.stored()} == {t: split_of(text_key(normalise(t))) for t in texts}
+    assert {row.text: row.split for row in loader.stored()} == {t: split_of(text_hash(normalise(t))) for t in texts}
 
 
 @pytest.mark.spark
@@ -147,8 +147,8 @@ def test_the_real_labels_hold_no_conflict(loader, shared):
 
 
 def test_the_hash_split_is_stable_and_80_10_10():
-    assert [split_of(text_key(text)) for text in ("坏了", "等", "x")] == ["train", "test", "train"]
-    counts = Counter(split_of(text_key(str(i))) for i in range(20_000))
+    assert [split_of(text_hash(text)) for text in ("坏了", "等", "x")] == ["train", "test", "train"]
+    counts = Counter(split_of(text_hash(str(i))) for i in range(20_000))
     assert counts["train"] / 20_000 == pytest.approx(0.8, abs=0.01)
     assert counts["valid"] / 20_000 == pytest.approx(0.1, abs=0.01)
     assert counts["test"] / 20_000 == pytest.approx(0.1, abs=0.01)

@@ -1,0 +1,167 @@
+"""The teacher: a pretrained encoder of any kind that transformers knows (BERT: Devlin 2019), and a classification head.
+
+h_0 … h_L = encoder(ids)            (batch, tokens, width) each
+m = mean of h_L over the tokens     (batch, width)
+z = m U + u                         (batch, 2) the logits: junk, valid complaint
+"""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers.utils import logging
+
+from distill.bundle import ENCODER_FILES, Bundle
+from distill.errors import BadInput, BadModel
+
+logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it would tell of the pooler that is left out
+logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+KIND = "bert"
+HEAD_RATE = 10  # times the encoder's learning rate: the head starts from nothing
+
+
+class Padded(NamedTuple):
+    """A batch: ids int64 (batch, longest); mask int64 (batch, longest), 1 for tokens and 0 for padding."""
+
+    ids: Tensor
+    mask: Tensor
+
+
+class TokenIds(NamedTuple):
+    """The view that a teacher has of texts: ids int32 (tokens,), text after text; offsets int64 (texts + 1,)."""
+
+    ids: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+    padding: int
+
+    @property
+    def lengths(self) -> Tensor:
+        """Tokens of each text, int64 (texts,)."""
+        return torch.from_numpy(np.diff(self.offsets))
+
+    def take(self, rows: Tensor) -> Padded:
+        """Some texts, int64 (batch,), padded to the longest of them."""
+        starts, lengths = torch.from_numpy(self.offsets)[rows], self.lengths[rows]
+        place = torch.arange(max([1, *lengths.tolist()]))
+        inside = place < lengths[:, None]
+        flat = torch.from_numpy(self.ids)
+        ids = torch.full(inside.shape, self.padding)
+        ids[inside] = flat[(starts[:, None] + place)[inside]].long()
+        return Padded(ids, inside.long())
+
+
+class Tokenizer:
+    """The encoder's own subword tokenizer; the longest texts are cut."""
+
+    def __init__(self, fast: Any, max_length: int):
+        self._fast = fast
+        self.max_length = max_length
+
+    def encode(self, texts: list[str]) -> TokenIds:
+        """Token ids of normalised texts, with the special tokens that the encoder was trained with."""
+        found = self._fast(
+            texts, truncation=True, max_length=self.max_length, return_attention_mask=False, return_token_type_ids=False
+        )["input_ids"]
+        offsets = np.cumsum([0, *map(len, found)], dtype=np.int64)
+        ids = np.fromiter((i for row in found for i in row), np.int32, int(offsets[-1]))
+        return TokenIds(ids, offsets, self._fast.pad_token_id)
+
+    def files(self) -> dict[str, bytes]:
+        """What the bundle keeps of it."""
+        with tempfile.TemporaryDirectory() as folder:
+            self._fast.save_pretrained(folder)
+            return {name: Path(folder, name).read_bytes() for name in ENCODER_FILES if name.startswith("tokenizer")}
+
+
+class Bert(nn.Module):
+    """The network; `forward` gives logits, `features` what they are made of."""
+
+    def __init__(self, encoder: Any, precision: str):
+        super().__init__()
+        if getattr(encoder, "pooler", None) is not None:
+            encoder.pooler = None  # made for the first token, and unused here
+        self.encoder = encoder
+        self.precision = precision
+        self.output = nn.Linear(encoder.config.hidden_size, 2)
+        nn.init.normal_(self.output.weight, std=0.02)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, batch: Padded) -> Tensor:
+        """Logits, float32 (batch, 2)."""
+        logits: Tensor = self.output(self.features(batch))
+        return logits
+
+    def features(self, batch: Padded) -> Tensor:
+        """Mean of the last layer over the tokens of each text, float32 (batch, width)."""
+        low = self.precision == "bfloat16"
+        with torch.autocast(batch.ids.device.type, torch.bfloat16, enabled=low):
+            last = self.encoder(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state.float()
+        mask = batch.mask[:, :, None].float()
+        mean: Tensor = (last * mask).sum(1) / mask.sum(1).clamp(min=1)
+        return mean
+
+    def groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
+        """The encoder's matrices, its vectors, which do not decay (as in BERT's own training), and the head."""
+        matrices = [p for p in self.encoder.parameters() if p.ndim > 1]
+        vectors = [p for p in self.encoder.parameters() if p.ndim <= 1]
+        return [
+            {"params": matrices, "lr": learning_rate, "weight_decay": weight_decay},
+            {"params": vectors, "lr": learning_rate, "weight_decay": 0.0},
+            {"params": list(self.output.parameters()), "lr": HEAD_RATE * learning_rate, "weight_decay": weight_decay},
+        ]
+
+
+def from_pretrained(init: str, max_length: int, precision: str) -> tuple[Bert, Tokenizer]:
+    """A teacher that is still to be trained, from a folder or a hub name; only rank 0 of a training needs the weights.
+
+    Raises BadInput when transformers cannot read it, or the encoder cannot take texts of `max_length` tokens.
+    """
+    try:
+        encoder = AutoModel.from_pretrained(init, dtype=torch.float32)
+        fast = AutoTokenizer.from_pretrained(init)
+    except (OSError, ValueError) as e:
+        why = str(e).strip().splitlines()[0]
+        raise BadInput(
+            f"--init {init}: transformers cannot read it ({why}); name a folder of a model or a hub name"
+        ) from e
+    positions = getattr(encoder.config, "max_position_embeddings", max_length)
+    if max_length > positions:
+        raise BadInput(f"--max-length {max_length}: {init} reads at most {positions} tokens")
+    return Bert(encoder, precision), Tokenizer(fast, max_length)
+
+
+def to_bundle(model: Bert, tokenizer: Tokenizer, manifest: Mapping[str, Any]) -> Bundle:
+    """The teacher as a bundle that is not yet saved; `manifest` are the caller's sections."""
+    config = model.encoder.config.to_json_string(use_diff=False).encode()
+    files = {"config.json": config, **tokenizer.files()}
+    tensors = {name: tensor.detach().float().cpu().numpy().copy() for name, tensor in model.state_dict().items()}
+    architecture = {"kind": KIND, "encoder": model.encoder.config.model_type, "max_length": tokenizer.max_length}
+    return Bundle({"architecture": architecture, **manifest}, tensors, files, "")
+
+
+def from_bundle(bundle: Bundle, precision: str) -> tuple[Bert, Tokenizer]:
+    """A trained teacher, in evaluation mode.
+
+    Raises BadModel when the bundle is of something else or its tensors do not fit its configuration.
+    """
+    architecture = bundle.manifest.get("architecture", {})
+    if architecture.get("kind") != KIND:
+        raise BadModel(f"the bundle is a {architecture.get('kind')}, not a {KIND}; name a version of train_teacher.py")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ENCODER_FILES:
+            Path(folder, name).write_bytes(bundle.files[name])
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        fast = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    model = Bert(AutoModel.from_config(config), precision)  # type: ignore[no-untyped-call]
+    try:
+        model.load_state_dict({name: torch.from_numpy(array) for name, array in bundle.tensors.items()})
+    except RuntimeError as e:
+        raise BadModel(f"the tensors of the bundle do not fit its config.json: {e}; train the teacher again") from e
+    return model.eval(), Tokenizer(fast, int(architecture["max_length"]))

@@ -1,0 +1,30 @@
+"""Scalars of a training for TensorBoard, where it is installed."""
+
+import importlib.util
+from collections.abc import Mapping
+
+EVERY = 20  # steps
+
+
+class Board:
+    """Writes to a folder that TensorBoard reads; with no folder, or no tensorboard installed, to nothing."""
+
+    def __init__(self, folder: str | None):
+        self._writer = None
+        if folder and importlib.util.find_spec("tensorboard"):
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(folder)
+
+    def step(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Scalars of a step; every few are kept."""
+        if self._writer and step % EVERY == 0:
+            for name, value in scalars.items():
+                self._writer.add_scalar(f"step/{name}", value, step)
+
+    def epoch(self, epoch: int, scalars: Mapping[str, float]) -> None:
+        """Scalars of an epoch."""
+        if self._writer:
+            for name, value in scalars.items():
+                self._writer.add_scalar(f"epoch/{name}", value, epoch)
+            self._writer.flush()

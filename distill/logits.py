@@ -1,0 +1,64 @@
+"""Any saved model as a teacher: texts to logits, and the fingerprint under which they are stored."""
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from distill.architecture import KIND as TEXTCNN
+from distill.bert import Bert, Tokenizer, from_bundle
+from distill.bundle import Bundle
+from distill.dataset import by_length
+from distill.scorer import Scorer, section
+
+PRECISIONS = ("float32", "bfloat16")
+BATCH_TOKENS = 4096  # of a batch with its padding
+
+
+class Teacher(Protocol):
+    """What is asked of a model whose logits are stored."""
+
+    def logits(self, texts: list[str]) -> npt.NDArray[np.float32]:
+        """Raw logits of normalised texts, float32 (texts, 2); they hardly depend on which texts are asked together."""
+        ...
+
+
+class BertTeacher:
+    """A trained encoder; texts of a batch are of similar length, so that little is padding."""
+
+    def __init__(self, model: Bert, tokenizer: Tokenizer, device: torch.device):
+        self.model, self.tokenizer, self.device = model.to(device).eval(), tokenizer, device
+
+    @torch.no_grad()
+    def logits(self, texts: list[str]) -> npt.NDArray[np.float32]:
+        """See `Teacher`."""
+        view = self.tokenizer.encode(texts)
+        logits = np.empty((len(texts), 2), np.float32)
+        for rows in by_length(view.lengths, BATCH_TOKENS):
+            batch = view.take(rows)
+            logits[rows.numpy()] = self.model(type(batch)(*(t.to(self.device) for t in batch))).float().cpu().numpy()
+        return logits
+
+
+class TextCnnTeacher:
+    """A student of the registry, such as the one now in production."""
+
+    def __init__(self, scorer: Scorer):
+        self.scorer = scorer
+
+    def logits(self, texts: list[str]) -> npt.NDArray[np.float32]:
+        """See `Teacher`."""
+        return self.scorer.logits(self.scorer.vocabulary.encode_batch(texts))
+
+
+def teacher_of(bundle: Bundle, precision: str, device: torch.device) -> Teacher:
+    """The model of a bundle; raises BadModel when it is of no kind that is known here."""
+    if section(bundle, "architecture").get("kind") == TEXTCNN:
+        return TextCnnTeacher(Scorer(bundle))
+    return BertTeacher(*from_bundle(bundle, precision), device)
+
+
+def fingerprint(digest: str, precision: str) -> str:
+    """What logits are stored under: the bundle's digest, which covers tensors, tokenizer and max length; precision."""
+    return f"{digest}/{precision}"

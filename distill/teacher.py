@@ -1,0 +1,90 @@
+"""From labelled texts to a teacher in the registry, and the anchor points of its route beside it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from distill.bert import Bert, Tokenizer, from_pretrained, to_bundle
+from distill.checkpoint import Checkpoints
+from distill.dataset import Examples, Labelled, read_labelled
+from distill.evaluation import evaluate
+from distill.learner import Learner
+from distill.lineage import lineage as lineage_of
+from distill.plan import Plan
+from distill.ranks import Ranks
+from distill.registry import Registry, anchor_name
+from distill.schemes import HardLabel
+from distill.training import fit, predict
+
+VIEW = "teacher"
+
+
+def train_on_rank(
+    ranks: Ranks,
+    snapshot: str,
+    init: str,
+    max_length: int,
+    plan: Plan,
+    target: float,
+    lineage: Mapping[str, Any],
+    threads: int,
+    registry: str,
+    version: str,
+    checkpoints: str | None = None,
+    board: str | None = None,
+) -> dict[str, Any] | None:
+    """What one rank of a teacher's training does, from the Parquet snapshot on.
+
+    Rank 0 saves the bundle as `version`, and each anchor point of the route as `version` with `-step-N`; it returns the
+    manifest, the others None.
+    """
+    torch.set_num_threads(threads)
+    torch.manual_seed(plan.seed)
+    train, valid = (read_labelled(snapshot, split) for split in ("train", "valid"))
+    test = read_labelled(snapshot, "test") if "test" in lineage["rows"] else None
+    model, tokenizer = from_pretrained(init, max_length, plan.precision)
+    teacher = Learner(VIEW, model, plan, ranks)
+    if ranks.rank == 0:
+        print(f"training on {len(train.labels)} texts, validating on {len(valid.labels)}", flush=True)
+    scheme = HardLabel(teacher, class_weight(train, plan).to(ranks.device))
+    curve = fit(
+        scheme, [teacher], examples(train, tokenizer), examples(valid, tokenizer), plan, ranks, checkpoints, board
+    )
+    if ranks.rank:
+        return None
+    made = {"init": init, **lineage_of(lineage, plan, ranks, curve)}
+    reached = evaluate(lambda texts: scores(model, tokenizer, texts, ranks.device), valid, test, target)
+    keep = Registry(registry)
+    bundle = to_bundle(model, tokenizer, {"lineage": made, **reached})
+    for step, tensors in Checkpoints(checkpoints, plan, ranks).route().items():
+        if anchor_name(version, step) not in keep.versions():  # a run before this one may have come so far
+            model.load_state_dict(tensors)
+            anchor = to_bundle(model, tokenizer, {"lineage": {**made, "route_of": version, "step": step}})
+            keep.add(anchor_name(version, step), anchor.tensors, anchor.files, anchor.manifest)
+    keep.add(version, bundle.tensors, bundle.files, bundle.manifest)
+    return bundle.manifest
+
+
+def examples(rows: Labelled, tokenizer: Tokenizer) -> Examples:
+    """A split as the teacher sees it; texts of a batch are of similar length."""
+    view = tokenizer.encode(rows.texts)
+    return Examples(torch.from_numpy(rows.labels), {VIEW: view}, lengths=view.lengths)
+
+
+def class_weight(rows: Labelled, plan: Plan) -> torch.Tensor:
+    """Weights of both labels, float32 (2,): ones, or such that both weigh the same in all and a row 1 on average."""
+    if plan.class_weight == "none":
+        return torch.ones(2)
+    return torch.from_numpy(len(rows.labels) / (2 * np.bincount(rows.labels, minlength=2))).float()
+
+
+def scores(model: Bert, tokenizer: Tokenizer, texts: list[str], device: torch.device) -> npt.NDArray[np.float32]:
+    """Probabilities of a valid complaint, float32 (texts,)."""
+    view = tokenizer.encode(texts)
+    split = Examples(torch.zeros(len(texts)), {VIEW: view}, lengths=view.lengths)
+    logits = predict(model, VIEW, split, torch.arange(len(texts)), device)
+    probability: npt.NDArray[np.float32] = logits.softmax(1)[:, 1].numpy()
+    return probability

@@ -1,0 +1,71 @@
+"""Train a BERT teacher on labelled_opinion and keep it in the registry as a new version.
+
+Checkpoints along the way are kept as versions of their own: the anchor points of a route.
+"""
+
+from dataclasses import replace
+from functools import partial
+
+from distill.errors import BadInput
+from distill.plan import TEACHER
+from distill.registry import Registry
+from jobs.cli import home, run_main
+from jobs.launch import launch
+from jobs.session import spark_session
+from jobs.trainings import RESTARTS, begin, board_of, check, in_words, threads_of, training_parser
+
+
+def main() -> None:
+    """Snapshot the labels, train, register."""
+    parser = training_parser(__doc__, "jobs/train_teacher.py --init PATH_OR_HUB_NAME --num-proc 2", TEACHER)
+    parser.add_argument("--init", default="bert-base-chinese", help="pretrained encoder: a folder or a hub name")
+    parser.add_argument("--max-length", type=int, default=128, help="tokens of a text that are read")
+    parser.add_argument("--batch", type=int, default=TEACHER.batch, help="rows of one rank at a step")
+    parser.add_argument("--accumulate", type=int, default=1, help="passes that a step is divided into, for memory")
+    parser.add_argument("--learning-rate", type=float, default=TEACHER.learning_rate, help="of the encoder at its peak")
+    parser.add_argument(
+        "--class-weight", choices=["none", "balanced"], default="none", help="of the labels in the loss"
+    )
+    parser.add_argument(
+        "--precision", choices=["float32", "bfloat16"], default=TEACHER.precision, help="of the matrix products"
+    )
+    args = parser.parse_args()
+    check(args)
+    if min(args.max_length, args.batch, args.accumulate) < 1 or args.learning_rate <= 0:
+        raise BadInput("--max-length, --batch and --accumulate must be 1 or more, --learning-rate above 0")
+    # Imported late: torch takes seconds, which --help and a wrong flag need not wait for.
+    from distill.teacher import train_on_rank
+
+    spark = spark_session("train_teacher")
+    root = str(home() / "registry")
+    training = begin(spark, Registry(root), args, "bert")
+    work = partial(
+        train_on_rank,
+        snapshot=training.snapshot,
+        init=args.init,
+        max_length=args.max_length,
+        plan=replace(
+            TEACHER,
+            epochs=args.epochs,
+            batch=args.batch,
+            accumulate=args.accumulate,
+            learning_rate=args.learning_rate,
+            class_weight=args.class_weight,
+            precision=args.precision,
+            seed=args.seed,
+        ),
+        target=args.target_precision,
+        lineage=training.lineage,
+        threads=threads_of(args),
+        registry=root,
+        version=training.version,
+        checkpoints=training.checkpoints,
+        board=board_of(training.version),
+    )
+    manifest = launch(spark, args.num_proc, work, RESTARTS)
+    training.end()
+    print(in_words(manifest), f"saved as {training.version}", sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    run_main(main)
