@@ -8,6 +8,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -52,12 +53,12 @@ class Store:
     """One teacher and the table of its logits."""
 
     def __init__(self, warehouse: Warehouse, registry: Registry, args: argparse.Namespace):
-        from distill.logits import fingerprint, teacher_of  # imported late: torch takes seconds
+        import torch  # late: it takes seconds
+
+        from distill.logits import fingerprint, teacher_of
 
         self.warehouse = warehouse
         self.version, bundle = registry.load(registry.resolve(args.teacher))
-        import torch
-
         teacher_of(bundle, args.precision, torch.device("cpu"))  # a bundle that cannot be used is refused here
         self.digest, self.precision = bundle.digest, args.precision
         self.fingerprint = fingerprint(bundle.digest, args.precision)
@@ -113,7 +114,7 @@ class Store:
         )
 
     def compute(self, keyed: DataFrame, progress: str) -> int:
-        """Compute what is not known, a part after the other, each kept as soon as it is done; returns how many texts."""
+        """Compute what is not known, part by part, each kept as soon as it is done; returns how many texts."""
         known = self.known(progress).select("text_hash")
         missing = keyed.groupBy("text_hash").agg(F.first("text").alias("text"))
         missing = missing.join(known, "text_hash", "left_anti").persist()
@@ -124,10 +125,8 @@ class Store:
             for part in range(parts):
                 started = time.monotonic()
                 rows = missing.where(F.pmod(F.xxhash64("text_hash"), F.lit(parts)) == part).repartition(slots)
-                # Each part a folder of its own, so that its files appear by renames and none is written twice.
-                rows.mapInArrow(logits_of(self.folder, self.digest, self.precision), COMPUTED).write.mode(
-                    "append"
-                ).parquet(progress)
+                computed = rows.mapInArrow(logits_of(self.folder, self.digest, self.precision), COMPUTED)
+                computed.write.mode("append").parquet(progress)
                 speed = texts / parts / (time.monotonic() - started)
                 print(f"part {part + 1} of {parts}: {speed:.0f} texts/s", flush=True)
         finally:
@@ -145,7 +144,7 @@ class Store:
         return known.dropDuplicates(["text_hash"])
 
 
-_loaded: dict[tuple[str, str], object] = {}
+_loaded: dict[tuple[str, str], Any] = {}
 
 
 def logits_of(
@@ -169,8 +168,8 @@ def logits_of(
             _loaded[digest, precision] = teacher_of(bundle, precision, device)
         for batch in batches:
             logits = _loaded[digest, precision].logits(batch.column("text").to_pylist())
-            flat = pa.array(np.ascontiguousarray(logits).reshape(-1))
-            lists = pa.ListArray.from_arrays(pa.array(np.arange(0, flat.__len__() + 1, 2, np.int32)), flat)
+            starts = 2 * np.arange(len(logits) + 1, dtype=np.int32)
+            lists = pa.ListArray.from_arrays(pa.array(starts), pa.array(logits.reshape(-1)))
             yield pa.RecordBatch.from_arrays([batch.column("text_hash"), lists], ["text_hash", "logits"])
 
     return compute

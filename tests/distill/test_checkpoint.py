@@ -8,47 +8,52 @@ import pytest
 import torch
 
 from distill.architecture import Architecture
+from distill.dataset import Examples
 from distill.errors import BadInput
+from distill.learner import Learner
 from distill.plan import Plan
 from distill.ranks import Alone
 from distill.schemes import HardLabel
-from distill.textcnn import TextCNN
-from distill.training import Epoch, Split, fit
+from distill.textcnn import Encodings, TextCNN
+from distill.training import Epoch, fit
 from distill.vocabulary import Encoded, Ids
 
 PLAN = Plan(epochs=4, batch=8, patience=9, seed=2, checkpoint_every=3)
+ARCHITECTURE = Architecture({"word": 40}, {"word": (1, 2)}, 8, 8)
 
 
 class Cut(Exception):
     """The power fails."""
 
 
-def split(rows: int, seed: int) -> Split:
+def split(rows: int, seed: int) -> Examples:
     rng = np.random.default_rng(seed)
     ids = rng.integers(3, 40, (rows, 6)).astype(np.int32)
     labels = torch.from_numpy((ids < 8).any(axis=1).astype(np.int64))
-    return Split(Encoded({"word": Ids(ids.reshape(-1), np.arange(rows + 1) * 6)}, np.zeros(rows, bool)), labels)
+    encoded = Encoded({"word": Ids(ids.reshape(-1), np.arange(rows + 1) * 6)}, np.zeros(rows, bool))
+    return Examples(labels, {"student": Encodings(encoded, ARCHITECTURE)})
 
 
-def train(folder: Path | None, plan: Plan = PLAN, cut_at: int | None = None) -> tuple[TextCNN, list[Epoch]]:
+def train(folder: Path | None, plan: Plan = PLAN, cut_at: int | None = None) -> tuple[torch.nn.Module, list[Epoch]]:
     torch.set_num_threads(1)
     torch.manual_seed(plan.seed)
-    student = TextCNN(Architecture({"word": 40}, {"word": (1, 2)}, 8, 8), plan.dropout)
+    student = Learner("student", TextCNN(ARCHITECTURE, plan.dropout), plan, Alone())
     calls = 0
 
     class Counted(HardLabel):
-        def step(self, batch, labels, rows):  # type: ignore[no-untyped-def]
+        def step(self, parts, rows):  # type: ignore[no-untyped-def]
             nonlocal calls
             calls += 1
             if calls == cut_at:
                 raise Cut
-            return super().step(batch, labels, rows)
+            return super().step(parts, rows)
 
     where = str(folder) if folder else None
-    return fit(student, lambda optimizer: Counted(student, optimizer), split(60, 0), split(30, 1), plan, Alone(), where)
+    curve = fit(Counted(student), [student], split(60, 0), split(30, 1), plan, Alone(), where)
+    return student.model, curve
 
 
-def facts(trained: tuple[TextCNN, list[Epoch]]) -> tuple[list[tuple[float, float, int]], list[np.ndarray]]:
+def facts(trained: tuple[torch.nn.Module, list[Epoch]]) -> tuple[list[tuple[float, float, int]], list[np.ndarray]]:
     student, curve = trained
     return [(e.loss, e.valid_auc, e.rows) for e in curve], [t.numpy() for t in student.state_dict().values()]
 

@@ -12,11 +12,12 @@ import torch
 from distill import metrics
 from distill.dataset import Labelled, read_labelled, share, shuffled
 from distill.errors import BadInput
+from distill.learner import EMA_EVERY, moving_average
 from distill.plan import Plan
 from distill.ranks import Alone
 from distill.scorer import Scorer
 from distill.student import score_normalised, train_student
-from distill.training import EMA_EVERY, moving_average, warm_up_then_cosine
+from distill.training import warm_up_then_cosine
 
 BAD, GOOD = ["退款不给退", "客服骗人", "质量太差"], ["味道好极了", "物流很快", "孩子喜欢"]
 

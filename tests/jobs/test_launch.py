@@ -98,13 +98,13 @@ def test_a_training_that_loses_a_rank_goes_on_and_ends_with_the_same_curve(spark
 
         step, calls = HardLabel.step, 0
 
-        def counted(self, batch, labels, rows):  # type: ignore[no-untyped-def]
+        def counted(self, parts, rows):  # type: ignore[no-untyped-def]
             nonlocal calls
             calls += 1
             if ranks.rank == 1 and calls == 13 and not marker.exists():  # epoch 2, past its first checkpoint
                 marker.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
-            return step(self, batch, labels, rows)
+            return step(self, parts, rows)
 
         HardLabel.step = counted  # type: ignore[method-assign]
         try:

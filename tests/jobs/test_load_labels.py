@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import Row, SparkSession
 
 from distill.errors import BadInput
-from distill.text import normalise
+from distill.text import normalise, text_hash
 from jobs.inputs import read_input
 from jobs.load_labels import FIELDS, load, split_of, summary
 from jobs.tables import LABELLED_OPINION, REJECTED_LABEL
