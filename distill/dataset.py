@@ -1,48 +1,74 @@
 """Labelled texts from Parquet, and the order in which training sees them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.fs as pafs
 import torch
 from torch import Tensor
 
 from distill.errors import BadInput
+from distill.losses import NO_LABEL
 from distill.text import normalise_batch
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Rows of one split: normalised texts; labels int64 (rows,), 0 junk and 1 valid complaint; the source of each."""
+    """Rows of one split, or of the transfer set.
+
+    texts: normalised. labels: int64 (rows,), 0 junk, 1 valid complaint, -1 none. sources: the source of each. logits:
+    those stored of each teacher, float32 (rows, teachers, 2), NaN where there are none.
+    """
 
     texts: list[str]
     labels: npt.NDArray[np.int64]
     sources: npt.NDArray[np.str_]
+    logits: npt.NDArray[np.float32]
 
 
 def read_labelled(location: str, split: str) -> Labelled:
-    """Rows of a split from a Parquet folder of text, label, source, split (local path or pyarrow.fs URI).
+    """Rows of a split from a Parquet folder of text, label, source, split and logits_0, logits_1 … of the teachers.
 
-    Rows are ordered by text, so that a seed means the same whatever wrote the files. Raises BadInput when the split
-    lacks one of the labels.
+    The location is a local path or a pyarrow.fs URI. Raises BadInput when the split lacks one of the labels.
     """
-    fs, path = pafs.FileSystem.from_uri(location) if "://" in location else (pafs.LocalFileSystem(), location)
-    rows = pads.dataset(path, filesystem=fs, format="parquet").to_table(
-        columns=["text", "label", "source"], filter=pads.field("split") == split
-    )
-    rows = rows.sort_by("text")
-    labels = rows["label"].to_numpy().astype(np.int64)
-    if len(np.unique(labels)) < 2:
+    rows = read(location, pads.field("split") == split)
+    if len(np.unique(rows.labels)) < 2:
         raise BadInput(
-            f"the split {split!r} of labelled_opinion has {len(labels)} rows and not both labels; "
+            f"the split {split!r} of labelled_opinion has {len(rows.labels)} rows and not both labels; "
             "load labels with jobs/load_labels.py"
         )
-    sources = np.array([source or "" for source in rows["source"].to_pylist()])
-    return Labelled(normalise_batch(rows["text"].to_pylist()), labels, sources)
+    return rows
+
+
+def read(location: str, rows: pads.Expression | None = None) -> Labelled:
+    """The rows, ordered by text, so that a seed means the same whatever wrote the files."""
+    fs, path = pafs.FileSystem.from_uri(location) if "://" in location else (pafs.LocalFileSystem(), location)
+    table = pads.dataset(path, filesystem=fs, format="parquet").to_table(filter=rows).sort_by("text")
+    labels = pc.fill_null(table["label"], NO_LABEL).to_numpy().astype(np.int64)
+    sources = np.array([source or "" for source in table["source"].to_pylist()], np.str_)
+    columns = sorted(name for name in table.column_names if name.startswith(LOGITS))
+    logits = np.empty((table.num_rows, len(columns), 2), np.float32)
+    for teacher, name in enumerate(columns):
+        logits[:, teacher] = [values or (np.nan, np.nan) for values in table[name].to_pylist()]
+    return Labelled(normalise_batch(table["text"].to_pylist()), labels, sources, logits)
+
+
+def together(one: Labelled, other: Labelled) -> Labelled:
+    """The rows of both."""
+    return Labelled(
+        one.texts + other.texts,
+        np.concatenate([one.labels, other.labels]),
+        np.concatenate([one.sources, other.sources]),
+        np.concatenate([one.logits, other.logits]),
+    )
+
+
+LOGITS = "logits_"  # of a column, before the number of the teacher
 
 
 class View(Protocol):
@@ -57,33 +83,33 @@ class View(Protocol):
 class Batch:
     """Some rows of a split on the device of the rank.
 
-    labels: int64 (batch,). inputs: by name of a network, what it reads. logits: by name of a teacher, float32
-    (batch, 2).
+    labels: int64 (batch,), -1 where there is none. inputs: by name of a network, what it reads. logits: those stored
+    of each teacher, float32 (batch, teachers, 2), NaN where there are none.
     """
 
     labels: Tensor
     inputs: dict[str, Any]
-    logits: dict[str, Tensor]
+    logits: Tensor
 
 
 @dataclass(frozen=True)
 class Examples:
     """A split as training sees it.
 
-    labels: int64 (rows,). views: by name of a network. logits: stored ones, by name of a teacher, float32 (rows, 2).
-    lengths: int64 (rows,), where rows of a batch should be of similar length because they are padded to the longest.
+    labels: int64 (rows,), -1 where there is none. views: by name of a network. logits: those stored of each teacher,
+    float32 (rows, teachers, 2). lengths: int64 (rows,), where rows of a batch should be of similar length because they
+    are padded to the longest.
     """
 
     labels: Tensor
     views: Mapping[str, View]
-    logits: Mapping[str, Tensor] = field(default_factory=dict)
+    logits: Tensor
     lengths: Tensor | None = None
 
     def batch(self, rows: Tensor, device: torch.device) -> Batch:
         """The rows, int64 (batch,)."""
         inputs = {name: moved(view.take(rows), device) for name, view in self.views.items()}
-        logits = {name: stored[rows].to(device) for name, stored in self.logits.items()}
-        return Batch(self.labels[rows].to(device), inputs, logits)
+        return Batch(self.labels[rows].to(device), inputs, self.logits[rows].to(device))
 
 
 def moved(tensors: Any, device: torch.device) -> Any:

@@ -10,13 +10,13 @@ import torch
 
 from distill.architecture import Architecture
 from distill.bundle import VOCABULARY, Bundle
-from distill.dataset import Examples, Labelled, read_labelled
+from distill.dataset import Examples, Labelled, read, read_labelled, together
 from distill.evaluation import evaluate
 from distill.learner import Learner
 from distill.lineage import lineage as lineage_of
 from distill.plan import Plan
 from distill.ranks import Ranks
-from distill.schemes import HardLabel
+from distill.schemes import SCHEMES
 from distill.scorer import Scorer, probability
 from distill.textcnn import Encodings, TextCNN
 from distill.training import fit
@@ -42,8 +42,10 @@ def train_on_rank(
 ) -> Bundle | None:
     """What one rank of a training does, from the Parquet snapshot on; see `train_student`."""
     torch.set_num_threads(threads)
-    train, valid = (read_labelled(snapshot, split) for split in ("train", "valid"))
-    test = read_labelled(snapshot, "test") if "test" in lineage["rows"] else None
+    train, valid = (read_labelled(f"{snapshot}/labels", split) for split in ("train", "valid"))
+    test = read_labelled(f"{snapshot}/labels", "test") if "test" in lineage["rows"] else None
+    if "transfer" in lineage:
+        train = together(train, read(f"{snapshot}/transfer"))
     if ranks.rank == 0:
         print(f"training on {len(train.labels)} texts, validating on {len(valid.labels)}", flush=True)
     return train_student(train, valid, test, plan, target, lineage, ranks, checkpoints, board)
@@ -60,7 +62,9 @@ def train_student(
     checkpoints: str | None = None,
     board: str | None = None,
 ) -> Bundle | None:
-    """Train a hard-label student; rank 0 returns its bundle, not yet saved (its digest is empty), the others None.
+    """Train a student by the scheme of its lineage.
+
+    Rank 0 returns its bundle, not yet saved (its digest is empty), the others None.
 
     The threshold is the lowest score with precision `target` on `valid`; metrics are those of the scorer that will run
     every night, at that threshold. `lineage` is what the caller knows of the data.
@@ -71,11 +75,14 @@ def train_student(
     student = Learner("student", TextCNN(architecture, plan.dropout), plan, ranks)
     encoded_train, encoded_valid = (
         Examples(
-            torch.from_numpy(rows.labels), {"student": Encodings(vocabulary.encode_batch(rows.texts), architecture)}
+            torch.from_numpy(rows.labels),
+            {"student": Encodings(vocabulary.encode_batch(rows.texts), architecture)},
+            torch.from_numpy(rows.logits),
         )
         for rows in (train, valid)
     )
-    curve = fit(HardLabel(student), [student], encoded_train, encoded_valid, plan, ranks, checkpoints, board)
+    scheme = SCHEMES[lineage["scheme"]](student, plan)
+    curve = fit(scheme, [student], encoded_train, encoded_valid, plan, ranks, checkpoints, board)
     if ranks.rank:
         return None
     manifest = {

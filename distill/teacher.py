@@ -13,11 +13,13 @@ from distill.dataset import Examples, Labelled, read_labelled
 from distill.evaluation import evaluate
 from distill.learner import Learner
 from distill.lineage import lineage as lineage_of
+from distill.logits import BertTeacher
 from distill.plan import Plan
 from distill.ranks import Ranks
 from distill.registry import Registry, anchor_name
 from distill.schemes import HardLabel
-from distill.training import fit, predict
+from distill.scorer import probability
+from distill.training import fit
 
 VIEW = "teacher"
 
@@ -43,13 +45,13 @@ def train_on_rank(
     """
     torch.set_num_threads(threads)
     torch.manual_seed(plan.seed)
-    train, valid = (read_labelled(snapshot, split) for split in ("train", "valid"))
-    test = read_labelled(snapshot, "test") if "test" in lineage["rows"] else None
+    train, valid = (read_labelled(f"{snapshot}/labels", split) for split in ("train", "valid"))
+    test = read_labelled(f"{snapshot}/labels", "test") if "test" in lineage["rows"] else None
     model, tokenizer = from_pretrained(init, max_length, plan.precision)
     teacher = Learner(VIEW, model, plan, ranks)
     if ranks.rank == 0:
         print(f"training on {len(train.labels)} texts, validating on {len(valid.labels)}", flush=True)
-    scheme = HardLabel(teacher, class_weight(train, plan).to(ranks.device))
+    scheme = HardLabel(teacher, plan, class_weight(train, plan).to(ranks.device))
     curve = fit(
         scheme, [teacher], examples(train, tokenizer), examples(valid, tokenizer), plan, ranks, checkpoints, board
     )
@@ -71,7 +73,7 @@ def train_on_rank(
 def examples(rows: Labelled, tokenizer: Tokenizer) -> Examples:
     """A split as the teacher sees it; texts of a batch are of similar length."""
     view = tokenizer.encode(rows.texts)
-    return Examples(torch.from_numpy(rows.labels), {VIEW: view}, lengths=view.lengths)
+    return Examples(torch.from_numpy(rows.labels), {VIEW: view}, torch.from_numpy(rows.logits), view.lengths)
 
 
 def class_weight(rows: Labelled, plan: Plan) -> torch.Tensor:
@@ -83,8 +85,4 @@ def class_weight(rows: Labelled, plan: Plan) -> torch.Tensor:
 
 def scores(model: Bert, tokenizer: Tokenizer, texts: list[str], device: torch.device) -> npt.NDArray[np.float32]:
     """Probabilities of a valid complaint, float32 (texts,)."""
-    view = tokenizer.encode(texts)
-    split = Examples(torch.zeros(len(texts)), {VIEW: view}, lengths=view.lengths)
-    logits = predict(model, VIEW, split, torch.arange(len(texts)), device)
-    probability: npt.NDArray[np.float32] = logits.softmax(1)[:, 1].numpy()
-    return probability
+    return probability(BertTeacher(model, tokenizer, device).logits(texts))

@@ -12,7 +12,9 @@ from distill.registry import Registry
 from jobs.cli import home, run_main
 from jobs.launch import launch
 from jobs.session import spark_session
+from jobs.snapshot import take
 from jobs.trainings import RESTARTS, begin, board_of, check, in_words, threads_of, training_parser
+from jobs.warehouse import Warehouse
 
 
 def main() -> None:
@@ -38,10 +40,11 @@ def main() -> None:
 
     spark = spark_session("train_teacher")
     root = str(home() / "registry")
-    training = begin(spark, Registry(root), args, "bert")
+    warehouse = Warehouse(spark, args.database)
+    training = begin(Registry(root), args, "bert", lambda folder: take(warehouse, folder, [], [], False))
     work = partial(
         train_on_rank,
-        snapshot=training.snapshot,
+        snapshot=str(training.folder),
         init=args.init,
         max_length=args.max_length,
         plan=replace(

@@ -5,20 +5,16 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
-
-from distill.errors import BadInput
+from distill.errors import BadInput, OpinionError
 from distill.plan import Plan
 from distill.registry import Registry
 from jobs.cli import CHECKOUT, Parser, home, job_parser
-from jobs.tables import LABELLED_OPINION
-from jobs.warehouse import Warehouse
 
 RESTARTS = 2  # of all ranks, when one dies
 
@@ -44,16 +40,11 @@ def check(args: argparse.Namespace) -> None:
 
 @dataclass(frozen=True)
 class Training:
-    """One training on disk: the labels of the moment and the checkpoints, kept until the model is saved."""
+    """One training on disk: the snapshot of its data and the checkpoints, kept until the model is saved."""
 
     version: str
     folder: Path
     lineage: dict[str, Any]
-
-    @property
-    def snapshot(self) -> str:
-        """Where the labels are, as Parquet."""
-        return f"{self.folder}/labels"
 
     @property
     def checkpoints(self) -> str:
@@ -65,14 +56,20 @@ class Training:
         shutil.rmtree(self.folder)
 
 
-def begin(spark: SparkSession, registry: Registry, args: argparse.Namespace, scheme: str) -> Training:
-    """Take the snapshot for a new training, or find that of `--resume`."""
+def begin(
+    registry: Registry, args: argparse.Namespace, scheme: str, snapshot: Callable[[str], dict[str, Any]]
+) -> Training:
+    """Take the snapshot for a new training, or find that of `--resume`; `snapshot` writes it to a folder."""
     version = args.resume or registry.new_version(scheme, datetime.now(UTC))
     registry.path(version)  # refuses what is not the name of a version
     folder = home() / "train" / version
     file = folder / "lineage.json"
     if not args.resume:
-        lineage = snapshot_labels(Warehouse(spark, args.database), f"{folder}/labels")
+        try:
+            lineage = snapshot(str(folder))
+        except OpinionError:
+            shutil.rmtree(folder, ignore_errors=True)  # half of a snapshot is of no use
+            raise
         file.write_text(json.dumps({**lineage, "scheme": scheme, "git_commit": git_commit()}), encoding="utf-8")
     elif not file.exists():
         raise BadInput(f"--resume {version}: there is nothing to resume in {folder}")
@@ -89,30 +86,6 @@ def threads_of(args: argparse.Namespace) -> int:
     """Threads of torch in each rank."""
     ranks: int = args.num_proc
     return max(1, len(os.sched_getaffinity(0)) // ranks)
-
-
-def snapshot_labels(warehouse: Warehouse, folder: str) -> dict[str, Any]:
-    """Write the labels of the moment as Parquet for the training; returns what identifies them.
-
-    Raises BadInput when there are none.
-    """
-    rows = warehouse.read(LABELLED_OPINION).select("text", "label", "source", "split")
-    rows.write.parquet(f"file://{folder}")
-    written = warehouse.spark.read.schema(rows.schema).parquet(f"file://{folder}")
-    counts = {row.split: row["count"] for row in written.groupBy("split").count().collect()}
-    for split in ("train", "valid"):
-        if split not in counts:
-            raise BadInput(
-                f"{warehouse.name(LABELLED_OPINION)} has no rows of the split {split!r}; "
-                "load some with jobs/load_labels.py"
-            )
-    # Independent of the order and the files of the rows.
-    digest = written.select(F.sum(F.xxhash64(*written.columns).cast("decimal(38,0)"))).first()
-    return {
-        "data": str(warehouse.location(LABELLED_OPINION, {})),
-        "data_hash": f"{int(digest[0]) % 2**64:016x}" if digest else "",
-        "rows": counts,
-    }
 
 
 def git_commit() -> str | None:

@@ -31,7 +31,7 @@ def split(rows: int, seed: int) -> Examples:
     ids = rng.integers(3, 40, (rows, 6)).astype(np.int32)
     labels = torch.from_numpy((ids < 8).any(axis=1).astype(np.int64))
     encoded = Encoded({"word": Ids(ids.reshape(-1), np.arange(rows + 1) * 6)}, np.zeros(rows, bool))
-    return Examples(labels, {"student": Encodings(encoded, ARCHITECTURE)})
+    return Examples(labels, {"student": Encodings(encoded, ARCHITECTURE)}, torch.empty(rows, 0, 2))
 
 
 def train(folder: Path | None, plan: Plan = PLAN, cut_at: int | None = None) -> tuple[torch.nn.Module, list[Epoch]]:
@@ -49,7 +49,7 @@ def train(folder: Path | None, plan: Plan = PLAN, cut_at: int | None = None) -> 
             return super().step(parts, rows)
 
     where = str(folder) if folder else None
-    curve = fit(Counted(student), [student], split(60, 0), split(30, 1), plan, Alone(), where)
+    curve = fit(Counted(student, plan), [student], split(60, 0), split(30, 1), plan, Alone(), where)
     return student.model, curve
 
 

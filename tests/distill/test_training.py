@@ -31,7 +31,7 @@ def rows(count: int, seed: int) -> Labelled:
         "".join(rng.choice(noise, 6)) + rng.choice(BAD if label else GOOD) + "".join(rng.choice(noise, 6))
         for label in labels
     ]
-    return Labelled(texts, labels.astype(np.int64), np.array(["review"] * count))
+    return Labelled(texts, labels.astype(np.int64), np.array(["review"] * count), np.empty((count, 0, 2), np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,9 @@ def test_one_seed_one_student(trained) -> None:  # type: ignore[no-untyped-def]
 
 def test_training_stops_when_validation_gets_no_better() -> None:
     easy = rows(400, 4)
-    bundle = train_student(easy, rows(100, 5), None, Plan(epochs=50, batch=16, patience=1), 0.95, {}, Alone())
+    bundle = train_student(
+        easy, rows(100, 5), None, Plan(epochs=50, batch=16, patience=1), 0.95, {"scheme": "textcnn"}, Alone()
+    )
     curve = bundle.manifest["lineage"]["curve"]
     best = max(range(len(curve)), key=lambda i: (curve[i]["valid_auc"], -i))
     assert len(curve) == best + 2 < 50

@@ -30,6 +30,8 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])  # executors cannot 
 # Dropout draws other numbers on each rank, so curves can only be equal without it.
 PLAN = Plan(epochs=3, batch=16, patience=9, seed=3, dropout=Dropout(0, 0, 0))
 
+LINEAGE = {"scheme": "textcnn", "rows": {"train": 201}}
+
 
 @pytest.fixture(scope="module")
 def snapshot(tmp_path_factory) -> str:
@@ -40,12 +42,14 @@ def snapshot(tmp_path_factory) -> str:
     labels = rng.integers(0, 2, 301)
     texts = ["".join(rng.choice(characters, 9)) + ("差劲" if y else "很好") * rng.integers(0, 2) for y in labels]
     splits = ["train"] * 201 + ["valid"] * 100
-    pq.write_table(pa.table({"text": texts, "label": labels, "source": splits, "split": splits}), folder / "0.parquet")
+    (folder / "labels").mkdir()
+    rows = pa.table({"text": texts, "label": labels, "source": splits, "split": splits})
+    pq.write_table(rows, folder / "labels" / "0.parquet")
     return str(folder)
 
 
 def work(snapshot: str, plan: Plan):  # type: ignore[no-untyped-def]
-    return partial(train_on_rank, snapshot=snapshot, plan=plan, target=0.6, lineage={"rows": {"train": 201}}, threads=1)
+    return partial(train_on_rank, snapshot=snapshot, plan=plan, target=0.6, lineage=LINEAGE, threads=1)
 
 
 def test_two_ranks_are_one_process_with_twice_the_batch(spark, snapshot) -> None:

@@ -1,0 +1,124 @@
+"""What a training reads: labels, stored logits and the transfer set of the moment, as Parquet that every rank reads.
+
+FOLDER/labels     text, label, source, split, logits_0, logits_1 … of the teachers in their order
+FOLDER/transfer   the same of texts of the stream, with no label
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import reduce
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from distill.dataset import LOGITS
+from distill.errors import BadInput
+from jobs.logits import LABELLED, hashed, with_logits
+from jobs.tables import LABELLED_OPINION, RAW_OPINION
+from jobs.warehouse import Warehouse
+
+COLUMNS = ["text", "label", "source", "split"]
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A teacher whose stored logits are joined; `fingerprints`: those that its weights can have stored."""
+
+    version: str
+    fingerprints: tuple[str, ...]
+
+
+def take(
+    warehouse: Warehouse, folder: str, teachers: Sequence[Teacher], days: Sequence[str], allow_missing: bool
+) -> dict[str, Any]:
+    """Write the snapshot; returns what identifies it, for the lineage.
+
+    Raises BadInput when there are no labels, or rows of the split train lack logits and that is not allowed; errors of
+    `jobs.logits.with_logits`.
+    """
+    found = snapshot_labels(warehouse, f"{folder}/labels", teachers)
+    train = found["rows"]["train"]
+    for teacher in found.get("teachers", []):
+        have, version = teacher["train_rows"], teacher["version"]
+        print(f"logits of {version}: {have} of {train} rows of train ({have / train:.1%})", flush=True)
+        if have < train and not allow_missing:
+            raise BadInput(
+                f"{train - have} of {train} labelled rows of train have no logits of {version}; store them: "
+                f"jobs/store_teacher_logits.py --teacher {version} --labelled, or pass --allow-missing-logits"
+            )
+    if days:
+        found["transfer"] = snapshot_transfer(warehouse, f"{folder}/transfer", teachers, days)
+    return found
+
+
+def snapshot_labels(warehouse: Warehouse, folder: str, teachers: Sequence[Teacher]) -> dict[str, Any]:
+    """Write the labels with the logits of the teachers."""
+    rows = warehouse.read(LABELLED_OPINION).select("opinion_id", *COLUMNS)
+    join_logits(warehouse, rows, teachers, LABELLED).write.parquet(f"file://{folder}")
+    written = warehouse.spark.read.parquet(f"file://{folder}")
+    counts = {row.split: row["count"] for row in written.groupBy("split").count().collect()}
+    for split in ("train", "valid"):
+        if split not in counts:
+            raise BadInput(
+                f"{warehouse.name(LABELLED_OPINION)} has no rows of the split {split!r}; "
+                "load some with jobs/load_labels.py"
+            )
+    train = written.where("split = 'train'")
+    return {
+        "data": str(warehouse.location(LABELLED_OPINION, {})),
+        "data_hash": hash_of(written.select(COLUMNS)),
+        "rows": counts,
+        "teachers": [
+            asdict(teacher) | {"train_rows": train.where(F.col(f"{LOGITS}{number}").isNotNull()).count()}
+            for number, teacher in enumerate(teachers)
+        ],
+    }
+
+
+def snapshot_transfer(
+    warehouse: Warehouse, folder: str, teachers: Sequence[Teacher], days: Sequence[str]
+) -> dict[str, Any]:
+    """Write the texts of the days, each once, without those that are labelled: valid and test must stay unseen."""
+    parts = []
+    for day in days:
+        if warehouse.location(RAW_OPINION, {"dt": day}) is None:
+            raise BadInput(
+                f"--transfer-dt {day}: {warehouse.name(RAW_OPINION)} has no such day; "
+                f"load it: jobs/load_opinions.py --dt {day} --input PATH"
+            )
+        rows = warehouse.read(RAW_OPINION, dt=day).select("opinion_id", "text", "source")
+        rows = rows.withColumns({"label": F.lit(None).cast("int"), "split": F.lit("transfer")})
+        parts.append(join_logits(warehouse, rows.select("opinion_id", *COLUMNS), teachers, day, keep_hash=True))
+    texts = reduce(DataFrame.unionByName, parts)
+    labelled = hashed(warehouse.read(LABELLED_OPINION).select("text")).select("text_hash")
+    fresh = texts.join(labelled, "text_hash", "left_anti").dropDuplicates(["text_hash"]).drop("text_hash")
+    # A text of the transfer set without logits would teach nothing.
+    fresh.dropna(subset=[f"{LOGITS}{number}" for number in range(len(teachers))]).write.parquet(f"file://{folder}")
+    written = warehouse.spark.read.parquet(f"file://{folder}")
+    count = written.count()
+    print(f"transfer set: {count} texts of {len(days)} days", flush=True)
+    if count == 0:
+        raise BadInput(f"--transfer-dt: no text of {', '.join(days)} is unlabelled and has logits")
+    return {"days": list(days), "rows": count, "data_hash": hash_of(written.select("text"))}
+
+
+def join_logits(
+    warehouse: Warehouse, rows: DataFrame, teachers: Sequence[Teacher], dt: str, keep_hash: bool = False
+) -> DataFrame:
+    """COLUMNS of the rows and a column of logits a teacher."""
+    if not teachers and not keep_hash:
+        return rows.select(COLUMNS)
+    rows = hashed(rows)
+    for number, teacher in enumerate(teachers):
+        rows = with_logits(warehouse, rows, teacher.version, dt, teacher.fingerprints)
+        rows = rows.withColumnRenamed("logits", f"{LOGITS}{number}")
+    return rows.select(
+        *COLUMNS, *(["text_hash"] if keep_hash else []), *(f"{LOGITS}{number}" for number in range(len(teachers)))
+    )
+
+
+def hash_of(rows: DataFrame) -> str:
+    """A hash of the rows that is independent of their order and their files."""
+    digest = rows.select(F.sum(F.xxhash64(*rows.columns).cast("decimal(38,0)"))).first()
+    return f"{int(digest[0]) % 2**64:016x}" if digest and digest[0] is not None else ""
