@@ -32,7 +32,8 @@ setup(
             "types-psutil",
             "types-tqdm",
         ],
-        # Horovod does not build from PyPI's source as it is: make setup-train does it.
-        "train": ["horovod==0.28.1", "packaging"],
+        # Teachers, and training on several processes. Horovod does not build from PyPI's source as it is: make
+        # setup-train does it.
+        "train": ["horovod==0.28.1", "packaging", "tensorboard", "transformers"],
     },
 )

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 from transformers.utils import logging
@@ -98,14 +99,18 @@ class Bert(nn.Module):
         logits: Tensor = self.output(self.features(batch))
         return logits
 
-    def features(self, batch: Padded) -> Tensor:
-        """Mean of the last layer over the tokens of each text, float32 (batch, width)."""
+    def features(self, batch: Padded, layer: int = -1) -> Tensor:
+        """Mean of a layer over the tokens of each text, float32 (batch, width); 0 is the embeddings, -1 the last."""
+        rows = len(batch.ids)
+        if rows == 0:  # encoders cannot read nothing; one row, left out again, gives every parameter a gradient of zero
+            batch = Padded(batch.ids.new_zeros(1, 1), batch.mask.new_ones(1, 1))
         low = self.precision == "bfloat16"
         with torch.autocast(batch.ids.device.type, torch.bfloat16, enabled=low):
-            last = self.encoder(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state.float()
+            said = self.encoder(input_ids=batch.ids, attention_mask=batch.mask, output_hidden_states=layer != -1)
+        hidden = (said.last_hidden_state if layer == -1 else said.hidden_states[layer]).float()
         mask = batch.mask[:, :, None].float()
-        mean: Tensor = (last * mask).sum(1) / mask.sum(1).clamp(min=1)
-        return mean
+        mean: Tensor = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
+        return mean[:rows]
 
     def groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
         """The encoder's matrices, its vectors, which do not decay (as in BERT's own training), and the head."""
@@ -126,11 +131,13 @@ def from_pretrained(init: str, max_length: int, precision: str) -> tuple[Bert, T
     try:
         encoder = AutoModel.from_pretrained(init, dtype=torch.float32)
         fast = AutoTokenizer.from_pretrained(init)
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, SafetensorError) as e:
         why = str(e).strip().splitlines()[0]
         raise BadInput(
             f"--init {init}: transformers cannot read it ({why}); name a folder of a model or a hub name"
         ) from e
+    if fast.get_vocab().keys() <= set(fast.all_special_tokens):  # what transformers makes up where there is none
+        raise BadInput(f"--init {init}: it has no tokenizer; put its tokenizer.json or vocab.txt beside the weights")
     positions = getattr(encoder.config, "max_position_embeddings", max_length)
     if max_length > positions:
         raise BadInput(f"--max-length {max_length}: {init} reads at most {positions} tokens")

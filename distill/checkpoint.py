@@ -1,7 +1,7 @@
 """Where a training stands, on disk, so that a run that was killed goes on from there and ends with the same curve.
 
     FOLDER/epoch-002-step-000500/state.safetensors   models, averages, best and optimizers, the same on every rank
-                                 rank-0.safetensors  a rank's random state
+                                 rank-0.safetensors  a rank's random state, and what its scheme keeps
                                  rank-0.json         its place: epoch, step, sums so far, curve
     FOLDER/route/step-000120.safetensors             an anchor point: the averaged model after so many steps
 
@@ -24,6 +24,7 @@ from distill.errors import BadInput
 from distill.learner import Learner
 from distill.plan import Plan
 from distill.ranks import Ranks
+from distill.schemes import Scheme
 
 
 @dataclass
@@ -46,7 +47,7 @@ class Checkpoints:
         self._key = json.loads(json.dumps({**asdict(plan), "ranks": ranks.size}))
         self._ranks = ranks
 
-    def save(self, progress: Progress, learners: Sequence[Learner], best: Mapping[str, Tensor]) -> None:
+    def save(self, progress: Progress, learners: Sequence[Learner], scheme: Scheme, best: Mapping[str, Tensor]) -> None:
         """Write the state, and remove the one before; every rank calls it."""
         if self.folder is None:
             return
@@ -56,7 +57,8 @@ class Checkpoints:
         rank = self._ranks.rank
         if rank == 0:
             save_file(flat_state(learners, best), staged / "state.safetensors")
-        save_file(random_state(self._ranks.device), staged / f"rank-{rank}.safetensors")
+        own = {f"scheme.{name}": tensor.contiguous() for name, tensor in scheme.state().items()}
+        save_file(random_state(self._ranks.device) | own, staged / f"rank-{rank}.safetensors")
         place = json.dumps({"plan": self._key, "progress": asdict(progress)})
         (staged / f"rank-{rank}.json").write_text(place, encoding="utf-8")
         self._ranks.total(1, "checkpoint written")  # nobody renames before all have written
@@ -67,8 +69,8 @@ class Checkpoints:
                     shutil.rmtree(other)
         self._ranks.total(1, "checkpoint in place")
 
-    def load(self, learners: Sequence[Learner]) -> tuple[Progress, dict[str, Tensor]]:
-        """Restore the newest checkpoint into the learners; returns the place and the best averages so far.
+    def load(self, learners: Sequence[Learner], scheme: Scheme) -> tuple[Progress, dict[str, Tensor]]:
+        """Restore the newest checkpoint into learners and scheme; returns the place and the best averages so far.
 
         A fresh start where there is none. Raises BadInput when it is of another plan or another number of ranks.
         """
@@ -92,6 +94,7 @@ class Checkpoints:
         torch.set_rng_state(random["cpu"])
         if "cuda" in random:
             torch.cuda.set_rng_state(random["cuda"], self._ranks.device)
+        scheme.load_state(part(random, "scheme"))
         return Progress(**place["progress"]), part(state, "best")
 
     def keep(self, learner: Learner, step: int) -> None:

@@ -1,6 +1,6 @@
 """Labelled texts from Parquet, and the order in which training sees them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -106,10 +106,11 @@ class Examples:
     logits: Tensor
     lengths: Tensor | None = None
 
-    def batch(self, rows: Tensor, device: torch.device) -> Batch:
-        """The rows, int64 (batch,)."""
+    def batch(self, rows: Tensor, device: torch.device, teachers: Sequence[int] | None = None) -> Batch:
+        """The rows, int64 (batch,), with the logits of all teachers or of those numbers."""
         inputs = {name: moved(view.take(rows), device) for name, view in self.views.items()}
-        return Batch(self.labels[rows].to(device), inputs, self.logits[rows].to(device))
+        logits = self.logits[rows] if teachers is None else self.logits[rows][:, list(teachers)]
+        return Batch(self.labels[rows].to(device), inputs, logits.to(device))
 
 
 def moved(tensors: Any, device: torch.device) -> Any:

@@ -1,16 +1,18 @@
 """Any saved model as a teacher: texts to logits, and the fingerprint under which they are stored."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from distill.architecture import KIND as TEXTCNN
-from distill.bert import Bert, Tokenizer, from_bundle
 from distill.bundle import Bundle
 from distill.dataset import by_length
 from distill.scorer import Scorer, section
+
+if TYPE_CHECKING:
+    from distill.bert import Bert, Tokenizer
 
 PRECISIONS = ("float32", "bfloat16")
 BATCH_TOKENS = 4096  # of a batch with its padding
@@ -27,7 +29,7 @@ class Teacher(Protocol):
 class BertTeacher:
     """A trained encoder; texts of a batch are of similar length, so that little is padding."""
 
-    def __init__(self, model: Bert, tokenizer: Tokenizer, device: torch.device):
+    def __init__(self, model: "Bert", tokenizer: "Tokenizer", device: torch.device):
         self.model, self.tokenizer, self.device = model.to(device).eval(), tokenizer, device
 
     @torch.no_grad()
@@ -56,6 +58,8 @@ def teacher_of(bundle: Bundle, precision: str, device: torch.device) -> Teacher:
     """The model of a bundle; raises BadModel when it is of no kind that is known here."""
     if section(bundle, "architecture").get("kind") == TEXTCNN:
         return TextCnnTeacher(Scorer(bundle))
+    from distill.bert import from_bundle  # late: it needs transformers, which a textCNN does not
+
     return BertTeacher(*from_bundle(bundle, precision), device)
 
 

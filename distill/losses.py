@@ -21,3 +21,11 @@ def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
 def hard_loss(logits: Tensor, labels: Tensor, class_weight: Tensor | None = None) -> Tensor:
     """L_hard, the cross-entropy with the labels, int64 (batch,); rows of NO_LABEL add nothing. A scalar."""
     return F.cross_entropy(logits, labels, class_weight, ignore_index=NO_LABEL, reduction="sum")
+
+
+def hint_loss(regressed: Tensor, hint: Tensor) -> Tensor:
+    """1/2 ||u_h - r||^2 of a teacher's layer u_h and what the regressor makes of the student's, (batch, width) each.
+
+    Romero et al. 2015 (FitNets), equation 3. A scalar, summed over the rows.
+    """
+    return (regressed - hint).square().sum() / 2

@@ -31,9 +31,10 @@ class Plan:
     class_weight: Literal["none", "balanced"] = "none"  # of the hard loss; balanced: both labels weigh the same in all
     precision: Literal["float32", "bfloat16"] = "float32"  # of a teacher's matrix products; weights are float32
     temperature: float = 2.0  # T, of teacher and student alike
-    alpha_soft: float = 1.0  # weight of T^2 times the soft loss
+    alpha_soft: tuple[float, ...] = (1.0,)  # weight of T^2 times the soft loss of each teacher
     beta_hard: float = 0.3  # weight of the hard loss
     route: tuple[float, ...] = ()  # shares of the steps after which the model is kept as an anchor point
+    schedule: tuple[tuple[int, ...], ...] = ()  # by epoch, which stored logits teach, by their numbers; () for all
     dropout: Dropout = Dropout()
 
 

@@ -1,7 +1,8 @@
 """From labelled texts to a student's bundle: vocabulary, training, threshold, and what is said about it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from distill.learner import Learner
 from distill.lineage import lineage as lineage_of
 from distill.plan import Plan
 from distill.ranks import Ranks
-from distill.schemes import SCHEMES
+from distill.registry import Registry
+from distill.schemes import STORED
 from distill.scorer import Scorer, probability
 from distill.textcnn import Encodings, TextCNN
 from distill.training import fit
@@ -30,6 +32,59 @@ EMBEDDING = 64
 FILTERS = 64
 
 
+VIEW = "student"
+
+
+class Student:
+    """A textCNN in training, and the vocabulary by which it reads."""
+
+    def __init__(self, texts: list[str], plan: Plan):
+        """A vocabulary of the normalised texts, and random weights."""
+        torch.manual_seed(plan.seed)
+        self.vocabulary = Vocabulary.build(texts, LIMITS)
+        self.architecture = Architecture(
+            {name: self.vocabulary.size(name) for name in WIDTHS}, WIDTHS, EMBEDDING, FILTERS
+        )
+        self.model = TextCNN(self.architecture, plan.dropout)
+
+    def view(self, texts: list[str]) -> Encodings:
+        """What the network reads of normalised texts."""
+        return Encodings(self.vocabulary.encode_batch(texts), self.architecture)
+
+    def bundle(self, lineage: Mapping[str, Any], valid: Labelled, test: Labelled | None, target: float) -> Bundle:
+        """The bundle, not yet saved: its digest is empty.
+
+        The threshold is the lowest score with precision `target` on `valid`; metrics are those of the scorer that will
+        run every night, at that threshold.
+        """
+        manifest = {
+            "architecture": self.architecture.to_json(),
+            "text": {
+                "segmenter": self.vocabulary.segmenter.name,
+                "dictionary_sha256": self.vocabulary.segmenter.dictionary_sha256,
+                "max_chars": self.vocabulary.max_chars,
+                "fingerprint": self.vocabulary.fingerprint(),
+            },
+            "threshold": {"value": 0.5},
+            "lineage": lineage,
+        }
+        tensors = {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.model.state_dict().items()}
+        bundle = Bundle(manifest, tensors, {VOCABULARY: self.vocabulary.to_bytes()}, "")
+        scorer = Scorer(bundle)
+        reached = evaluate(lambda texts: score_normalised(scorer, texts), valid, test, target)
+        return replace(bundle, manifest={**manifest, **reached})
+
+
+@dataclass(frozen=True)
+class HintStage:
+    """Stage 1 of a hint: which version of the registry gives which layer (-1: the last), for how many epochs."""
+
+    registry: str
+    teacher: str
+    layer: int
+    epochs: int
+
+
 def train_on_rank(
     ranks: Ranks,
     snapshot: str,
@@ -39,6 +94,7 @@ def train_on_rank(
     threads: int,
     checkpoints: str | None = None,
     board: str | None = None,
+    hint_stage: HintStage | None = None,
 ) -> Bundle | None:
     """What one rank of a training does, from the Parquet snapshot on; see `train_student`."""
     torch.set_num_threads(threads)
@@ -48,7 +104,7 @@ def train_on_rank(
         train = together(train, read(f"{snapshot}/transfer"))
     if ranks.rank == 0:
         print(f"training on {len(train.labels)} texts, validating on {len(valid.labels)}", flush=True)
-    return train_student(train, valid, test, plan, target, lineage, ranks, checkpoints, board)
+    return train_student(train, valid, test, plan, target, lineage, ranks, checkpoints, board, hint_stage)
 
 
 def train_student(
@@ -61,46 +117,55 @@ def train_student(
     ranks: Ranks,
     checkpoints: str | None = None,
     board: str | None = None,
+    hint_stage: HintStage | None = None,
 ) -> Bundle | None:
-    """Train a student by the scheme of its lineage.
+    """Train a student by the scheme of its lineage, which says what the caller knows of the data.
 
-    Rank 0 returns its bundle, not yet saved (its digest is empty), the others None.
-
-    The threshold is the lowest score with precision `target` on `valid`; metrics are those of the scorer that will run
-    every night, at that threshold. `lineage` is what the caller knows of the data.
+    Rank 0 returns its bundle, not yet saved, the others None.
     """
-    torch.manual_seed(plan.seed)
-    vocabulary = Vocabulary.build(train.texts, LIMITS)
-    architecture = Architecture({name: vocabulary.size(name) for name in WIDTHS}, WIDTHS, EMBEDDING, FILTERS)
-    student = Learner("student", TextCNN(architecture, plan.dropout), plan, ranks)
-    encoded_train, encoded_valid = (
-        Examples(
-            torch.from_numpy(rows.labels),
-            {"student": Encodings(vocabulary.encode_batch(rows.texts), architecture)},
-            torch.from_numpy(rows.logits),
-        )
+    student = Student(train.texts, plan)
+    seen, unseen = (
+        Examples(torch.from_numpy(rows.labels), {VIEW: student.view(rows.texts)}, torch.from_numpy(rows.logits))
         for rows in (train, valid)
     )
-    scheme = SCHEMES[lineage["scheme"]](student, plan)
-    curve = fit(scheme, [student], encoded_train, encoded_valid, plan, ranks, checkpoints, board)
+    if hint_stage:
+        learn_hint(student, seen, unseen, (train.texts, valid.texts), hint_stage, plan, ranks, checkpoints)
+    learner = Learner(VIEW, student.model, plan, ranks)
+    scheme = STORED[lineage["scheme"]](learner, plan)
+    curve = fit(scheme, [learner], seen, unseen, plan, ranks, checkpoints, board)
     if ranks.rank:
         return None
-    manifest = {
-        "architecture": architecture.to_json(),
-        "text": {
-            "segmenter": vocabulary.segmenter.name,
-            "dictionary_sha256": vocabulary.segmenter.dictionary_sha256,
-            "max_chars": vocabulary.max_chars,
-            "fingerprint": vocabulary.fingerprint(),
-        },
-        "threshold": {"value": 0.5},
-        "lineage": lineage_of(lineage, plan, ranks, curve),
-    }
-    tensors = {name: tensor.detach().cpu().numpy().copy() for name, tensor in student.model.state_dict().items()}
-    bundle = Bundle(manifest, tensors, {VOCABULARY: vocabulary.to_bytes()}, "")
-    scorer = Scorer(bundle)
-    reached = evaluate(lambda texts: score_normalised(scorer, texts), valid, test, target)
-    return replace(bundle, manifest={**manifest, **reached})
+    return student.bundle(lineage_of(lineage, plan, ranks, curve), valid, test, target)
+
+
+def learn_hint(
+    student: Student,
+    train: Examples,
+    valid: Examples,
+    texts: tuple[list[str], list[str]],
+    stage: HintStage,
+    plan: Plan,
+    ranks: Ranks,
+    checkpoints: str | None,
+) -> None:
+    """Stage 1 on the texts of both splits: leaves the student's features as the hint made them."""
+    from distill import hint  # late: it needs transformers, which students without a hint do not
+    from distill.bert import from_bundle
+
+    _, bundle = Registry(stage.registry).load(stage.teacher)
+    model, tokenizer = from_bundle(bundle, "float32")
+    folder = Path(checkpoints) / "hint" if checkpoints else None
+
+    def hinted(rows: Examples, said: list[str], name: str) -> Examples:
+        cache = folder / f"{name}.safetensors" if folder else None
+        layer = hint.layer_of(model, tokenizer, said, stage.layer, ranks, cache)
+        return replace(rows, views={**rows.views, hint.VIEW: layer})
+
+    first = replace(plan, epochs=stage.epochs, patience=stage.epochs, schedule=())
+    regressed = Learner(VIEW, hint.Regressed(student.model, model.encoder.config.hidden_size), first, ranks)
+    seen, unseen = hinted(train, texts[0], "train"), hinted(valid, texts[1], "valid")
+    where = str(folder) if folder else None
+    fit(hint.Hint(regressed), [regressed], seen, unseen, first, ranks, where, judge=hint.judge)
 
 
 def score_normalised(scorer: Scorer, texts: list[str]) -> npt.NDArray[np.float32]:

@@ -25,11 +25,11 @@ EVALUATION_TOKENS = 4096
 
 @dataclass(frozen=True)
 class Epoch:
-    """One point of the training curve."""
+    """One point of the training curve; `valid` is the AUC, or what else the training is judged by."""
 
     epoch: int
     loss: float
-    valid_auc: float
+    valid: float
     rows: int
     seconds: float
 
@@ -43,22 +43,23 @@ def fit(
     ranks: Ranks,
     checkpoints: str | None = None,
     board: str | None = None,
+    judge: Callable[[Learner, Examples, Ranks], float] | None = None,
 ) -> list[Epoch]:
     """Train; returns the curve, and leaves each learner's model with its average of the best epoch.
 
-    The best epoch is that of the highest validation AUC of the first learner. Every rank makes the same number of steps
-    and ends with the same models. Without dropout the curve is that of a single process whose batch is the sum of the
-    ranks' batches. A training that finds a checkpoint in its folder goes on from there. TensorBoard reads the folder
-    `board`.
+    The best epoch is that of the highest validation AUC of the first learner, or of what `judge` gives. Every rank
+    makes the same number of steps and ends with the same models. Without dropout the curve is that of a single process
+    whose batch is the sum of the ranks' batches. A training that finds a checkpoint in its folder goes on from there.
+    TensorBoard reads the folder `board`.
     """
     torch.manual_seed(plan.seed * 1009 + ranks.rank)  # dropout differs between ranks
     store = Checkpoints(checkpoints, plan, ranks)
-    progress, best = store.load(learners)
+    progress, best = store.load(learners, scheme)
     scalars = Board(board if ranks.rank == 0 else None)
     together = plan.batch * ranks.size
     anchors = {round(at * plan.epochs * math.ceil(len(train.labels) / together)) for at in plan.route}
     while progress.epoch <= plan.epochs and not stalled(progress, plan):
-        started = time.monotonic()
+        started, seen_before = time.monotonic(), progress.seen
         for learner in learners:
             learner.model.train()
         for loss, rows, done in steps(scheme, learners, train, progress, plan, ranks):
@@ -67,20 +68,23 @@ def fit(
             if done in anchors:
                 store.keep(learners[0], done)
             if progress.step % plan.checkpoint_every == 0:
-                store.save(progress, learners, best)
+                if ranks.rank == 0:
+                    speed = (progress.seen - seen_before) / (time.monotonic() - started)
+                    print(so_far(progress, speed, len(train.labels), ranks.size), flush=True)
+                store.save(progress, learners, scheme, best)
         seen = round(ranks.total(progress.seen, "rows seen"))
         if seen != len(train.labels):
             raise OpinionError(f"epoch {progress.epoch} saw {seen} of {len(train.labels)} rows")
         mean_loss = ranks.total(progress.loss, "loss") / seen
-        auc = validation_auc(learners[0], valid, ranks)
-        point = Epoch(progress.epoch, mean_loss, auc, seen, time.monotonic() - started)
+        judged = (judge or validation_auc)(learners[0], valid, ranks)
+        point = Epoch(progress.epoch, mean_loss, judged, seen, time.monotonic() - started)
         if ranks.rank == 0:
             print("  ".join(f"{name} {round(value, 4)}" for name, value in asdict(point).items()), flush=True)
-        scalars.epoch(point.epoch, {"loss": mean_loss, "valid AUC": auc})
+        scalars.epoch(point.epoch, {"loss": mean_loss, "valid": judged})
         progress = Progress(progress.epoch + 1, curve=[*progress.curve, asdict(point)])
         if best_epoch(progress) == point.epoch:
             best = averages(learners)
-        store.save(progress, learners, best)
+        store.save(progress, learners, scheme, best)
     for learner in learners:
         prefix = f"{learner.name}."
         learner.model.load_state_dict(
@@ -99,6 +103,7 @@ def steps(
     """
     batches = shuffled(len(train.labels), plan.batch * ranks.size, plan.seed, progress.epoch, train.lengths)
     before = (progress.epoch - 1) * len(batches)
+    teachers = plan.schedule[progress.epoch - 1] if plan.schedule else None
     factor = warm_up_then_cosine(plan.epochs * len(batches), plan.warm_up)
     shown = tqdm(
         range(progress.step, len(batches)),
@@ -112,11 +117,19 @@ def steps(
         for learner in learners:
             learner.rate(factor(before + step))
         rows = share(batches[step], ranks.rank, ranks.size)
-        parts = [train.batch(part, ranks.device) for part in rows.tensor_split(plan.accumulate)]
+        parts = [train.batch(part, ranks.device, teachers) for part in rows.tensor_split(plan.accumulate)]
         loss = scheme.step(parts, len(batches[step]))
         for learner in learners:
             learner.move_average(step)
         yield float(loss) * len(batches[step]), len(rows), before + step + 1
+
+
+def so_far(progress: Progress, speed: float, rows: int, ranks: int) -> str:
+    """A line for the log of a long epoch; speed, in rows a second, and loss are this rank's."""
+    return (
+        f"epoch {progress.epoch}: {progress.seen * ranks / rows:.0%}, step {progress.step}, "
+        f"loss {progress.loss / max(progress.seen, 1):.4f}, {speed * ranks:.1f} rows/s"
+    )
 
 
 def averages(learners: Sequence[Learner]) -> dict[str, Tensor]:
@@ -128,7 +141,7 @@ def averages(learners: Sequence[Learner]) -> dict[str, Tensor]:
 
 def best_epoch(progress: Progress) -> int:
     """The first epoch with the highest validation AUC; 0 before there is one."""
-    return int(max(progress.curve, key=lambda point: point["valid_auc"])["epoch"]) if progress.curve else 0
+    return int(max(progress.curve, key=lambda point: point["valid"])["epoch"]) if progress.curve else 0
 
 
 def stalled(progress: Progress, plan: Plan) -> bool:

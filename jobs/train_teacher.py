@@ -13,7 +13,7 @@ from jobs.cli import home, run_main
 from jobs.launch import launch
 from jobs.session import spark_session
 from jobs.snapshot import take
-from jobs.trainings import RESTARTS, begin, board_of, check, in_words, threads_of, training_parser
+from jobs.trainings import RESTARTS, begin, board_of, check, in_words, need_transformers, threads_of, training_parser
 from jobs.warehouse import Warehouse
 
 
@@ -35,6 +35,7 @@ def main() -> None:
     check(args)
     if min(args.max_length, args.batch, args.accumulate) < 1 or args.learning_rate <= 0:
         raise BadInput("--max-length, --batch and --accumulate must be 1 or more, --learning-rate above 0")
+    need_transformers("a teacher")
     # Imported late: torch takes seconds, which --help and a wrong flag need not wait for.
     from distill.teacher import train_on_rank
 

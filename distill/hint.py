@@ -1,0 +1,103 @@
+"""Stage 1 of a hint (FitNets, Romero et al. 2015): the student's features learn to tell a layer of the teacher.
+
+Stage 2 is any other scheme; the regressor is thrown away.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from distill.bert import Bert, Tokenizer
+from distill.dataset import Batch, Examples, by_length, moved, share
+from distill.learner import Learner
+from distill.logits import BATCH_TOKENS
+from distill.losses import hint_loss
+from distill.ranks import Ranks
+from distill.schemes import Scheme, minimise
+from distill.textcnn import Batch as StudentBatch
+from distill.textcnn import TextCNN
+
+VIEW = "hint"
+
+
+class Layer(NamedTuple):
+    """The view of a text's hint: the teacher's layer, float32 (rows, width)."""
+
+    hidden: Tensor
+
+    def take(self, rows: Tensor) -> Tensor:
+        """Of some rows, int64 (batch,)."""
+        return self.hidden[rows]
+
+
+class Regressed(nn.Module):
+    """The student and the linear regressor r from its features to the width of the teacher's layer."""
+
+    def __init__(self, student: TextCNN, width: int):
+        super().__init__()
+        self.student = student
+        self.regressor = nn.Linear(student.architecture.features, width)
+
+    def forward(self, batch: StudentBatch) -> Tensor:
+        """r(v_g(x)), float32 (batch, width)."""
+        regressed: Tensor = self.regressor(self.student.features(batch))
+        return regressed
+
+    def groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
+        """Those of the student, but for its output layer, which has no part in this; and the regressor."""
+        inner = [p for name, p in self.student.named_parameters() if not name.startswith("output.")]
+        both = [*inner, *self.regressor.parameters()]
+        return [{"params": both, "lr": learning_rate, "weight_decay": weight_decay}]
+
+
+class Hint(Scheme):
+    """Stage 1: student, r <- 1/2 ||u_h(x) - r(v_g(x))||^2, mean over the batch."""
+
+    def __init__(self, regressed: Learner):
+        self.regressed = regressed
+
+    def step(self, parts: Sequence[Batch], rows: int) -> Tensor:
+        """One update."""
+        return minimise(
+            self.regressed, parts, lambda part: hint_loss(self.regressed.logits(part), part.inputs[VIEW]) / rows
+        )
+
+
+@torch.no_grad()
+def judge(regressed: Learner, valid: Examples, ranks: Ranks) -> float:
+    """Minus the loss on `valid`, over all ranks."""
+    mine = share(torch.arange(len(valid.labels)), ranks.rank, ranks.size)
+    model = regressed.average.eval()
+    total = 0.0
+    for rows in torch.split(mine, 1024):
+        batch = valid.batch(rows, ranks.device)
+        total += float(hint_loss(model(batch.inputs[regressed.name]), batch.inputs[VIEW]))
+    return -ranks.total(total, "hint loss") / len(valid.labels)
+
+
+@torch.no_grad()
+def layer_of(
+    model: Bert, tokenizer: Tokenizer, texts: list[str], layer: int, ranks: Ranks, cache: Path | None
+) -> Layer:
+    """A layer of the teacher for all texts; each rank computes its share, and `cache` keeps them for a restart."""
+    if cache and cache.exists():
+        return Layer(load_file(cache)["hidden"])
+    view = tokenizer.encode(texts)
+    mine = share(view.lengths.argsort(stable=True), ranks.rank, ranks.size)
+    hidden = torch.empty(len(mine), model.encoder.config.hidden_size)
+    model = model.to(ranks.device).eval()
+    for part in by_length(view.lengths[mine], BATCH_TOKENS):
+        hidden[part] = model.features(moved(view.take(mine[part]), ranks.device), layer).cpu()
+    every, order = ranks.gather(hidden, "hints"), ranks.gather(mine, "rows of hints")
+    together = torch.empty_like(every)
+    together[order] = every
+    if cache and ranks.rank == 0:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        save_file({"hidden": together}, cache.with_suffix(".tmp"))
+        cache.with_suffix(".tmp").rename(cache)
+    ranks.total(1, "hints written")
+    return Layer(together)
