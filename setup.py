@@ -32,8 +32,8 @@ setup(
             "types-psutil",
             "types-tqdm",
         ],
-        # Teachers, and training on several processes. Horovod does not build from PyPI's source as it is: make
-        # setup-train does it.
-        "train": ["horovod==0.28.1", "packaging", "tensorboard", "transformers"],
+        # Teachers, training on several processes, and reports of experiments. Horovod does not build from PyPI's
+        # source as it is: make setup-train does it.
+        "train": ["horovod==0.28.1", "matplotlib", "packaging", "tensorboard", "transformers"],
     },
 )

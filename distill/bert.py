@@ -67,6 +67,8 @@ class Tokenizer:
 
     def encode(self, texts: list[str]) -> TokenIds:
         """Token ids of normalised texts, with the special tokens that the encoder was trained with."""
+        if not texts:  # which the tokenizers of transformers do not take
+            return TokenIds(np.empty(0, np.int32), np.zeros(1, np.int64), self._fast.pad_token_id)
         found = self._fast(
             texts, truncation=True, max_length=self.max_length, return_attention_mask=False, return_token_type_ids=False
         )["input_ids"]

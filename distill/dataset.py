@@ -51,10 +51,12 @@ def read(location: str, rows: pads.Expression | None = None) -> Labelled:
     table = pads.dataset(path, filesystem=fs, format="parquet").to_table(filter=rows).sort_by("text")
     labels = pc.fill_null(table["label"], NO_LABEL).to_numpy().astype(np.int64)
     sources = np.array([source or "" for source in table["source"].to_pylist()], np.str_)
-    columns = sorted(name for name in table.column_names if name.startswith(LOGITS))
+    columns = [name for name in table.column_names if name.startswith(LOGITS)]
+    columns.sort(key=lambda name: int(name.removeprefix(LOGITS)))
     logits = np.empty((table.num_rows, len(columns), 2), np.float32)
     for teacher, name in enumerate(columns):
-        logits[:, teacher] = [values or (np.nan, np.nan) for values in table[name].to_pylist()]
+        stored = [values or (np.nan, np.nan) for values in table[name].to_pylist()]
+        logits[:, teacher] = np.array(stored, np.float32).reshape(-1, 2)  # there may be no rows
     return Labelled(normalise_batch(table["text"].to_pylist()), labels, sources, logits)
 
 
@@ -119,7 +121,8 @@ def moved(tensors: Any, device: torch.device) -> Any:
         return tensors.to(device)
     if isinstance(tensors, dict):
         return {name: moved(value, device) for name, value in tensors.items()}
-    return type(tensors)(*(moved(value, device) for value in tensors))
+    values = [moved(value, device) for value in tensors]
+    return tuple(values) if type(tensors) is tuple else type(tensors)(*values)  # a named tuple takes its fields
 
 
 POOL = 64  # batches whose rows are sorted by length together

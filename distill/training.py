@@ -32,6 +32,7 @@ class Epoch:
     valid: float
     rows: int
     seconds: float
+    cpu_seconds: float  # of all ranks
 
 
 def fit(
@@ -59,7 +60,7 @@ def fit(
     together = plan.batch * ranks.size
     anchors = {round(at * plan.epochs * math.ceil(len(train.labels) / together)) for at in plan.route}
     while progress.epoch <= plan.epochs and not stalled(progress, plan):
-        started, seen_before = time.monotonic(), progress.seen
+        started, cpu, seen_before = time.monotonic(), time.process_time(), progress.seen
         for learner in learners:
             learner.model.train()
         for loss, rows, done in steps(scheme, learners, train, progress, plan, ranks):
@@ -77,7 +78,8 @@ def fit(
             raise OpinionError(f"epoch {progress.epoch} saw {seen} of {len(train.labels)} rows")
         mean_loss = ranks.total(progress.loss, "loss") / seen
         judged = (judge or validation_auc)(learners[0], valid, ranks)
-        point = Epoch(progress.epoch, mean_loss, judged, seen, time.monotonic() - started)
+        cpu = ranks.total(time.process_time() - cpu, "CPU seconds")
+        point = Epoch(progress.epoch, mean_loss, judged, seen, time.monotonic() - started, cpu)
         if ranks.rank == 0:
             print("  ".join(f"{name} {round(value, 4)}" for name, value in asdict(point).items()), flush=True)
         scalars.epoch(point.epoch, {"loss": mean_loss, "valid": judged})

@@ -6,9 +6,11 @@ in the joint schemes is kept too.
 
 import argparse
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
+
+from pyspark.sql import SparkSession
 
 from distill.bundle import load_manifest
 from distill.errors import BadInput
@@ -17,7 +19,7 @@ from distill.registry import Registry, anchor_name
 from jobs.cli import Parser, day, home, run_main
 from jobs.launch import launch
 from jobs.session import spark_session
-from jobs.snapshot import Teacher, take
+from jobs.snapshot import Teacher, Wanted, take
 from jobs.trainings import (
     RESTARTS,
     Training,
@@ -41,45 +43,64 @@ SCHEMES = {
 }
 
 
+@dataclass(frozen=True)
+class Distilled:
+    """A student in the registry, its manifest, and that of the teacher that trained along."""
+
+    version: str
+    manifest: dict[str, Any]
+    teacher_version: str | None = None
+    teacher_manifest: dict[str, Any] | None = None
+
+
 def main() -> None:
-    """Snapshot labels and logits, train, register."""
+    """Train one student, say what it reaches."""
     args = parser().parse_args()
     check_scheme(args)
+    distil(lambda: spark_session("distill_student"), args)
+
+
+def distil(session: Callable[[], SparkSession], args: argparse.Namespace) -> Distilled:
+    """Snapshot labels and logits, train, register; the session is made when the flags have been found to be right."""
     root = str(home() / "registry")
     registry = Registry(root)
     names = [registry.resolve(name) for name in args.teacher]
     anchors = [anchor_name(names[0], step) for step, _ in args.route]
     teachers = [teacher(registry, version) for version in [*names, *anchors]]
-    plan = Plan(
+    plan = plan_of(args, len(names))
+    spark = session()
+    warehouse = Warehouse(spark, args.database)
+    wanted = Wanted(teachers, sorted(set(args.transfer_dt)), args.allow_missing_logits, args.sources, args.train_rows)
+    training = begin(registry, args, args.scheme, lambda folder: take(warehouse, folder, wanted))
+    joint = args.scheme.startswith("joint")
+    work = joint_work(args, plan, training) if joint else stored_work(args, plan, training, root, names)
+    found = launch(spark, args.num_proc, work, RESTARTS)
+    student, beside = found if joint else (found, None)
+    done = Distilled(training.version, student.manifest)
+    if beside:
+        name = training.version.replace(args.scheme, f"{args.scheme}-teacher", 1)
+        registry.add(name, beside.tensors, beside.files, beside.manifest)
+        done = replace(done, teacher_version=name, teacher_manifest=beside.manifest)
+        print(in_words(beside.manifest), f"the teacher, saved as {name}", sep="\n")
+    where = registry.add(training.version, student.tensors, student.files, student.manifest)
+    training.end()
+    print(in_words(student.manifest), f"saved as {training.version} in {where}", sep="\n", flush=True)
+    return done
+
+
+def plan_of(args: argparse.Namespace, teachers: int) -> Plan:
+    """The student's plan."""
+    return Plan(
         epochs=args.epochs + sum(epochs for _, epochs in args.route),
         batch=args.batch,
         accumulate=args.accumulate,
         learning_rate=args.learning_rate,
         seed=args.seed,
         temperature=args.temperature,
-        alpha_soft=tuple(args.alpha_soft or [1.0] * max(1, len(names))),
+        alpha_soft=tuple(args.alpha_soft or [1.0] * max(1, teachers)),
         beta_hard=args.beta_hard,
-        schedule=schedule(args, len(names)),
+        schedule=schedule(args, teachers),
     )
-    spark = spark_session("distill_student")
-    warehouse, days = Warehouse(spark, args.database), sorted(set(args.transfer_dt))
-    training = begin(
-        registry,
-        args,
-        args.scheme,
-        lambda folder: take(warehouse, folder, teachers, days, args.allow_missing_logits),
-    )
-    joint = args.scheme.startswith("joint")
-    work = joint_work(args, plan, training) if joint else stored_work(args, plan, training, root, names)
-    found = launch(spark, args.num_proc, work, RESTARTS)
-    student = found[0] if joint else found
-    if joint:
-        beside = training.version.replace(args.scheme, f"{args.scheme}-teacher")
-        registry.add(beside, found[1].tensors, found[1].files, found[1].manifest)
-        print(in_words(found[1].manifest), f"the teacher, saved as {beside}", sep="\n")
-    where = registry.add(training.version, student.tensors, student.files, student.manifest)
-    training.end()
-    print(in_words(student.manifest), f"saved as {training.version} in {where}", sep="\n", flush=True)
 
 
 def parser() -> Parser:

@@ -29,39 +29,52 @@ class Teacher:
     fingerprints: tuple[str, ...]
 
 
-def take(
-    warehouse: Warehouse, folder: str, teachers: Sequence[Teacher], days: Sequence[str], allow_missing: bool
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Wanted:
+    """What a snapshot holds: whose logits, which days as a transfer set, and of the labels for training how many.
+
+    No sources and no number of rows mean all of them; rows of valid and test are always all there.
+    """
+
+    teachers: Sequence[Teacher] = ()
+    days: Sequence[str] = ()
+    allow_missing: bool = False
+    sources: Sequence[str] = ()
+    train_rows: int | None = None
+
+
+def take(warehouse: Warehouse, folder: str, wanted: Wanted) -> dict[str, Any]:
     """Write the snapshot; returns what identifies it, for the lineage.
 
     Raises BadInput when there are no labels, or rows of the split train lack logits and that is not allowed; errors of
     `jobs.logits.with_logits`.
     """
-    found = snapshot_labels(warehouse, f"{folder}/labels", teachers)
+    found = snapshot_labels(warehouse, f"{folder}/labels", wanted)
     train = found["rows"]["train"]
-    for teacher in found.get("teachers", []):
+    for teacher in found["teachers"]:
         have, version = teacher["train_rows"], teacher["version"]
         print(f"logits of {version}: {have} of {train} rows of train ({have / train:.1%})", flush=True)
-        if have < train and not allow_missing:
+        if have < train and not wanted.allow_missing:
             raise BadInput(
                 f"{train - have} of {train} labelled rows of train have no logits of {version}; store them: "
                 f"jobs/store_teacher_logits.py --teacher {version} --labelled, or pass --allow-missing-logits"
             )
-    if days:
-        found["transfer"] = snapshot_transfer(warehouse, f"{folder}/transfer", teachers, days)
+    if wanted.days:
+        found["transfer"] = snapshot_transfer(warehouse, f"{folder}/transfer", wanted)
     return found
 
 
-def snapshot_labels(warehouse: Warehouse, folder: str, teachers: Sequence[Teacher]) -> dict[str, Any]:
+def snapshot_labels(warehouse: Warehouse, folder: str, wanted: Wanted) -> dict[str, Any]:
     """Write the labels with the logits of the teachers."""
-    rows = warehouse.read(LABELLED_OPINION).select("opinion_id", *COLUMNS)
-    join_logits(warehouse, rows, teachers, LABELLED).write.parquet(f"file://{folder}")
+    rows = chosen(warehouse.read(LABELLED_OPINION), wanted).select("opinion_id", *COLUMNS)
+    join_logits(warehouse, rows, wanted.teachers, LABELLED).write.parquet(f"file://{folder}")
     written = warehouse.spark.read.parquet(f"file://{folder}")
     counts = {row.split: row["count"] for row in written.groupBy("split").count().collect()}
     for split in ("train", "valid"):
         if split not in counts:
+            of = f" of the sources {', '.join(wanted.sources)}" if wanted.sources and split == "train" else ""
             raise BadInput(
-                f"{warehouse.name(LABELLED_OPINION)} has no rows of the split {split!r}; "
+                f"{warehouse.name(LABELLED_OPINION)} has no rows of the split {split!r}{of}; "
                 "load some with jobs/load_labels.py"
             )
     train = written.where("split = 'train'")
@@ -71,17 +84,25 @@ def snapshot_labels(warehouse: Warehouse, folder: str, teachers: Sequence[Teache
         "rows": counts,
         "teachers": [
             asdict(teacher) | {"train_rows": train.where(F.col(f"{LOGITS}{number}").isNotNull()).count()}
-            for number, teacher in enumerate(teachers)
+            for number, teacher in enumerate(wanted.teachers)
         ],
     }
 
 
-def snapshot_transfer(
-    warehouse: Warehouse, folder: str, teachers: Sequence[Teacher], days: Sequence[str]
-) -> dict[str, Any]:
+def chosen(labels: DataFrame, wanted: Wanted) -> DataFrame:
+    """All rows of valid and test, and those of train that are wanted; the same rows for the same number."""
+    train = labels.where("split = 'train'")
+    if wanted.sources:
+        train = train.where(F.col("source").isin(list(wanted.sources)))
+    if wanted.train_rows:
+        train = train.orderBy(F.xxhash64("text"), "text").limit(wanted.train_rows)
+    return labels.where("split != 'train'").unionByName(train)
+
+
+def snapshot_transfer(warehouse: Warehouse, folder: str, wanted: Wanted) -> dict[str, Any]:
     """Write the texts of the days, each once, without those that are labelled: valid and test must stay unseen."""
-    parts = []
-    for day in days:
+    parts, teachers = [], wanted.teachers
+    for day in wanted.days:
         if warehouse.location(RAW_OPINION, {"dt": day}) is None:
             raise BadInput(
                 f"--transfer-dt {day}: {warehouse.name(RAW_OPINION)} has no such day; "
@@ -97,10 +118,10 @@ def snapshot_transfer(
     fresh.dropna(subset=[f"{LOGITS}{number}" for number in range(len(teachers))]).write.parquet(f"file://{folder}")
     written = warehouse.spark.read.parquet(f"file://{folder}")
     count = written.count()
-    print(f"transfer set: {count} texts of {len(days)} days", flush=True)
+    print(f"transfer set: {count} texts of {len(wanted.days)} days", flush=True)
     if count == 0:
-        raise BadInput(f"--transfer-dt: no text of {', '.join(days)} is unlabelled and has logits")
-    return {"days": list(days), "rows": count, "data_hash": hash_of(written.select("text"))}
+        raise BadInput(f"--transfer-dt: no text of {', '.join(wanted.days)} is unlabelled and has logits")
+    return {"days": list(wanted.days), "rows": count, "data_hash": hash_of(written.select("text"))}
 
 
 def join_logits(

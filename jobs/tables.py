@@ -111,6 +111,32 @@ TEACHER_LOGIT = Table(
     ("teacher", "dt"),
 )
 
+SCHEME_RUN = Table(
+    "scheme_run",
+    "one row a run of compare_schemes: what was trained on what, what it reaches on the split test, what it cost",
+    {
+        "label": "string",
+        "flags": "string",
+        "seed": "int",
+        "scheme": "string",
+        "model_version": "string",
+        "labels_hash": "string",
+        "auc": "double",
+        "recall": "double",
+        "precision": "double",
+        "teacher_version": "string",
+        "teacher_auc": "double",
+        "teacher_recall": "double",
+        "coverage": "double",
+        "churn": "double",
+        "negative_flips": "double",
+        "wall_s": "double",
+        "cpu_s": "double",
+        "ended": "timestamp",
+    },
+    ("experiment", "run"),
+)
+
 TABLES = (
     RAW_OPINION,
     LABELLED_OPINION,
@@ -120,6 +146,7 @@ TABLES = (
     REJECTED_OPINION,
     SCORING_RUN,
     TEACHER_LOGIT,
+    SCHEME_RUN,
 )
 
 # Each table of a day switches alone, so the audit of a complaint is joined by the run that wrote it: a reader between

@@ -12,7 +12,7 @@ from distill.registry import Registry
 from jobs.cli import home, run_main
 from jobs.launch import launch
 from jobs.session import spark_session
-from jobs.snapshot import take
+from jobs.snapshot import Wanted, take
 from jobs.trainings import RESTARTS, begin, board_of, check, in_words, need_transformers, threads_of, training_parser
 from jobs.warehouse import Warehouse
 
@@ -42,7 +42,8 @@ def main() -> None:
     spark = spark_session("train_teacher")
     root = str(home() / "registry")
     warehouse = Warehouse(spark, args.database)
-    training = begin(Registry(root), args, "bert", lambda folder: take(warehouse, folder, [], [], False))
+    wanted = Wanted(sources=args.sources, train_rows=args.train_rows)
+    training = begin(Registry(root), args, "bert", lambda folder: take(warehouse, folder, wanted))
     work = partial(
         train_on_rank,
         snapshot=str(training.folder),

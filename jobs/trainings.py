@@ -26,6 +26,8 @@ def training_parser(doc: str | None, example: str, plan: Plan) -> Parser:
     parser.add_argument("--epochs", type=int, default=plan.epochs, help="at most so many passes over the labels")
     parser.add_argument("--seed", type=int, default=0, help="of initial weights, order and dropout")
     parser.add_argument("--target-precision", type=float, default=0.95, help="of the rows called valid complaints")
+    parser.add_argument("--sources", nargs="+", default=[], help="train on labels of these sources only (default: all)")
+    parser.add_argument("--train-rows", type=int, help="train on at most so many labels, chosen by hash (default: all)")
     parser.add_argument("--resume", metavar="VERSION", help="go on with a training that was stopped")
     parser.add_argument("--num-proc", type=int, default=1, help="ranks that train together; more than 1 needs Horovod")
     return parser
@@ -33,6 +35,8 @@ def training_parser(doc: str | None, example: str, plan: Plan) -> Parser:
 
 def check(args: argparse.Namespace) -> None:
     """Refuse numbers out of range; raises BadInput."""
+    if args.train_rows is not None and args.train_rows < 1:
+        raise BadInput("--train-rows must be 1 or more")
     if min(args.epochs, args.num_proc) < 1 or not 0 <= args.seed < 2**31 or not 0 < args.target_precision <= 1:
         raise BadInput(
             "--epochs and --num-proc must be 1 or more, --seed 0 or more, --target-precision above 0 and at most 1"
