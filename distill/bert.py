@@ -126,18 +126,20 @@ class Bert(nn.Module):
 
 
 def from_pretrained(init: str, max_length: int, precision: str) -> tuple[Bert, Tokenizer]:
-    """A teacher that is still to be trained, from a folder or a hub name; only rank 0 of a training needs the weights.
+    """A teacher that is still to be trained, from a folder or a hub name.
 
-    Raises BadInput when transformers cannot read it, or the encoder cannot take texts of `max_length` tokens.
+    Raises BadInput when transformers cannot read it, weights or tokenizer are missing, or the encoder cannot take texts of `max_length` tokens.
     """
     try:
-        encoder = AutoModel.from_pretrained(init, dtype=torch.float32)
+        encoder, said = AutoModel.from_pretrained(init, dtype=torch.float32, output_loading_info=True)
         fast = AutoTokenizer.from_pretrained(init)
     except (OSError, ValueError, SafetensorError) as e:
         why = str(e).strip().splitlines()[0]
         raise BadInput(
             f"--init {init}: transformers cannot read it ({why}); name a folder of a model or a hub name"
         ) from e
+    if missing := sorted(name for name in said["missing_keys"] if not name.startswith("pooler.")):
+        raise BadInput(f"--init {init}: its weights lack {len(missing)} tensors of the encoder, such as {missing[0]}")
     if fast.get_vocab().keys() <= set(fast.all_special_tokens):  # what transformers makes up where there is none
         raise BadInput(f"--init {init}: it has no tokenizer; put its tokenizer.json or vocab.txt beside the weights")
     positions = getattr(encoder.config, "max_position_embeddings", max_length)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import subprocess
 from pathlib import Path
 
@@ -34,11 +35,13 @@ def run(command: str, home: Path) -> subprocess.CompletedProcess[str]:
 def test_every_command_runs_in_the_order_of_the_page(tmp_path: Path) -> None:
     day = tmp_path / "day.jsonl"
     day.write_text(json.dumps(LINE, ensure_ascii=False) + "\n", encoding="utf-8")
+    encoder = runpy.run_path(str(ROOT / "tests/distill/tiny_encoder.py"))["tiny_encoder"](tmp_path / "encoder")
     printed = {}
     assert "make demo" in COMMANDS and "make test" in COMMANDS
     for command in COMMANDS:
         if command != "make test":  # it is what runs this
-            done = run(command.replace("PATH", str(day)), tmp_path / "home")
+            command = command.replace("PATH", str(day)).replace("ENCODER", str(encoder))
+            done = run(command, tmp_path / "home")
             assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
             printed[command] = done.stdout
     demo = printed["make demo"]
@@ -58,7 +61,7 @@ def test_make_alone_explains_the_targets_that_the_readme_names() -> None:
 
 
 @pytest.mark.parametrize(
-    "table", [t for t in TABLES if t.name not in ("rejected_label", "scoring_run")], ids=lambda t: t.name
+    "table", [t for t in TABLES if t.name not in ("rejected_label", "scoring_run", "scheme_run")], ids=lambda t: t.name
 )
 def test_the_columns_are_those_of_the_tables(table) -> None:  # type: ignore[no-untyped-def]
     row = re.search(rf"^\| `{table.name}` \|(.*?)\|(.*?)\|$", README, re.MULTILINE)

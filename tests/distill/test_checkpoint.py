@@ -55,7 +55,7 @@ def train(folder: Path | None, plan: Plan = PLAN, cut_at: int | None = None) -> 
 
 def facts(trained: tuple[torch.nn.Module, list[Epoch]]) -> tuple[list[tuple[float, float, int]], list[np.ndarray]]:
     student, curve = trained
-    return [(e.loss, e.valid_auc, e.rows) for e in curve], [t.numpy() for t in student.state_dict().values()]
+    return [(e.loss, e.valid, e.rows) for e in curve], [t.numpy() for t in student.state_dict().values()]
 
 
 @pytest.mark.parametrize("cuts", [[2], [5], [9], [12, 7], [3, 3, 3]], ids=str)

@@ -57,7 +57,7 @@ def test_two_ranks_are_one_process_with_twice_the_batch(spark, snapshot) -> None
     one = work(snapshot, dataclasses.replace(PLAN, batch=2 * PLAN.batch))(Alone())
     curves = [bundle.manifest["lineage"]["curve"] for bundle in (two, one)]
     assert [e["rows"] for e in curves[0]] == [201] * 3, "no row is dropped or seen twice"
-    for name in ("loss", "valid_auc"):
+    for name in ("loss", "valid"):
         np.testing.assert_allclose([e[name] for e in curves[0]], [e[name] for e in curves[1]], rtol=1e-5)
     assert curves[0][-1]["loss"] < 0.9 * curves[0][0]["loss"], "something was learned, so equality says something"
     for name, tensor in one.tensors.items():
@@ -119,8 +119,7 @@ def test_a_training_that_loses_a_rank_goes_on_and_ends_with_the_same_curve(spark
     resumed = launch(spark, 2, dies_once, restarts=1)
     assert marker.exists(), "the rank was killed"
     curves = [
-        [(e["loss"], e["valid_auc"], e["rows"]) for e in bundle.manifest["lineage"]["curve"]]
-        for bundle in (whole, resumed)
+        [(e["loss"], e["valid"], e["rows"]) for e in bundle.manifest["lineage"]["curve"]] for bundle in (whole, resumed)
     ]
     np.testing.assert_allclose(curves[0], curves[1], rtol=1e-6)
     for name, tensor in whole.tensors.items():
