@@ -128,7 +128,8 @@ class Bert(nn.Module):
 def from_pretrained(init: str, max_length: int, precision: str) -> tuple[Bert, Tokenizer]:
     """A teacher that is still to be trained, from a folder or a hub name.
 
-    Raises BadInput when transformers cannot read it, weights or tokenizer are missing, or the encoder cannot take texts of `max_length` tokens.
+    Raises BadInput when transformers cannot read it, weights or tokenizer are missing, or the encoder cannot take texts
+    of `max_length` tokens.
     """
     try:
         encoder, said = AutoModel.from_pretrained(init, dtype=torch.float32, output_loading_info=True)
