@@ -1,0 +1,87 @@
+"""The loss curve of every scheme on small fixed models and rows, against the recorded one: nobody changes it unaware.
+
+After a change that is meant, record anew with `.venv/bin/python tests/distill/test_golden.py`, and say why.
+"""
+
+import json
+import runpy
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from distill.architecture import Architecture
+from distill.bert import from_pretrained
+from distill.dataset import Examples
+from distill.learner import Learner
+from distill.plan import TEACHER, Dropout, Plan
+from distill.ranks import Alone
+from distill.schemes import JOINT, STORED
+from distill.textcnn import Encodings, TextCNN
+from distill.training import fit
+from distill.vocabulary import Limit, Vocabulary
+
+RECORDED = Path(__file__).with_name("golden.json")
+ENCODER = runpy.run_path(str(Path(__file__).with_name("tiny_encoder.py")))
+WIDTHS = {"word": (1, 2), "bigram": (1,)}
+PLAN = Plan(
+    epochs=3, batch=16, patience=9, seed=5, learning_rate=2e-2, dropout=Dropout(0, 0, 0), temperature=2.0, beta_hard=0.5
+)
+PLANS = {
+    "textcnn": PLAN,
+    "offline": PLAN,
+    "multi-teacher": replace(PLAN, alpha_soft=(0.7, 0.3)),
+    "offline, route": replace(PLAN, schedule=((1,), (1,), (0,))),
+    **dict.fromkeys(JOINT, PLAN),
+}
+PRECISION = "float32"
+
+
+def curve(name: str, folder: Path) -> list[float]:
+    """Losses of the epochs, then the AUC of the last."""
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 120)
+    noise = [chr(c) for c in range(0x5000, 0x5040)]
+    phrases = [("客服骗人" if label else "物流很快")[: 2 + i % 3] for i, label in enumerate(labels)]
+    texts = ["".join(rng.choice(noise, rng.integers(1, 9))) + phrase for phrase in phrases]
+    margins = 4 * labels[:, None] - 2 + rng.normal(size=(120, 2))  # of two teachers
+    logits = torch.from_numpy(np.stack([-margins / 2, margins / 2], axis=2).astype(np.float32))
+    vocabulary = Vocabulary.build(texts, {channel: Limit(1, 1000) for channel in WIDTHS})
+    torch.manual_seed(0)
+    architecture = Architecture({channel: vocabulary.size(channel) for channel in WIDTHS}, WIDTHS, 6, 4)
+    plan, scheme = PLANS[name], name.split(",")[0]
+    student = Learner("student", TextCNN(architecture, plan.dropout), plan, Alone())
+    model, tokenizer = from_pretrained(ENCODER["tiny_encoder"](folder), 32, PRECISION)
+    views = {"student": Encodings(vocabulary.encode_batch(texts), architecture), "teacher": tokenizer.encode(texts)}
+    every = Examples(torch.from_numpy(labels), views, logits, views["teacher"].lengths)
+    if scheme in STORED:
+        learners = [student]
+        made = STORED[scheme](student, plan)
+    else:
+        teacher = Learner("teacher", model, replace(TEACHER, learning_rate=5e-3, precision=PRECISION), Alone())
+        learners, made = [student, teacher], JOINT[scheme](teacher, student, plan)
+    points = fit(made, learners, every, every, plan, Alone())
+    return [point.loss for point in points] + [points[-1].valid]
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_the_curve_is_the_recorded_one(name: str, tmp_path: Path) -> None:
+    np.testing.assert_allclose(curve(name, tmp_path / "encoder"), json.loads(RECORDED.read_text())[name], rtol=2e-4)
+
+
+def test_every_scheme_has_one_and_no_two_are_alike() -> None:
+    recorded = json.loads(RECORDED.read_text())
+    assert {name.split(",")[0] for name in recorded} == STORED.keys() | JOINT.keys()
+    assert len({round(losses[2], 3) for losses in recorded.values()}) == len(recorded)
+    for name, losses in recorded.items():
+        assert losses[2] < losses[0], f"{name} learned nothing, so its curve says nothing"
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as scratch:
+        found = {name: curve(name, Path(scratch, str(i))) for i, name in enumerate(PLANS)}
+    RECORDED.write_text(json.dumps(found, indent=1) + "\n")

@@ -1,0 +1,109 @@
+"""Stage 1 of a hint: whose gradients, from which layer, and a student that goes on from what it learned."""
+
+import runpy
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from distill.bert import Bert, Tokenizer, from_pretrained, to_bundle
+from distill.dataset import Examples, Labelled
+from distill.hint import VIEW, Hint, Regressed, judge, layer_of
+from distill.learner import Learner
+from distill.plan import Dropout, Plan
+from distill.ranks import Alone
+from distill.registry import Registry
+from distill.student import HintStage, Student, train_student
+from distill.training import fit
+
+ENCODER = runpy.run_path(str(Path(__file__).with_name("tiny_encoder.py")))
+PLAN = Plan(epochs=4, batch=16, patience=9, dropout=Dropout(0, 0, 0), ema=0.5)
+WIDTH = 16
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bert, Tokenizer]:
+    model, tokenizer = from_pretrained(ENCODER["tiny_encoder"](tmp_path_factory.mktemp("e") / "encoder"), 32, "float32")
+    return model.eval(), tokenizer
+
+
+def labelled(rows: int, seed: int) -> Labelled:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, rows)
+    noise = [chr(c) for c in range(0x5000, 0x5040)]
+    texts = ["".join(rng.choice(noise, rng.integers(1, 9))) + ("客服骗人" if y else "物流很快") for y in labels]
+    return Labelled(texts, labels.astype(np.int64), np.array(["review"] * rows), np.empty((rows, 0, 2), np.float32))
+
+
+def examples(rows: Labelled, student: Student, teacher: tuple[Bert, Tokenizer], layer: int) -> Examples:
+    views = {"student": student.view(rows.texts), VIEW: layer_of(*teacher, rows.texts, layer, Alone(), None)}
+    return Examples(torch.from_numpy(rows.labels), views, torch.from_numpy(rows.logits))
+
+
+@pytest.mark.parametrize("layer", [0, 1, -1])
+def test_hints_are_the_layer_of_each_text_in_the_order_of_the_texts(teacher, layer: int) -> None:  # type: ignore[no-untyped-def]
+    model, tokenizer = teacher
+    texts = ["客服骗人", "好", "物流很快孩子喜欢", "好很"]
+    found = layer_of(model, tokenizer, texts, layer, Alone(), None).take(torch.tensor([2, 0, 1]))
+    for row, text in zip(found, [texts[2], texts[0], texts[1]], strict=True):
+        alone = model.features(tokenizer.encode([text]).take(torch.tensor([0])), layer)[0]
+        torch.testing.assert_close(row, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_hints_that_are_kept_are_not_computed_again(teacher, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    model, tokenizer = teacher
+    cache = tmp_path / "deep" / "hints.safetensors"
+    first = layer_of(model, tokenizer, ["好", "骗人"], 1, Alone(), cache)
+    again = layer_of(None, None, ["好", "骗人"], 1, Alone(), cache)  # type: ignore[arg-type]
+    assert torch.equal(first.hidden, again.hidden) and [f.name for f in cache.parent.iterdir()] == [cache.name]
+
+
+def test_the_step_is_that_of_half_the_squared_distance(teacher) -> None:  # type: ignore[no-untyped-def]
+    rows = labelled(8, 0)
+    student = Student(rows.texts * 3, PLAN)
+    seen = examples(rows, student, teacher, 1)
+    regressed = Learner("student", Regressed(student.model, WIDTH), PLAN, Alone())
+    batch = seen.batch(torch.arange(8), torch.device("cpu"))
+    r, u = regressed.logits(batch).detach(), batch.inputs[VIEW]
+    before = {name: tensor.clone() for name, tensor in student.model.state_dict().items()}
+    loss = Hint(regressed).step([batch], 8)
+    assert float(loss) == pytest.approx(float(((r - u) ** 2).sum(1).mean() / 2), rel=1e-5)
+    bias = regressed.model.regressor.bias.grad  # type: ignore[union-attr]
+    torch.testing.assert_close(bias, (r - u).mean(0))  # of 1/2 ||r - u||^2 by r's bias
+    moved = {name for name, tensor in student.model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert moved == {name for name in before if not name.startswith("output.")}
+
+
+def test_a_student_comes_nearer_to_texts_it_has_not_seen(teacher) -> None:  # type: ignore[no-untyped-def]
+    train, valid = labelled(200, 1), labelled(60, 2)
+    student = Student(train.texts, PLAN)
+    seen, unseen = (examples(rows, student, teacher, -1) for rows in (train, valid))
+    regressed = Learner("student", Regressed(student.model, WIDTH), PLAN, Alone())
+    before = judge(regressed, unseen, Alone())
+    curve = fit(Hint(regressed), [regressed], seen, unseen, PLAN, Alone(), judge=judge)
+    assert curve[-1].valid > 0.5 * before and before < 0
+
+
+def test_stage_two_goes_on_from_stage_one(teacher, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Its embeddings are further from where they began than without the hint."""
+    bundle = to_bundle(*teacher, {})
+    registry = Registry(tmp_path / "registry")
+    version = registry.new_version("bert", datetime.now(UTC))
+    registry.add(version, bundle.tensors, bundle.files, bundle.manifest)
+    train, valid = labelled(120, 3), labelled(60, 4)
+    still = replace(PLAN, learning_rate=0.0, epochs=1)
+    known = {"scheme": "textcnn"}
+    fresh = train_student(train, valid, None, still, 0.3, known, Alone())
+    stage = HintStage(str(tmp_path / "registry"), version, 1, 2)
+    moving = replace(PLAN, epochs=1)
+    hinted = train_student(train, valid, None, moving, 0.3, known, Alone(), str(tmp_path / "checkpoints"), None, stage)
+    again = train_student(train, valid, None, moving, 0.3, known, Alone(), str(tmp_path / "other"), None, stage)
+    plain = train_student(train, valid, None, moving, 0.3, known, Alone())
+    name = "embeddings.word.weight"
+    assert fresh and hinted and again and plain
+    assert np.array_equal(hinted.tensors[name], again.tensors[name]), "one seed, one student"
+    from_hint = np.abs(hinted.tensors[name] - fresh.tensors[name]).max()
+    assert from_hint > 1.2 * np.abs(plain.tensors[name] - fresh.tensors[name]).max(), "it has moved by both stages"
