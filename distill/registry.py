@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 from pyarrow import fs as pafs
 
 from distill import bundle
+from distill.architecture import KIND
 from distill.errors import BadInput, BadModel
 
 CHAMPION = "champion"
@@ -149,9 +150,12 @@ class Registry:
 
         Raises:
             BadModel: no such version, or its bundle is not whole.
-            BadInput: not the name of a version, or no reason given.
+            BadInput: not the name of a version, a teacher, or no reason given.
         """
-        self.load(_checked(version))
+        _, found = self.load(_checked(version))
+        kind = found.manifest.get("architecture", {}).get("kind", KIND)
+        if kind != KIND:
+            raise BadInput(f"{version} is a {kind}, which cannot score a day: promote a student")
         current = self.champion()
         if current is not None and current.version == version:
             return current

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 import time
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from distill.errors import BadInput, BadModel, Infrastructure
-from distill.registry import Registry
+from distill.registry import Registry, anchor_name
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 GOOD = "textcnn-20261123T201500Z-1a2b3c"
@@ -99,6 +100,39 @@ def test_promote_and_rollback_are_recorded(registry):
         ("rollback", first, second, "complaints\nof users"),
     ]
     assert switch.by and datetime.fromisoformat(switch.at).tzinfo == UTC
+
+
+def test_a_teacher_is_not_promoted(registry, tmp_path):
+    first, teacher = add(registry), add(registry, "bert")
+    registry.promote(first, "x")
+    manifest = tmp_path / "registry" / "versions" / teacher / "manifest.json"
+    content = json.loads(manifest.read_text(encoding="utf-8")) | {"architecture": {"kind": "bert"}}
+    manifest.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(BadInput, match=f"{teacher} is a bert"):
+        registry.promote(teacher, "x")
+    assert registry.champion().version == first
+
+
+def test_a_name_means_the_newest_of_its_scheme_and_never_an_anchor(registry):
+    older = "bert-20261123T201500Z-ffffff"
+    newer = "bert-20261124T201500Z-000000"
+    student = add(registry)
+    for version in (
+        older,
+        newer,
+        anchor_name(newer, 120),
+        anchor_name(newer, 1200),
+        "bert-base-20261125T201500Z-000000",
+    ):
+        registry.add(version, {"w": np.ones(1)}, {"vocabulary": b""}, {})
+    assert registry.resolve("bert") == newer
+    assert registry.resolve("bert@20261123T201500Z-ffffff") == registry.resolve(older) == older
+    assert registry.resolve(f"{newer}-step-120") == "bert-20261124T201500Z-000000-step-120"
+    registry.promote(student, "x")
+    assert registry.resolve("champion") == student
+    for missing in ("bart", "bert@20261123T201500Z-eeeeee", "be", "bert-20261123T201500Z-ffffff-step-1", ".*"):
+        with pytest.raises(BadModel, match="the nearest there"):
+            registry.resolve(missing)
 
 
 def test_a_second_rollback_does_not_bring_the_bad_model_back(registry):
