@@ -86,9 +86,11 @@ def read(path: Path) -> list[str]:
     with gzip.open(path) as file:
         for line in file:
             try:
-                texts.append(json.loads(line)["text"] or "")
+                text = json.loads(line)["text"]
             except (ValueError, KeyError, TypeError):
                 continue
+            if isinstance(text, str):
+                texts.append(text)
     return [text for text in dict.fromkeys(normalise_batch(texts)) if unscorable_reason(text) is None]
 
 

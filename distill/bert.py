@@ -25,6 +25,8 @@ logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it would tell 
 logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 KIND = "bert"
+# Measured with 12 layers of 384 on one core: 1.3 to 1.6 times as fast as torch's fused attention on the CPU.
+ATTENTION = "sdpa" if torch.cuda.is_available() else "eager"
 HEAD_RATE = 10  # times the encoder's learning rate: the head starts from nothing
 
 
@@ -132,7 +134,9 @@ def from_pretrained(init: str, max_length: int, precision: str) -> tuple[Bert, T
     of `max_length` tokens.
     """
     try:
-        encoder, said = AutoModel.from_pretrained(init, dtype=torch.float32, output_loading_info=True)
+        encoder, said = AutoModel.from_pretrained(
+            init, dtype=torch.float32, attn_implementation=ATTENTION, output_loading_info=True
+        )
         fast = AutoTokenizer.from_pretrained(init)
     except (OSError, ValueError, SafetensorError) as e:
         why = str(e).strip().splitlines()[0]
@@ -171,7 +175,7 @@ def from_bundle(bundle: Bundle, precision: str) -> tuple[Bert, Tokenizer]:
             Path(folder, name).write_bytes(bundle.files[name])
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         fast = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    model = Bert(AutoModel.from_config(config), precision)  # type: ignore[no-untyped-call]
+    model = Bert(AutoModel.from_config(config, attn_implementation=ATTENTION), precision)  # type: ignore[no-untyped-call]
     try:
         model.load_state_dict({name: torch.from_numpy(array) for name, array in bundle.tensors.items()})
     except RuntimeError as e:

@@ -20,7 +20,7 @@ from distill.ranks import Ranks
 from distill.schemes import Scheme
 
 EVALUATION_ROWS = 1024
-EVALUATION_TOKENS = 4096
+EVALUATION_TOKENS = 1024
 
 
 @dataclass(frozen=True)

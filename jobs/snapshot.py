@@ -113,9 +113,10 @@ def snapshot_transfer(warehouse: Warehouse, folder: str, wanted: Wanted) -> dict
         parts.append(join_logits(warehouse, rows.select("opinion_id", *COLUMNS), teachers, day, keep_hash=True))
     texts = reduce(DataFrame.unionByName, parts)
     labelled = hashed(warehouse.read(LABELLED_OPINION).select("text")).select("text_hash")
+    # A text of the transfer set without logits would teach nothing; another row of it may have them.
+    texts = texts.dropna(subset=[f"{LOGITS}{number}" for number in range(len(teachers))])
     fresh = texts.join(labelled, "text_hash", "left_anti").dropDuplicates(["text_hash"]).drop("text_hash")
-    # A text of the transfer set without logits would teach nothing.
-    fresh.dropna(subset=[f"{LOGITS}{number}" for number in range(len(teachers))]).write.parquet(f"file://{folder}")
+    fresh.write.parquet(f"file://{folder}")
     written = warehouse.spark.read.parquet(f"file://{folder}")
     count = written.count()
     print(f"transfer set: {count} texts of {len(wanted.days)} days", flush=True)
@@ -128,8 +129,6 @@ def join_logits(
     warehouse: Warehouse, rows: DataFrame, teachers: Sequence[Teacher], dt: str, keep_hash: bool = False
 ) -> DataFrame:
     """COLUMNS of the rows and a column of logits a teacher."""
-    if not teachers and not keep_hash:
-        return rows.select(COLUMNS)
     rows = hashed(rows)
     for number, teacher in enumerate(teachers):
         rows = with_logits(warehouse, rows, teacher.version, dt, teacher.fingerprints)

@@ -88,7 +88,9 @@ class Store:
             rows = self.texts(dt)
             keyed = hashed(rows).persist()
             try:
-                progress = f"{self.warehouse.root}/store_teacher_logits/progress+{self.version}+{self.precision}+{dt}"
+                # Named by the weights, not by the version: what others have computed must not be taken for theirs.
+                weights = f"{self.digest[:16]}+{self.precision}"
+                progress = f"{self.warehouse.root}/store_teacher_logits/progress+{self.version}+{weights}+{dt}"
                 computed = self.compute(keyed, progress)
                 wanted = keyed.select("opinion_id", "text_hash").distinct()
                 logits = wanted.join(self.known(progress), "text_hash", "left")

@@ -3,10 +3,12 @@
 import dataclasses
 import importlib.util
 import os
+import runpy
 import signal
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import cloudpickle
 import numpy as np
@@ -14,9 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from distill import teacher
 from distill.errors import BadInput, Infrastructure
-from distill.plan import Dropout, Plan
+from distill.plan import TEACHER, Dropout, Plan
 from distill.ranks import Alone
+from distill.registry import Registry
 from distill.student import train_on_rank
 from jobs.launch import RankDied, launch
 
@@ -29,6 +33,10 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])  # executors cannot 
 
 # Dropout draws other numbers on each rank, so curves can only be equal without it.
 PLAN = Plan(epochs=3, batch=16, patience=9, seed=3, dropout=Dropout(0, 0, 0))
+# Batches of 40 on two ranks: the last one, of a single row, leaves a rank and most of the passes with none.
+OF_TEACHER = dataclasses.replace(
+    TEACHER, epochs=3, batch=20, accumulate=2, learning_rate=2e-3, clip=0.2, patience=9, precision="float32", route=()
+)
 
 LINEAGE = {"scheme": "textcnn", "rows": {"train": 201}}
 
@@ -62,6 +70,34 @@ def test_two_ranks_are_one_process_with_twice_the_batch(spark, snapshot) -> None
     assert curves[0][-1]["loss"] < 0.9 * curves[0][0]["loss"], "something was learned, so equality says something"
     for name, tensor in one.tensors.items():
         np.testing.assert_allclose(two.tensors[name], tensor, atol=2e-5)
+
+
+def curve_of(manifest) -> np.ndarray:  # type: ignore[no-untyped-def]
+    """Loss, AUC and rows of each epoch."""
+    return np.array([[e[name] for name in ("loss", "valid", "rows")] for e in manifest["lineage"]["curve"]])
+
+
+def test_a_teacher_on_two_ranks_is_one_process_with_twice_the_batch(spark, snapshot, tmp_path) -> None:
+    """With passes that a step is divided into, and gradients of all ranks that are clipped together."""
+    tiny = runpy.run_path(str(Path(__file__).with_name("tiny_teacher.py")))
+    given = {"snapshot": snapshot, "init": tiny["write_encoder"](tmp_path / "encoder"), "max_length": 32}
+    given |= {"target": 0.6, "lineage": {**LINEAGE, "scheme": "bert"}, "threads": 1, "registry": f"{tmp_path}/registry"}
+    versions = [f"bert-20261123T201500Z-00000{ranks}" for ranks in (1, 2)]
+    alone = dataclasses.replace(OF_TEACHER, batch=2 * OF_TEACHER.batch)
+    two = launch(spark, 2, partial(teacher.train_on_rank, plan=OF_TEACHER, version=versions[1], **given))
+    one = teacher.train_on_rank(Alone(), plan=alone, version=versions[0], **given)
+    np.testing.assert_allclose(curve_of(two), curve_of(one), rtol=1e-4)
+    assert curve_of(two)[:, 2].tolist() == [201] * 3, "no row is dropped or seen twice"
+    assert curve_of(one)[-1, 0] < 0.9 * curve_of(one)[0, 0], "something was learned, so equality says something"
+    mine, theirs = (Registry(f"{tmp_path}/registry").load(version)[1].tensors for version in versions)
+    for name, tensor in mine.items():
+        if not name.endswith("key.bias"):  # softmax cancels it, so that its gradient is noise
+            np.testing.assert_allclose(theirs[name], tensor, atol=1e-4, err_msg=name)
+    any_norm = dataclasses.replace(alone, clip=0.0)
+    free = teacher.train_on_rank(
+        Alone(), plan=any_norm, version=versions[0], **given | {"registry": f"{tmp_path}/free"}
+    )
+    assert np.abs(curve_of(free) - curve_of(one)).max() > 1e-3, "gradients were clipped"
 
 
 def test_a_rank_that_raises_is_named_with_its_traceback(spark) -> None:

@@ -1,0 +1,97 @@
+"""jobs/store_teacher_logits.py as its user runs it: after a kill it computes only the rest, and never mixes weights."""
+
+import json
+import os
+import runpy
+import signal
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pyarrow.dataset as pads
+import pytest
+
+from tests.conftest import ROOT, submit
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+HERE = Path(__file__).parent
+TEACHER = runpy.run_path(str(HERE / "tiny_teacher.py"))
+DAY, OTHER = "2026-11-09", "2026-11-10"
+FOLDER = "data/opinion/store_teacher_logits"
+WORDS = ["物业", "乱收费", "退款", "没到账", "菜", "真好吃", "客服", "打不通"]
+TEXTS = {
+    DAY: {f"{i}": WORDS[i % 8] + WORDS[i // 8 % 8] + "了" * (i % 5) for i in range(64)},
+    OTHER: {f"{i}": WORDS[i] + "投诉" for i in range(5)},
+}
+
+
+@pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with nothing in it."""
+    monkeypatch.setenv("OPINION_HOME", str(tmp_path))
+    return tmp_path
+
+
+def store(home: Path, teacher: str, *days: str) -> str:
+    done = submit("store_teacher_logits", "--teacher", teacher, "--dt", *days, home=home)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def stored(home: Path, teacher: str, day: str) -> dict[str, list[float]]:
+    """The newest files of the day."""
+    newest = max((home / FOLDER / f"{teacher}+{day}").glob("run=*"))
+    rows = pads.dataset(newest / "table=teacher_logit", format="parquet").to_table().to_pylist()
+    return {row["opinion_id"]: row["logits"] for row in rows}
+
+
+def assert_of_the_teacher(home: Path, teacher: str, day: str) -> None:
+    found = stored(home, teacher, day)
+    assert set(found) == set(TEXTS[day])
+    alone = TEACHER["logits_alone"](teacher, [TEXTS[day][opinion] for opinion in found])
+    np.testing.assert_allclose(list(found.values()), alone, rtol=0, atol=1e-4)
+
+
+def test_a_run_after_a_kill_computes_the_rest_and_other_weights_compute_all(own_home: Path) -> None:
+    teacher = TEACHER["add_teacher"](own_home / "encoder", 1)
+    command = [".venv/bin/spark-submit", "--properties-file", "spark_conf/local/spark-defaults.conf"]
+    (own_home / "days.json").write_text(json.dumps(TEXTS), encoding="utf-8")
+    command += ["tests/jobs/stop_storing.py", teacher, str(own_home / "days.json")]
+    with open(own_home / "killed.log", "wb") as log:
+        killed = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        code = killed.wait(timeout=300)
+    assert code == -signal.SIGKILL, (own_home / "killed.log").read_text()[-2000:]
+    assert not list((own_home / FOLDER).rglob("table=teacher_logit")), "nothing is published"
+    [left] = (own_home / FOLDER).glob(f"progress+*+{DAY}")
+    kept = pads.dataset(left, format="parquet").to_table()["text_hash"].to_pylist()
+    assert len(kept) == len(set(kept)) and 0 < len(kept) < 64, "the first part, once"
+
+    rest = f"64 texts: {64 - len(kept)} computed, {len(kept)} known; 64 rows of logits stored"
+    assert rest in store(own_home, teacher, DAY)
+    assert_of_the_teacher(own_home, teacher, DAY)
+    assert not left.exists()
+    [left] = (own_home / FOLDER).glob(f"progress+*+{OTHER}")
+
+    TEACHER["add_teacher"](own_home / "other encoder", 2, teacher)
+    said = store(own_home, teacher, DAY, OTHER)
+    assert "64 texts: 64 computed, 0 known" in said
+    assert "5 texts: 5 computed, 0 known" in said, "what is left of the old weights is not taken for that of the new"
+    for day in TEXTS:
+        assert_of_the_teacher(own_home, teacher, day)
+
+
+def test_a_teacher_or_a_day_that_is_not_there_is_one_line_and_nothing_is_published(own_home: Path) -> None:
+    teacher = TEACHER["add_teacher"](own_home / "encoder", 1)
+    for name, day, code, said in [
+        ("nobody", DAY, 3, f"no model nobody in {own_home}/registry; the nearest there: {teacher}"),
+        ("bert", "2026-01-01", 2, "opinion.raw_opinion has no day 2026-01-01; load it: jobs/load_opinions.py"),
+    ]:
+        done = submit("store_teacher_logits", "--teacher", name, "--dt", day, home=own_home)
+        assert done.returncode == code, done.stderr
+        [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+        assert said in line
+        assert "Traceback" not in done.stderr and done.stdout == ""
+    assert not list((own_home / "data").rglob("table=teacher_logit"))

@@ -1,0 +1,186 @@
+"""Stored logits are those of the model on each text alone; nothing is computed twice, nothing is stored half."""
+
+import argparse
+import re
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyspark.sql import SparkSession
+
+from distill.errors import BadInput, OpinionError
+from distill.registry import Registry
+from distill.scorer import Scorer
+from distill.text import normalise, text_hash
+from jobs import store_teacher_logits
+from jobs.store_teacher_logits import Store
+from jobs.tables import TEACHER_LOGIT
+from jobs.warehouse import Warehouse
+
+pytestmark = pytest.mark.spark
+
+HERE = Path(__file__).parent
+TEACHER = runpy.run_path(str(HERE / "tiny_teacher.py"))
+STUDENT = runpy.run_path(str(HERE / "tiny_model.py"))
+TABLES = runpy.run_path(str(HERE / "tiny_tables.py"))
+DAY, NEXT = "2026-11-09", "2026-11-10"
+TEXTS = [text * times for text in STUDENT["TEXTS"] for times in (1, 2, 5)]
+ROWS: dict[str, str | None] = {
+    **{f"id-{i}": text for i, text in enumerate(TEXTS)},
+    "again": TEXTS[0],
+    "nearly": f"  {TEXTS[0]}\u200b",  # the same text once it is normalised
+    "null": None,
+    "blank": " 　\t",
+    "marks": "！！！",
+}
+
+
+@pytest.fixture
+def warehouse(spark: SparkSession, database: str) -> Warehouse:
+    warehouse = Warehouse(spark, database)
+    TABLES["put_day"](warehouse, DAY, ROWS)
+    return warehouse
+
+
+@pytest.fixture(scope="module")
+def teacher(home: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return TEACHER["add_teacher"](tmp_path_factory.mktemp("encoder"), 1)
+
+
+def registry() -> Registry:
+    return Registry(str(store_teacher_logits.home() / "registry"))
+
+
+def store_of(warehouse: Warehouse, teacher: str, precision: str = "float32", kind: type[Store] = Store) -> Store:
+    return kind(warehouse, registry(), argparse.Namespace(teacher=teacher, precision=precision))
+
+
+def counts(line: str) -> tuple[int, ...]:
+    """Rows, not scorable, texts, computed, known, written."""
+    found = re.search(r"(\d+) rows, (\d+) not scorable, (\d+) texts: (\d+) computed, (\d+) known; (\d+) rows of", line)
+    assert found, line
+    return tuple(map(int, found.groups()))
+
+
+def stored(warehouse: Warehouse, teacher: str, dt: str = DAY) -> dict[str, list[float]]:
+    """Logits by id; each id has one row."""
+    rows = warehouse.read(TEACHER_LOGIT, teacher=teacher, dt=dt).collect()
+    assert len({row.opinion_id for row in rows}) == len(rows)
+    return {row.opinion_id: list(row.logits) for row in rows}
+
+
+def test_logits_are_those_of_the_model_on_each_text_alone(warehouse: Warehouse, teacher: str) -> None:
+    said = store_of(warehouse, teacher).unit(DAY)
+    found = stored(warehouse, teacher)
+    assert counts(said) == (20, 3, 15, 15, 0, 17)
+    assert set(found) == set(ROWS) - {"null", "blank", "marks"}
+    alone = TEACHER["logits_alone"](teacher, [ROWS[opinion] for opinion in found])
+    np.testing.assert_allclose(list(found.values()), alone, rtol=0, atol=1e-4)
+    assert alone.std(axis=0).min() > 0.05, "texts are told apart"
+    assert found["id-0"] == found["again"] == found["nearly"]
+    digest = registry().load(teacher)[1].digest
+    for row in warehouse.read(TEACHER_LOGIT, teacher=teacher, dt=DAY).collect():
+        assert row.text_hash == text_hash(normalise(ROWS[row.opinion_id] or ""))
+        assert row.fingerprint == f"{digest}/float32"
+
+
+def test_what_is_stored_is_not_computed_again(warehouse: Warehouse, teacher: str) -> None:
+    store = store_of(warehouse, teacher)
+    store.unit(DAY)
+    before = stored(warehouse, teacher)
+    assert counts(store.unit(DAY)) == (20, 3, 15, 0, 15, 17)
+    assert stored(warehouse, teacher) == before, "replaced, not appended"
+    TABLES["put_day"](warehouse, NEXT, {"id-0": TEXTS[3], "old": TEXTS[0], "one": "退款退款", "two": "退款退款"})
+    assert counts(store.unit(NEXT)) == (4, 0, 3, 1, 2, 4)
+    found = stored(warehouse, teacher, NEXT)
+    assert (found["id-0"], found["old"]) == (before["id-3"], before["id-0"])
+    alone = TEACHER["logits_alone"](teacher, ["退款退款"])[0]
+    np.testing.assert_allclose([found["one"], found["two"]], [alone, alone], atol=1e-4)
+    assert stored(warehouse, teacher) == before, "the other day is as it was"
+
+
+def test_a_day_that_was_loaded_anew_has_the_logits_of_its_new_texts(warehouse: Warehouse, teacher: str) -> None:
+    store = store_of(warehouse, teacher)
+    store.unit(DAY)
+    TABLES["put_day"](warehouse, DAY, {"id-0": "菜很差劲", "id-1": TEXTS[1]})
+    assert counts(store.unit(DAY)) == (2, 0, 2, 1, 1, 2)
+    found = stored(warehouse, teacher)
+    np.testing.assert_allclose(found["id-0"], TEACHER["logits_alone"](teacher, ["菜很差劲"])[0], atol=1e-4)
+    assert set(found) == {"id-0", "id-1"}
+
+
+def test_labels_share_what_was_computed_for_days(warehouse: Warehouse, teacher: str) -> None:
+    store = store_of(warehouse, teacher)
+    store.unit(DAY)
+    TABLES["put_labels"](warehouse, [("a", TEXTS[0], 1, "train"), ("b", "转发转发", 0, "test")])
+    assert counts(store.unit("labelled")) == (2, 0, 2, 1, 1, 2)
+    assert stored(warehouse, teacher, "labelled")["a"] == stored(warehouse, teacher)["id-0"]
+
+
+def test_another_precision_is_computed_anew(warehouse: Warehouse, teacher: str) -> None:
+    store_of(warehouse, teacher).unit(DAY)
+    exact = stored(warehouse, teacher)
+    assert counts(store_of(warehouse, teacher, "bfloat16").unit(DAY))[3:5] == (15, 0)
+    low = stored(warehouse, teacher)
+    apart = np.abs(np.array([exact[opinion] for opinion in low]) - np.array(list(low.values())))
+    assert 0 < apart.max() < 0.5
+    rows = warehouse.read(TEACHER_LOGIT, teacher=teacher, dt=DAY).select("fingerprint").distinct().collect()
+    assert [row.fingerprint.split("/")[1] for row in rows] == ["bfloat16"]
+
+
+def test_a_textcnn_of_the_registry_is_a_teacher_too(warehouse: Warehouse) -> None:
+    version = STUDENT["add_model"]("textcnn", 3)
+    assert counts(store_of(warehouse, "textcnn").unit(DAY)) == (20, 3, 15, 15, 0, 17)
+    found = stored(warehouse, version)
+    scores = Scorer(registry().load(version)[1]).score([ROWS[opinion] for opinion in found]).scores
+    logits = np.array(list(found.values()))
+    np.testing.assert_allclose(1 / (1 + np.exp(logits[:, 0] - logits[:, 1])), scores, atol=1e-6)
+
+
+def test_what_is_done_in_parts_is_the_same(warehouse: Warehouse, teacher: str, monkeypatch, capsys) -> None:
+    store = store_of(warehouse, teacher)
+    store.unit(DAY)
+    whole = stored(warehouse, teacher)
+    monkeypatch.setattr(store_teacher_logits, "TASK_TEXTS", 1)
+    other = Warehouse(warehouse.spark, f"{warehouse.database}_parts")
+    TABLES["put_day"](other, DAY, ROWS)
+    capsys.readouterr()
+    assert counts(store_of(other, teacher).unit(DAY)) == (20, 3, 15, 15, 0, 17)
+    assert capsys.readouterr().out.count("part ") > 1
+    parts = stored(other, teacher)
+    np.testing.assert_allclose([parts[opinion] for opinion in whole], list(whole.values()), rtol=0, atol=1e-5)
+
+
+def test_a_run_that_ends_before_it_publishes_leaves_its_work_to_the_next(warehouse: Warehouse, teacher: str) -> None:
+    class Stopped(Store):
+        def compute(self, keyed, progress):  # type: ignore[no-untyped-def]
+            super().compute(keyed, progress)
+            raise OpinionError("stopped")
+
+    with pytest.raises(OpinionError, match="stopped"):
+        store_of(warehouse, teacher, kind=Stopped).unit(DAY)
+    assert warehouse.location(TEACHER_LOGIT, {"teacher": teacher, "dt": DAY}) is None
+    folder = f"{warehouse.root}/store_teacher_logits"
+    assert [name for name in warehouse.files.names(folder) if name.startswith("progress+")]
+    assert counts(store_of(warehouse, teacher).unit(DAY)) == (20, 3, 15, 0, 15, 17)
+    assert not [name for name in warehouse.files.names(folder) if name.startswith("progress+")]
+
+
+def test_days_and_labels_that_are_not_there_are_refused(warehouse: Warehouse, teacher: str) -> None:
+    store = store_of(warehouse, teacher)
+    with pytest.raises(BadInput, match=r"has no day 2026-01-01; load it: jobs/load_opinions\.py --dt 2026-01-01"):
+        store.unit("2026-01-01")
+    with pytest.raises(BadInput, match=r"labelled_opinion \(labelled\) has no rows"):
+        store.unit("labelled")
+    for dt in ("2026-01-01", "labelled"):
+        assert warehouse.location(TEACHER_LOGIT, {"teacher": teacher, "dt": dt}) is None
+
+
+def test_weights_that_change_under_a_running_session_are_noticed(warehouse: Warehouse, tmp_path: Path) -> None:
+    """Spark ships a file of one name once, so that executors would compute with the old ones."""
+    version = TEACHER["add_teacher"](tmp_path / "one", 5, scheme="changed")
+    store_of(warehouse, version).unit(DAY)
+    TEACHER["add_teacher"](tmp_path / "two", 6, version)
+    with pytest.raises(Exception, match=rf"the bundle {version} on this executor is not the driver's; run the job"):
+        store_of(warehouse, version).unit(DAY)
