@@ -1,21 +1,31 @@
 """Start the ranks of a training: in this process when there is one, on Spark executors under Horovod when more.
 
 Horovod's own errors can name the wrong rank and leave the traceback in an executor's log, so a rank catches what it
-raises and brings it home as text.
+raises and brings it home as text. One that is killed cannot, so each leaves a file where all can see it and takes it
+away when it ends in any other way: those that are left name the dead.
 """
 
 import importlib.util
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
 
 from distill.errors import BadInput, Infrastructure
 from distill.ranks import Alone, HorovodRanks, Ranks
+from jobs.cli import home
 
 START_SECONDS = 120
+ENDING_SECONDS = 5  # that the others may take to end after one was killed
 
 
 @dataclass(frozen=True)
@@ -59,12 +69,18 @@ def launch_once(size: int, work: Callable[[Ranks], Any]) -> Any:
     """One start of all ranks; raises RankDied or Infrastructure."""
     import horovod.spark
 
+    alive = home() / "train" / "ranks"
+    alive.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=alive))
     try:
         results = horovod.spark.run(
-            rank_main, args=(work,), num_proc=size, use_gloo=True, start_timeout=START_SECONDS, verbose=0
+            rank_main, args=(work, folder), num_proc=size, use_gloo=True, start_timeout=START_SECONDS, verbose=0
         )
     except RuntimeError as e:
-        raise RankDied(f"a rank of {size} died: {' '.join(str(e).split())[:300]}") from e
+        dead = " and ".join(who_died(folder)) or f"a rank of {size}, before it had begun,"
+        raise RankDied(f"{dead} died without a word, as a process does that is killed or out of memory") from e
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     failures = [result for result in results if isinstance(result, Failure)]
     for failure in sorted(failures, key=lambda f: f.by_another):
         last = failure.trace.strip().splitlines()[-1]
@@ -73,15 +89,32 @@ def launch_once(size: int, work: Callable[[Ranks], Any]) -> Any:
     return results[0]
 
 
-def rank_main(work: Callable[[Ranks], Any]) -> Any:
+def who_died(folder: Path) -> list[str]:
+    """The ranks whose files are left when the others have had the time to end."""
+    until = time.monotonic() + ENDING_SECONDS
+    while len(left := sorted(folder.iterdir())) > 1 and time.monotonic() < until:
+        time.sleep(0.1)
+    return [file.read_text(encoding="utf-8") for file in left]
+
+
+def rank_main(work: Callable[[Ranks], Any], folder: Path) -> Any:
     """What each rank runs: only rank 0 sends its result home."""
     from horovod.common.exceptions import HorovodInternalError
 
     ranks = HorovodRanks()
+    signal.signal(signal.SIGTERM, leave)  # how Horovod ends the others when one has died
+    mine = folder / str(ranks.rank)
+    mine.write_text(f"rank {ranks.rank} of {ranks.size} ({socket.gethostname()}, pid {os.getpid()})", encoding="utf-8")
     try:
         result = work(ranks)
         return result if ranks.rank == 0 else None
     except Exception as e:
         return Failure(ranks.rank, traceback.format_exc(), isinstance(e, HorovodInternalError))
     finally:
+        mine.unlink(missing_ok=True)
         ranks.close()  # the others' exchanges end with an error instead of waiting for this rank
+
+
+def leave(number: int, frame: object) -> None:
+    """End by an exception, so that `finally` is heeded."""
+    raise SystemExit(128 + number)

@@ -22,6 +22,7 @@ from distill.plan import TEACHER, Dropout, Plan
 from distill.ranks import Alone
 from distill.registry import Registry
 from distill.student import train_on_rank
+from jobs.cli import home
 from jobs.launch import RankDied, launch
 
 pytestmark = [
@@ -121,8 +122,9 @@ def test_a_rank_that_is_killed_ends_the_launch_and_the_next_one_works(spark) -> 
         ranks.total(1, "alone")
 
     started = time.monotonic()
-    with pytest.raises(RankDied, match="died"):
+    with pytest.raises(RankDied, match=r"^rank 1 of 2 \(.*pid \d+\) died"):
         launch(spark, 2, dies, restarts=1)
+    assert not list((home() / "train" / "ranks").iterdir())
     assert time.monotonic() - started < 240
     assert launch(spark, 2, lambda ranks: ranks.total(ranks.rank + 1, "sum")) == 3
 
