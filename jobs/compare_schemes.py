@@ -174,7 +174,7 @@ class Compare:
         found = {"scheme": args.scheme, "model_version": done.version, "teacher_version": version}
         found |= reached(done.manifest) | {f"teacher_{k}": v for k, v in reached(beside).items() if k != "precision"}
         curve = done.manifest["lineage"]["curve"]
-        return found | {"cpu_s": sum(epoch["cpu_seconds"] for epoch in curve)} | self.against_old(done.version)
+        return found | {"cpu_s": float(sum(epoch["cpu_seconds"] for epoch in curve))} | self.against_old(done.version)
 
     def of_teacher(self) -> dict[str, Any]:
         """The row of the teacher that the grid names."""
@@ -182,7 +182,8 @@ class Compare:
             raise BadInput("a run has the flags 'teacher' and the grid names no teacher")
         _, bundle = self.registry.load(self.teacher)
         curve = bundle.manifest["lineage"]["curve"]
-        cost = {"wall_s": sum(e["seconds"] for e in curve), "cpu_s": sum(e.get("cpu_seconds", 0) for e in curve)}
+        cpu = [epoch["cpu_seconds"] for epoch in curve if "cpu_seconds" in epoch]  # older trainings did not count it
+        cost = {"wall_s": float(sum(epoch["seconds"] for epoch in curve)), "cpu_s": float(sum(cpu)) if cpu else None}
         return {"scheme": "bert", "model_version": self.teacher} | reached(bundle.manifest) | cost
 
     def linear(self) -> dict[str, Any]:
