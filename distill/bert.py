@@ -127,15 +127,20 @@ class Bert(nn.Module):
         ]
 
 
-def from_pretrained(init: str, max_length: int, precision: str) -> tuple[Bert, Tokenizer]:
-    """A teacher that is still to be trained, from a folder or a hub name.
+def from_pretrained(init: str, max_length: int, precision: str, layers: int | None = None) -> tuple[Bert, Tokenizer]:
+    """A teacher that is still to be trained, from a folder or a hub name; of its layers all, or the first so many.
 
     Raises BadInput when transformers cannot read it, weights or tokenizer are missing, or the encoder cannot take texts
     of `max_length` tokens.
     """
     try:
+        config = AutoConfig.from_pretrained(init)
+        if layers is not None:
+            if layers > config.num_hidden_layers:
+                raise BadInput(f"--layers {layers}: {init} has {config.num_hidden_layers}")
+            config.num_hidden_layers = layers
         encoder, said = AutoModel.from_pretrained(
-            init, dtype=torch.float32, attn_implementation=ATTENTION, output_loading_info=True
+            init, config=config, dtype=torch.float32, attn_implementation=ATTENTION, output_loading_info=True
         )
         fast = AutoTokenizer.from_pretrained(init)
     except (OSError, ValueError, SafetensorError) as e:

@@ -25,6 +25,7 @@ def train_on_rank(
     snapshot: str,
     init: str,
     max_length: int,
+    layers: int | None,
     plan: Plan,
     teacher_plan: Plan,
     target: float,
@@ -44,7 +45,7 @@ def train_on_rank(
     if ranks.rank == 0:
         print(f"training on {len(train.labels)} texts, validating on {len(valid.labels)}", flush=True)
     student = Student(train.texts, plan)
-    encoder, tokenizer = from_pretrained(init, max_length, teacher_plan.precision)
+    encoder, tokenizer = from_pretrained(init, max_length, teacher_plan.precision, layers)
 
     def examples(rows: Labelled) -> Examples:
         view = tokenizer.encode(rows.texts)

@@ -29,6 +29,7 @@ def train_on_rank(
     snapshot: str,
     init: str,
     max_length: int,
+    layers: int | None,
     plan: Plan,
     target: float,
     lineage: Mapping[str, Any],
@@ -47,7 +48,7 @@ def train_on_rank(
     torch.manual_seed(plan.seed)
     train, valid = (read_labelled(f"{snapshot}/labels", split) for split in ("train", "valid"))
     test = read_labelled(f"{snapshot}/labels", "test") if "test" in lineage["rows"] else None
-    model, tokenizer = from_pretrained(init, max_length, plan.precision)
+    model, tokenizer = from_pretrained(init, max_length, plan.precision, layers)
     teacher = Learner(VIEW, model, plan, ranks)
     if ranks.rank == 0:
         print(f"training on {len(train.labels)} texts, validating on {len(valid.labels)}", flush=True)

@@ -142,6 +142,7 @@ def parser() -> Parser:
     joint = found.add_argument_group("joint schemes")
     joint.add_argument("--init", default="bert-base-chinese", help="pretrained encoder: a folder or a hub name")
     joint.add_argument("--max-length", type=int, default=128, help="tokens of a text that the teacher reads")
+    joint.add_argument("--layers", type=int, help="keep the first layers of the encoder only (default: all)")
     joint.add_argument(
         "--teacher-learning-rate", type=float, default=TEACHER.learning_rate, help="of the encoder at its peak"
     )
@@ -175,8 +176,8 @@ def check_scheme(args: argparse.Namespace) -> None:
         raise BadInput(f"--alpha-soft has {len(args.alpha_soft)} weights for {max(1, teachers)} teachers")
     if args.temperature <= 0 or min(weights) < 0 or sum(weights) == 0:
         raise BadInput("--temperature must be above 0, --alpha-soft and --beta-hard 0 or more, and not all 0")
-    if min(args.batch, args.accumulate, args.hint_epochs, args.max_length) < 1:
-        raise BadInput("--batch, --accumulate, --hint-epochs and --max-length must be 1 or more")
+    if min(args.batch, args.accumulate, args.hint_epochs, args.max_length, args.layers or 1) < 1:
+        raise BadInput("--batch, --accumulate, --hint-epochs, --max-length and --layers must be 1 or more")
     if min(args.learning_rate, args.teacher_learning_rate) <= 0:
         raise BadInput("--learning-rate and --teacher-learning-rate must be above 0")
     if scheme.startswith("joint") or args.hint is not None:
@@ -220,6 +221,7 @@ def joint_work(args: argparse.Namespace, plan: Plan, training: Training) -> Call
         **common(args, plan, training),
         init=args.init,
         max_length=args.max_length,
+        layers=args.layers,
         teacher_plan=teacher_plan,
     )
 

@@ -22,6 +22,7 @@ def main() -> None:
     parser = training_parser(__doc__, "jobs/train_teacher.py --init PATH_OR_HUB_NAME --num-proc 2", TEACHER)
     parser.add_argument("--init", default="bert-base-chinese", help="pretrained encoder: a folder or a hub name")
     parser.add_argument("--max-length", type=int, default=128, help="tokens of a text that are read")
+    parser.add_argument("--layers", type=int, help="keep the first layers of the encoder only (default: all)")
     parser.add_argument("--batch", type=int, default=TEACHER.batch, help="rows of one rank at a step")
     parser.add_argument("--accumulate", type=int, default=1, help="passes that a step is divided into, for memory")
     parser.add_argument("--learning-rate", type=float, default=TEACHER.learning_rate, help="of the encoder at its peak")
@@ -33,8 +34,8 @@ def main() -> None:
     )
     args = parser.parse_args()
     check(args)
-    if min(args.max_length, args.batch, args.accumulate) < 1 or args.learning_rate <= 0:
-        raise BadInput("--max-length, --batch and --accumulate must be 1 or more, --learning-rate above 0")
+    if min(args.max_length, args.batch, args.accumulate, args.layers or 1) < 1 or args.learning_rate <= 0:
+        raise BadInput("--max-length, --layers, --batch and --accumulate must be 1 or more, --learning-rate above 0")
     need_transformers("a teacher")
     # Imported late: torch takes seconds, which --help and a wrong flag need not wait for.
     from distill.teacher import train_on_rank
@@ -49,6 +50,7 @@ def main() -> None:
         snapshot=str(training.folder),
         init=args.init,
         max_length=args.max_length,
+        layers=args.layers,
         plan=replace(
             TEACHER,
             epochs=args.epochs,

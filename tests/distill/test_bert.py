@@ -166,6 +166,15 @@ def test_a_folder_that_is_no_whole_model_is_refused(init: str, tmp_path: Path, d
     assert str(folder) in str(refused.value) and "\n" not in str(refused.value)
 
 
+def test_the_first_layers_can_be_kept_alone(init: str) -> None:
+    whole, tokenizer = loaded(init)
+    first, _ = from_pretrained(init, 32, "float32", layers=1)
+    batch = tokenizer.encode(["客服骗人"]).take(torch.tensor([0]))
+    torch.testing.assert_close(first.eval().features(batch), whole.features(batch, 1))
+    with pytest.raises(BadInput, match=r"--layers 3: .* has 2"):
+        from_pretrained(init, 32, "float32", layers=3)
+
+
 def test_texts_longer_than_the_encoder_reads_are_refused(init: str) -> None:
     assert loaded(init, max_length=64)[1].encode(["好" * 99]).lengths.tolist() == [64]
     with pytest.raises(BadInput, match=r"--max-length 65: .* at most 64"):

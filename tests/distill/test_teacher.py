@@ -63,6 +63,7 @@ def train(given: Given, home: Path, plan: Plan = PLAN, target: float = 0.8, line
         Alone(),
         **given,
         max_length=32,
+        layers=None,
         plan=plan,
         target=target,
         lineage=lineage,

@@ -37,7 +37,7 @@ BAD, GOOD = ["退款没到账", "物业乱收费", "客服打不通"], ["真好�
         ("--scheme offline --teacher bert --alpha-soft 0 --beta-hard 0", "not all 0"),
         ("--scheme offline --teacher bert --alpha-soft -1", "--alpha-soft and --beta-hard 0 or more"),
         ("--scheme multi-teacher --teacher a b --alpha-soft 1", "--alpha-soft has 1 weights for 2 teachers"),
-        ("--batch 0", "--batch, --accumulate, --hint-epochs and --max-length must be 1 or more"),
+        ("--batch 0", "--batch, --accumulate, --hint-epochs, --max-length and --layers must be 1 or more"),
         ("--learning-rate 0", "must be above 0"),
         ("--epochs 0", "--epochs and --num-proc must be 1 or more"),
         ("--train-rows 0", "--train-rows must be 1 or more"),

@@ -81,7 +81,12 @@ def curve_of(manifest) -> np.ndarray:  # type: ignore[no-untyped-def]
 def test_a_teacher_on_two_ranks_is_one_process_with_twice_the_batch(spark, snapshot, tmp_path) -> None:
     """With passes that a step is divided into, and gradients of all ranks that are clipped together."""
     tiny = runpy.run_path(str(Path(__file__).with_name("tiny_teacher.py")))
-    given = {"snapshot": snapshot, "init": tiny["write_encoder"](tmp_path / "encoder"), "max_length": 32}
+    given = {
+        "snapshot": snapshot,
+        "init": tiny["write_encoder"](tmp_path / "encoder"),
+        "max_length": 32,
+        "layers": None,
+    }
     given |= {"target": 0.6, "lineage": {**LINEAGE, "scheme": "bert"}, "threads": 1, "registry": f"{tmp_path}/registry"}
     versions = [f"bert-20261123T201500Z-00000{ranks}" for ranks in (1, 2)]
     alone = dataclasses.replace(OF_TEACHER, batch=2 * OF_TEACHER.batch)

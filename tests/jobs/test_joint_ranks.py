@@ -1,0 +1,79 @@
+"""Each joint scheme on two real ranks: two distributed optimizers, one curve, and no hang."""
+
+import importlib.util
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from distill.joint import train_on_rank
+from distill.plan import TEACHER, Dropout, Plan
+from distill.ranks import Alone, Ranks
+from distill.schemes import JOINT
+from jobs.launch import launch
+from tests.distill.tiny_encoder import tiny_encoder
+
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("horovod") is None, reason="needs Horovod: make setup-train"),
+]
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # executors cannot import this file
+
+PLAN = Plan(epochs=2, batch=16, patience=9, seed=3, learning_rate=1e-2, accumulate=2, dropout=Dropout(0, 0, 0))
+TEACHER_PLAN = replace(TEACHER, learning_rate=2e-3, accumulate=2, precision="float32")
+STUCK_SECONDS = 240
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Labelled rows, of a number that the batches do not divide, and a tiny encoder."""
+    folder = tmp_path_factory.mktemp("given")
+    rng = np.random.default_rng(0)
+    noise = [chr(c) for c in range(0x5000, 0x5040)]
+    labels = rng.integers(0, 2, 181)
+    texts = ["".join(rng.choice(noise, rng.integers(1, 9))) + ("客服骗人" if y else "物流很快") for y in labels]
+    splits = ["train"] * 121 + ["valid"] * 60
+    (folder / "labels").mkdir()
+    rows = pa.table({"text": texts, "label": labels, "source": splits, "split": splits})
+    pq.write_table(rows, folder / "labels" / "0.parquet")
+    return {"snapshot": str(folder), "init": tiny_encoder(Path(folder, "encoder")), "max_length": 32, "layers": None}
+
+
+def all_schemes(ranks: Ranks, given: dict[str, Any], plan: Plan) -> dict[str, Any]:
+    """Each scheme after the other; a rank that hangs kills itself, which is an error of the launch."""
+    signal.alarm(STUCK_SECONDS)
+    found = {}
+    for scheme in JOINT:
+        known = {"scheme": scheme, "rows": {"train": 121, "valid": 60}}
+        found[scheme] = train_on_rank(
+            ranks, **given, plan=plan, teacher_plan=TEACHER_PLAN, target=0.4, lineage=known, threads=1
+        )
+    signal.alarm(0)
+    return found
+
+
+def curve(bundle: Any) -> list[list[float]]:
+    return [[e["loss"], e["valid"], e["rows"]] for e in bundle.manifest["lineage"]["curve"]]
+
+
+def test_two_ranks_are_one_process_with_twice_the_batch(spark, given: dict[str, Any]) -> None:  # type: ignore[no-untyped-def]
+    two = launch(spark, 2, lambda ranks: all_schemes(ranks, given, PLAN))
+    one = all_schemes(Alone(), given, replace(PLAN, batch=2 * PLAN.batch, accumulate=4))
+    for scheme in JOINT:
+        (student, teacher), (same, likewise) = two[scheme], one[scheme]
+        np.testing.assert_allclose(curve(student), curve(same), rtol=2e-4, err_msg=scheme)
+        assert curve(student)[0][2] == 121, "no row is dropped or seen twice"
+        assert curve(student)[-1][0] < curve(student)[0][0], "something was learned, so equality says something"
+        for name, tensor in same.tensors.items():
+            np.testing.assert_allclose(student.tensors[name], tensor, atol=1e-3, err_msg=f"{scheme} {name}")
+        for name, tensor in likewise.tensors.items():
+            if not name.endswith("key.bias"):  # its true gradient is 0, so only noise moves it
+                np.testing.assert_allclose(teacher.tensors[name], tensor, atol=1e-3, err_msg=f"{scheme} {name}")
