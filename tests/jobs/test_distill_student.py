@@ -128,7 +128,7 @@ CHAIN = [
 def chain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """A home in which labels and a day were loaded, and a teacher and a student trained; what each job said."""
     home = tmp_path_factory.mktemp("chain")
-    TEACHER["write_encoder"](home / "encoder")
+    TEACHER["tiny_encoder"](home / "encoder")
     with open(home / "labels.csv", "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["opinion_id", "text", "label", "source"])

@@ -83,7 +83,7 @@ def test_a_teacher_on_two_ranks_is_one_process_with_twice_the_batch(spark, snaps
     tiny = runpy.run_path(str(Path(__file__).with_name("tiny_teacher.py")))
     given = {
         "snapshot": snapshot,
-        "init": tiny["write_encoder"](tmp_path / "encoder"),
+        "init": tiny["tiny_encoder"](tmp_path / "encoder"),
         "max_length": 32,
         "layers": None,
     }
