@@ -12,6 +12,7 @@ Rounds are interleaved; figures are medians. The padded loop gets a sample of th
 """
 
 import argparse
+import contextlib
 import gzip
 import json
 import multiprocessing
@@ -117,8 +118,9 @@ def serve(pipe: Connection, path: str, precision: str) -> None:
     torch.set_num_threads(1)
     teacher = teacher_of(bundles.load(path), precision, torch.device("cpu"))
     pipe.send("ready")
-    while True:
-        pipe.send(len(teacher.logits(pipe.recv())))
+    with contextlib.suppress(EOFError):  # the benchmark has ended
+        while True:
+            pipe.send(len(teacher.logits(pipe.recv())))
 
 
 def both(workers: list[Connection], halves: list[list[str]]) -> None:
