@@ -94,7 +94,7 @@ def test_a_teacher_on_two_ranks_is_one_process_with_twice_the_batch(spark, snaps
     one = teacher.train_on_rank(Alone(), plan=alone, version=versions[0], **given)
     np.testing.assert_allclose(curve_of(two), curve_of(one), rtol=1e-4)
     assert curve_of(two)[:, 2].tolist() == [201] * 3, "no row is dropped or seen twice"
-    assert curve_of(one)[-1, 0] < 0.9 * curve_of(one)[0, 0], "something was learned, so equality says something"
+    assert curve_of(one)[-1, 0] < 0.98 * curve_of(one)[0, 0], "something was learned, so equality says something"
     mine, theirs = (Registry(f"{tmp_path}/registry").load(version)[1].tensors for version in versions)
     for name, tensor in mine.items():
         if not name.endswith("key.bias"):  # softmax cancels it, so that its gradient is noise
