@@ -41,6 +41,8 @@ def test_every_command_runs_in_the_order_of_the_page(tmp_path: Path) -> None:
     for command in COMMANDS:
         if command != "make test":  # it is what runs this
             command = command.replace("PATH", str(day)).replace("ENCODER", str(encoder))
+            if "--init" in command or "--teacher bert --transfer-dt" in command:
+                command += " --target-precision 0.5"  # 95% is out of reach of an encoder so small
             done = run(command, tmp_path / "home")
             assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
             printed[command] = done.stdout
