@@ -20,7 +20,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from distill.errors import BadInput, Infrastructure
+from distill.errors import BadInput, Infrastructure, OpinionError
 from distill.ranks import Alone, HorovodRanks, Ranks
 from jobs.cli import home
 
@@ -30,11 +30,12 @@ ENDING_SECONDS = 5  # that the others may take to end after one was killed
 
 @dataclass(frozen=True)
 class Failure:
-    """What a rank raised; `by_another` when it is only that some other rank was gone."""
+    """What a rank raised: its traceback, and the kind of error that the job ends with."""
 
     rank: int
     trace: str
-    by_another: bool
+    last: str
+    kind: type[OpinionError]
 
 
 class RankDied(Infrastructure):
@@ -47,8 +48,9 @@ def launch(spark: SparkSession, size: int, work: Callable[[Ranks], Any], restart
     When a rank dies all start again, at most `restarts` times: `work` goes on from its checkpoints. A rank that raises
     would do so again, so that is an error at once.
 
-    Raises BadInput when Horovod is not installed or Spark has too few task slots, Infrastructure when a rank fails:
-    the error names the rank, and its traceback is the cause.
+    Raises BadInput when Horovod is not installed or Spark has too few task slots, Infrastructure when a rank fails
+    of what nobody foresaw, and else the rank's own kind of OpinionError: the error names the rank, and its traceback is
+    the cause.
     """
     if size == 1:
         return work(Alone())
@@ -82,10 +84,9 @@ def launch_once(size: int, work: Callable[[Ranks], Any]) -> Any:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     failures = [result for result in results if isinstance(result, Failure)]
-    for failure in sorted(failures, key=lambda f: f.by_another):
-        last = failure.trace.strip().splitlines()[-1]
-        kind = RankDied if failure.by_another else Infrastructure
-        raise kind(f"rank {failure.rank} of {size} failed: {last}") from RuntimeError(failure.trace)
+    # A rank that only saw another one go comes last.
+    for failure in sorted(failures, key=lambda f: f.kind is RankDied):
+        raise failure.kind(f"rank {failure.rank} of {size} failed: {failure.last}") from RuntimeError(failure.trace)
     return results[0]
 
 
@@ -108,8 +109,11 @@ def rank_main(work: Callable[[Ranks], Any], folder: Path) -> Any:
     try:
         result = work(ranks)
         return result if ranks.rank == 0 else None
+    except OpinionError as e:  # what a person can mend keeps its exit code
+        return Failure(ranks.rank, traceback.format_exc(), str(e), type(e))
     except Exception as e:
-        return Failure(ranks.rank, traceback.format_exc(), isinstance(e, HorovodInternalError))
+        kind = RankDied if isinstance(e, HorovodInternalError) else Infrastructure
+        return Failure(ranks.rank, traceback.format_exc(), f"{type(e).__name__}: {e}", kind)
     finally:
         mine.unlink(missing_ok=True)
         ranks.close()  # the others' exchanges end with an error instead of waiting for this rank

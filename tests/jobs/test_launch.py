@@ -36,7 +36,7 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])  # executors cannot 
 PLAN = Plan(epochs=3, batch=16, patience=9, seed=3, dropout=Dropout(0, 0, 0))
 # Batches of 40 on two ranks: the last one, of a single row, leaves a rank and most of the passes with none.
 OF_TEACHER = dataclasses.replace(
-    TEACHER, epochs=3, batch=20, accumulate=2, learning_rate=2e-3, clip=0.2, patience=9, precision="float32", route=()
+    TEACHER, epochs=6, batch=20, accumulate=2, learning_rate=5e-3, clip=0.2, patience=9, precision="float32", route=()
 )
 
 LINEAGE = {"scheme": "textcnn", "rows": {"train": 201}}
@@ -93,8 +93,8 @@ def test_a_teacher_on_two_ranks_is_one_process_with_twice_the_batch(spark, snaps
     two = launch(spark, 2, partial(teacher.train_on_rank, plan=OF_TEACHER, version=versions[1], **given))
     one = teacher.train_on_rank(Alone(), plan=alone, version=versions[0], **given)
     np.testing.assert_allclose(curve_of(two), curve_of(one), rtol=1e-4)
-    assert curve_of(two)[:, 2].tolist() == [201] * 3, "no row is dropped or seen twice"
-    assert curve_of(one)[-1, 0] < 0.98 * curve_of(one)[0, 0], "something was learned, so equality says something"
+    assert curve_of(two)[:, 2].tolist() == [201] * 6, "no row is dropped or seen twice"
+    assert curve_of(one)[-1, 0] < 0.9 * curve_of(one)[0, 0], "something was learned, so equality says something"
     mine, theirs = (Registry(f"{tmp_path}/registry").load(version)[1].tensors for version in versions)
     for name, tensor in mine.items():
         if not name.endswith("key.bias"):  # softmax cancels it, so that its gradient is noise
@@ -118,6 +118,15 @@ def test_a_rank_that_raises_is_named_with_its_traceback(spark) -> None:
         launch(spark, 2, fails)
     assert "in fails" in str(error.value.__cause__)
     assert time.monotonic() - started < 120
+
+
+def test_bad_input_that_a_rank_finds_stays_bad_input(spark) -> None:
+    def refuses(ranks) -> None:
+        ranks.total(1, "together")
+        raise BadInput("--max-length 999: too long")
+
+    with pytest.raises(BadInput, match=r"^rank \d of 2 failed: --max-length 999: too long$"):
+        launch(spark, 2, refuses, restarts=1)
 
 
 def test_a_rank_that_is_killed_ends_the_launch_and_the_next_one_works(spark) -> None:
