@@ -51,7 +51,7 @@ def main() -> None:
     version = registry.resolve(args.teacher)
     path = registry.path(version)
     torch.set_num_threads(1)
-    teacher = teacher_of(bundles.load(path), args.precision, torch.device("cpu"))
+    teacher = teacher_of(bundles.load(path), args.precision)
     assert isinstance(teacher, BertTeacher)
     lengths = teacher.tokenizer.encode(texts).lengths
     halves = [texts[0::2], texts[1::2]]
@@ -116,7 +116,7 @@ def start(path: str, precision: str) -> Connection:
 
 def serve(pipe: Connection, path: str, precision: str) -> None:
     torch.set_num_threads(1)
-    teacher = teacher_of(bundles.load(path), precision, torch.device("cpu"))
+    teacher = teacher_of(bundles.load(path), precision)
     pipe.send("ready")
     with contextlib.suppress(EOFError):  # the benchmark has ended
         while True:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +58,23 @@ def read(location: str, rows: pads.Expression | None = None) -> Labelled:
         stored = [values or (np.nan, np.nan) for values in table[name].to_pylist()]
         logits[:, teacher] = np.array(stored, np.float32).reshape(-1, 2)  # there may be no rows
     return Labelled(normalise_batch(table["text"].to_pylist()), labels, sources, logits)
+
+
+class Splits(NamedTuple):
+    """What a snapshot holds; `train` with the transfer set, `test` where there is one."""
+
+    train: Labelled
+    valid: Labelled
+    test: Labelled | None
+
+
+def read_snapshot(snapshot: str, lineage: Mapping[str, Any]) -> Splits:
+    """The splits of a snapshot of `jobs/snapshot.py`, whose lineage says what is in it; errors as `read_labelled`."""
+    train, valid = (read_labelled(f"{snapshot}/labels", split) for split in ("train", "valid"))
+    test = read_labelled(f"{snapshot}/labels", "test") if "test" in lineage["rows"] else None
+    if "transfer" in lineage:
+        train = together(train, read(f"{snapshot}/transfer"))
+    return Splits(train, valid, test)
 
 
 def together(one: Labelled, other: Labelled) -> Labelled:
@@ -125,6 +142,8 @@ def moved(tensors: Any, device: torch.device) -> Any:
     return tuple(values) if type(tensors) is tuple else type(tensors)(*values)  # a named tuple takes its fields
 
 
+# Of a batch that is not trained on, with its padding: what fits a core's cache; a GPU wants more at once.
+BATCH_TOKENS = {"cpu": 1024, "cuda": 65_536}
 POOL = 64  # batches whose rows are sorted by length together
 
 

@@ -12,9 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from distill.bert import Bert, Tokenizer
-from distill.dataset import Batch, Examples, by_length, moved, share
+from distill.dataset import BATCH_TOKENS, Batch, Examples, by_length, moved, share
 from distill.learner import Learner
-from distill.logits import BATCH_TOKENS
 from distill.losses import hint_loss
 from distill.ranks import Ranks
 from distill.schemes import Scheme, minimise

@@ -9,7 +9,7 @@ from distill import student as students
 from distill import teacher as teachers
 from distill.bert import from_pretrained, to_bundle
 from distill.bundle import Bundle
-from distill.dataset import Examples, Labelled, View, read_labelled
+from distill.dataset import Examples, Labelled, View, read_snapshot
 from distill.evaluation import evaluate
 from distill.learner import Learner
 from distill.lineage import lineage as lineage_of
@@ -40,10 +40,7 @@ def train_on_rank(
     weight decay, clipping, average and precision.
     """
     torch.set_num_threads(threads)
-    train, valid = (read_labelled(f"{snapshot}/labels", split) for split in ("train", "valid"))
-    test = read_labelled(f"{snapshot}/labels", "test") if "test" in lineage["rows"] else None
-    if ranks.rank == 0:
-        print(f"training on {len(train.labels)} texts, validating on {len(valid.labels)}", flush=True)
+    train, valid, test = read_snapshot(snapshot, lineage)
     student = Student(train.texts, plan)
     encoder, tokenizer = from_pretrained(init, max_length, teacher_plan.precision, layers)
 

@@ -8,15 +8,13 @@ import torch
 
 from distill.architecture import KIND as TEXTCNN
 from distill.bundle import Bundle
-from distill.dataset import by_length
+from distill.dataset import BATCH_TOKENS, by_length, moved
 from distill.scorer import Scorer, section
 
 if TYPE_CHECKING:
     from distill.bert import Bert, Tokenizer
 
 PRECISIONS = ("float32", "bfloat16")
-# Of a batch with its padding: what fits a core's cache; a GPU wants more at once.
-BATCH_TOKENS = {"cpu": 1024, "cuda": 65_536}
 
 
 class Teacher(Protocol):
@@ -39,8 +37,7 @@ class BertTeacher:
         view = self.tokenizer.encode(texts)
         logits = np.empty((len(texts), 2), np.float32)
         for rows in by_length(view.lengths, BATCH_TOKENS[self.device.type]):
-            batch = view.take(rows)
-            logits[rows.numpy()] = self.model(type(batch)(*(t.to(self.device) for t in batch))).float().cpu().numpy()
+            logits[rows.numpy()] = self.model(moved(view.take(rows), self.device)).cpu().numpy()
         return logits
 
 
@@ -55,13 +52,18 @@ class TextCnnTeacher:
         return self.scorer.logits(self.scorer.vocabulary.encode_batch(texts))
 
 
-def teacher_of(bundle: Bundle, precision: str, device: torch.device) -> Teacher:
-    """The model of a bundle; raises BadModel when it is of no kind that is known here."""
+def teacher_of(bundle: Bundle, precision: str, device: str = "cpu", threads: int | None = None) -> Teacher:
+    """The model of a bundle on a device such as "cuda:0", torch with so many threads in this process.
+
+    Raises BadModel when it is of no kind that is known here.
+    """
+    if threads:
+        torch.set_num_threads(threads)
     if section(bundle, "architecture").get("kind") == TEXTCNN:
         return TextCnnTeacher(Scorer(bundle))
     from distill.bert import from_bundle  # late: it needs transformers, which a textCNN does not
 
-    return BertTeacher(*from_bundle(bundle, precision), device)
+    return BertTeacher(*from_bundle(bundle, precision), torch.device(device))
 
 
 def fingerprint(digest: str, precision: str) -> str:

@@ -11,7 +11,7 @@ import torch
 
 from distill.architecture import Architecture
 from distill.bundle import VOCABULARY, Bundle
-from distill.dataset import Examples, Labelled, read, read_labelled, together
+from distill.dataset import Examples, Labelled, read_snapshot
 from distill.evaluation import evaluate
 from distill.learner import Learner
 from distill.lineage import lineage as lineage_of
@@ -98,13 +98,9 @@ def train_on_rank(
 ) -> Bundle | None:
     """What one rank of a training does, from the Parquet snapshot on; see `train_student`."""
     torch.set_num_threads(threads)
-    train, valid = (read_labelled(f"{snapshot}/labels", split) for split in ("train", "valid"))
-    test = read_labelled(f"{snapshot}/labels", "test") if "test" in lineage["rows"] else None
-    if "transfer" in lineage:
-        train = together(train, read(f"{snapshot}/transfer"))
-    if ranks.rank == 0:
-        print(f"training on {len(train.labels)} texts, validating on {len(valid.labels)}", flush=True)
-    return train_student(train, valid, test, plan, target, lineage, ranks, checkpoints, board, hint_stage)
+    return train_student(
+        *read_snapshot(snapshot, lineage), plan, target, lineage, ranks, checkpoints, board, hint_stage
+    )
 
 
 def train_student(

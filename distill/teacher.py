@@ -9,7 +9,7 @@ import torch
 
 from distill.bert import Bert, Tokenizer, from_pretrained, to_bundle
 from distill.checkpoint import Checkpoints
-from distill.dataset import Examples, Labelled, read_labelled
+from distill.dataset import Examples, Labelled, read_snapshot
 from distill.evaluation import evaluate
 from distill.learner import Learner
 from distill.lineage import lineage as lineage_of
@@ -46,12 +46,9 @@ def train_on_rank(
     """
     torch.set_num_threads(threads)
     torch.manual_seed(plan.seed)
-    train, valid = (read_labelled(f"{snapshot}/labels", split) for split in ("train", "valid"))
-    test = read_labelled(f"{snapshot}/labels", "test") if "test" in lineage["rows"] else None
+    train, valid, test = read_snapshot(snapshot, lineage)
     model, tokenizer = from_pretrained(init, max_length, plan.precision, layers)
     teacher = Learner(VIEW, model, plan, ranks)
-    if ranks.rank == 0:
-        print(f"training on {len(train.labels)} texts, validating on {len(valid.labels)}", flush=True)
     scheme = HardLabel(teacher, plan, class_weight(train, plan).to(ranks.device))
     curve = fit(
         scheme, [teacher], examples(train, tokenizer), examples(valid, tokenizer), plan, ranks, checkpoints, board

@@ -12,15 +12,14 @@ from tqdm import tqdm
 from distill import metrics
 from distill.board import Board
 from distill.checkpoint import Checkpoints, Progress
-from distill.dataset import Examples, by_length, moved, share, shuffled
+from distill.dataset import BATCH_TOKENS, Examples, by_length, moved, share, shuffled
 from distill.errors import OpinionError
 from distill.learner import Learner
 from distill.plan import Plan
 from distill.ranks import Ranks
 from distill.schemes import Scheme
 
-EVALUATION_ROWS = 1024
-EVALUATION_TOKENS = 1024
+EVALUATION_ROWS = 1024  # of a batch where lengths do not matter
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,8 @@ def fit(
     torch.manual_seed(plan.seed * 1009 + ranks.rank)  # dropout differs between ranks
     store = Checkpoints(checkpoints, plan, ranks)
     progress, best = store.load(learners, scheme)
+    if ranks.rank == 0:
+        print(f"training on {len(train.labels)} texts, validating on {len(valid.labels)}", flush=True)
     scalars = Board(board if ranks.rank == 0 else None)
     together = plan.batch * ranks.size
     anchors = {round(at * plan.epochs * math.ceil(len(train.labels) / together)) for at in plan.route}
@@ -166,7 +167,7 @@ def predict(model: torch.nn.Module, name: str, split: Examples, rows: Tensor, de
     model.eval()
     lengths = torch.ones(len(rows), dtype=torch.int64) if split.lengths is None else split.lengths[rows]
     logits = torch.empty(len(rows), 2)
-    for part in by_length(lengths, EVALUATION_TOKENS if split.lengths is not None else EVALUATION_ROWS):
+    for part in by_length(lengths, EVALUATION_ROWS if split.lengths is None else BATCH_TOKENS[device.type]):
         logits[part] = model(moved(split.views[name].take(rows[part]), device)).float().cpu()
     return logits
 

@@ -53,13 +53,11 @@ class Store:
     """One teacher and the table of its logits."""
 
     def __init__(self, warehouse: Warehouse, registry: Registry, args: argparse.Namespace):
-        import torch  # late: it takes seconds
-
-        from distill.logits import fingerprint, teacher_of
+        from distill.logits import fingerprint, teacher_of  # late: torch takes seconds
 
         self.warehouse = warehouse
         self.version, bundle = registry.load(registry.resolve(args.teacher))
-        teacher_of(bundle, args.precision, torch.device("cpu"))  # a bundle that cannot be used is refused here
+        teacher_of(bundle, args.precision)  # a bundle that cannot be used is refused here
         self.digest, self.precision = bundle.digest, args.precision
         self.fingerprint = fingerprint(bundle.digest, args.precision)
         self.folder = Path(registry.path(self.version)).name
@@ -155,19 +153,16 @@ def logits_of(
     """The function that Spark maps over Arrow batches; `folder` is the bundle's name among the files Spark shipped."""
 
     def compute(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import torch
-
         from distill.logits import teacher_of
 
         task = TaskContext.get()
         gpu = task.resources().get("gpu") if task else None
         if (digest, precision) not in _loaded:  # once a worker process: Spark uses a process for many tasks
-            torch.set_num_threads(task.cpus() if task else 1)
             bundle = bundles.load(SparkFiles.get(folder))
             if bundle.digest != digest:
                 raise OpinionError(f"the bundle {folder} on this executor is not the driver's; run the job again")
-            device = torch.device(f"cuda:{gpu.addresses[0]}" if gpu else "cpu")
-            _loaded[digest, precision] = teacher_of(bundle, precision, device)
+            device, threads = f"cuda:{gpu.addresses[0]}" if gpu else "cpu", task.cpus() if task else 1
+            _loaded[digest, precision] = teacher_of(bundle, precision, device, threads)
         for batch in batches:
             logits = _loaded[digest, precision].logits(batch.column("text").to_pylist())
             starts = 2 * np.arange(len(logits) + 1, dtype=np.int32)

@@ -10,15 +10,15 @@ import torch
 
 from distill.bert import Bert, Tokenizer, from_pretrained, to_bundle
 from distill.bundle import Bundle
+from distill.dataset import BATCH_TOKENS
 from distill.errors import BadModel
-from distill.logits import BATCH_TOKENS, BertTeacher, fingerprint, teacher_of
+from distill.logits import BertTeacher, fingerprint, teacher_of
 from distill.scorer import Scorer, probability
 from distill.text import normalise_batch
 
 TESTS = Path(__file__).resolve().parent.parent
 ENCODER = runpy.run_path(str(TESTS / "distill" / "tiny_encoder.py"))
 STUDENT = runpy.run_path(str(TESTS / "jobs" / "tiny_model.py"))
-CPU = torch.device("cpu")
 
 
 def texts_of(rows: int) -> list[str]:
@@ -41,7 +41,7 @@ def test_a_bert_says_of_many_texts_what_it_says_of_each_alone(teacher: tuple[Ber
     assert int(view.lengths.sum()) > BATCH_TOKENS["cpu"], "more than one batch"
     with torch.no_grad():
         alone = torch.cat([model(view.take(torch.tensor([i]))) for i in range(200)]).numpy()
-    found = teacher_of(bundle, "float32", CPU).logits(texts)
+    found = teacher_of(bundle, "float32").logits(texts)
     assert (found.shape, found.dtype) == ((200, 2), np.float32)
     np.testing.assert_allclose(found, alone, rtol=0, atol=1e-4)
     assert alone.std(axis=0).min() > 0.01, "texts are told apart"
@@ -49,19 +49,19 @@ def test_a_bert_says_of_many_texts_what_it_says_of_each_alone(teacher: tuple[Ber
 
 def test_a_bert_multiplies_in_the_precision_that_is_asked_for(teacher: tuple[Bert, Tokenizer, Bundle]) -> None:
     texts = texts_of(20)
-    exact, low = (teacher_of(teacher[2], precision, CPU).logits(texts) for precision in ("float32", "bfloat16"))
+    exact, low = (teacher_of(teacher[2], precision).logits(texts) for precision in ("float32", "bfloat16"))
     assert 0 < np.abs(exact - low).max() < 0.2
 
 
 def test_a_bert_leaves_nothing_out_even_if_it_was_in_training(teacher: tuple[Bert, Tokenizer, Bundle]) -> None:
     model, tokenizer, bundle = teacher
-    found = BertTeacher(model.train(), tokenizer, CPU).logits(texts_of(20))
-    np.testing.assert_array_equal(found, teacher_of(bundle, "float32", CPU).logits(texts_of(20)))
+    found = BertTeacher(model.train(), tokenizer, torch.device("cpu")).logits(texts_of(20))
+    np.testing.assert_array_equal(found, teacher_of(bundle, "float32").logits(texts_of(20)))
 
 
 def test_a_student_says_what_its_scorer_scores() -> None:
     bundle = STUDENT["tiny_bundle"](seed=4)
-    logits = teacher_of(bundle, "float32", CPU).logits(normalise_batch(STUDENT["TEXTS"]))
+    logits = teacher_of(bundle, "float32").logits(normalise_batch(STUDENT["TEXTS"]))
     assert logits.dtype == np.float32
     assert np.array_equal(probability(logits), Scorer(bundle).score(STUDENT["TEXTS"]).scores)
 
@@ -69,7 +69,7 @@ def test_a_student_says_what_its_scorer_scores() -> None:
 @pytest.mark.parametrize("kind", ["bert", "textcnn"])
 def test_no_texts_have_no_logits(teacher: tuple[Bert, Tokenizer, Bundle], kind: str) -> None:
     bundle = teacher[2] if kind == "bert" else STUDENT["tiny_bundle"](seed=4)
-    assert teacher_of(bundle, "float32", CPU).logits([]).shape == (0, 2)
+    assert teacher_of(bundle, "float32").logits([]).shape == (0, 2)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_model_of_no_known_kind_is_refused(
     teacher: tuple[Bert, Tokenizer, Bundle], manifest: dict[str, object], says: str
 ) -> None:
     with pytest.raises(BadModel, match=says):
-        teacher_of(replace(teacher[2], manifest=manifest), "float32", CPU)
+        teacher_of(replace(teacher[2], manifest=manifest), "float32")
 
 
 def test_other_models_and_precisions_have_other_fingerprints() -> None:

@@ -90,7 +90,7 @@ def curve(manifest: dict[str, Any]) -> list[list[float]]:
 def scores(home: Path, version: str, texts: list[str]) -> np.ndarray:
     """Of a saved version, as the jobs load it."""
     _, saved = Registry(home / "registry").load(version)
-    return probability(teacher_of(saved, "float32", torch.device("cpu")).logits(texts))
+    return probability(teacher_of(saved, "float32").logits(texts))
 
 
 def cross_entropies(home: Path, version: str, texts: list[str], labels: list[int]) -> np.ndarray:

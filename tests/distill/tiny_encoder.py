@@ -17,10 +17,10 @@ CHINESE = "".join(
 )
 
 
-def tiny_encoder(folder: Path, seed: int = 0, dropout: float = 0.0) -> str:
-    """Save a model of 64 positions and 16 numbers a token; returns the folder as --init takes it."""
+def tiny_encoder(folder: Path, seed: int = 0, dropout: float = 0.0, positions: int = POSITIONS) -> str:
+    """Save a model of 16 numbers a token; returns the folder as --init takes it."""
     tokens = [*SPECIAL, *CHINESE, *ASCII, *(f"##{letter}" for letter in ASCII)]
-    BertTokenizerFast(vocab={token: i for i, token in enumerate(tokens)}, model_max_length=POSITIONS).save_pretrained(
+    BertTokenizerFast(vocab={token: i for i, token in enumerate(tokens)}, model_max_length=positions).save_pretrained(
         folder
     )
     torch.manual_seed(seed)
@@ -30,7 +30,7 @@ def tiny_encoder(folder: Path, seed: int = 0, dropout: float = 0.0) -> str:
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=32,
-        max_position_embeddings=POSITIONS,
+        max_position_embeddings=positions,
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
         initializer_range=0.2,  # of few numbers each; BERT's own 0.02 would leave all texts alike
