@@ -5,11 +5,8 @@ skipped, so that a grid that was stopped goes on where it was.
 """
 
 import hashlib
-import re
 import shlex
 import time
-import tomllib
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,45 +20,17 @@ from distill.errors import BadInput
 from distill.registry import Registry
 from jobs import distill_student, publish
 from jobs.cli import home, job_parser, run_main
+from jobs.grid import LINEAR, TEACHER, Entry, Grid, flags_of, read_grid
 from jobs.scheme_report import write_report
 from jobs.session import spark_session
 from jobs.snapshot import COLUMNS, Wanted, hash_of, take
 from jobs.tables import LABELLED_OPINION, SCHEME_RUN
 from jobs.warehouse import Warehouse
 
-LINEAR = "linear"  # in the place of flags: the linear model, which no other job trains
-TEACHER = "teacher"  # the teacher itself, as train_teacher left it
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of the grid: what it is called in the report, the flags of distill_student.py; no seeds: all."""
-
-    label: str
-    flags: str
-    seeds: list[int] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Grid:
-    """What is run, and beside what it is reported.
-
-    common: flags of every run. teacher: whose own figures bound the gap that students close. old: the version whose
-    decisions coverage, churn and negative flips are counted against.
-    """
-
-    experiment: str
-    title: str
-    seeds: list[int]
-    run: list[Entry]
-    common: str = ""
-    teacher: str | None = None
-    old: str | None = None
-
 
 def main() -> None:
     """Run what is missing, then report."""
-    parser = job_parser(__doc__, "jobs/compare_schemes.py --grid benchmarks/schemes.toml")
+    parser = job_parser(__doc__, "jobs/compare_schemes.py --grid benchmarks/offline.toml")
     parser.add_argument("--grid", type=Path, required=True, help="the runs, as TOML")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the report")
     parser.add_argument("--report-only", action="store_true", help="run nothing, report what is in the table")
@@ -74,34 +43,6 @@ def main() -> None:
     command = shlex.join(["jobs/compare_schemes.py", "--grid", str(args.grid)])
     rows = compare.rows()
     print(write_report(rows, compare.curves(rows), grid.experiment, grid.title, command, args.out), flush=True)
-
-
-def read_grid(path: Path) -> Grid:
-    """The grid of a file; raises BadInput that names what is wrong, before anything is run."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        entries = [Entry(**entry) for entry in content.pop("run")]
-        grid = Grid(run=entries, **content)
-    except FileNotFoundError as e:
-        raise BadInput(f"--grid {path}: there is no such file") from e
-    except (tomllib.TOMLDecodeError, TypeError, KeyError) as e:
-        raise BadInput(f"--grid {path}: {e}; it needs experiment, title, seeds, and run entries of label, flags") from e
-    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", grid.experiment):
-        raise BadInput(f"--grid {path}: experiment {grid.experiment!r} must be small letters, digits, _ and -")
-    labels = [entry.label for entry in grid.run]
-    if len(set(labels)) < len(labels):
-        raise BadInput(f"--grid {path}: two runs have one label; labels tell the rows of the report apart")
-    for entry in grid.run:
-        if entry.flags not in (LINEAR, TEACHER):
-            flags_of(grid, entry, 0)
-    return grid
-
-
-def flags_of(grid: Grid, entry: Entry, seed: int) -> list[str]:
-    """The flags of a run; raises BadInput, or ends with its code, when they are not distill_student's."""
-    flags = [*shlex.split(entry.flags), *shlex.split(grid.common), "--seed", str(seed)]
-    distill_student.check_scheme(distill_student.parser().parse_args(flags))
-    return flags
 
 
 class Compare:

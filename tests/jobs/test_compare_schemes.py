@@ -12,7 +12,8 @@ from pyspark.sql import SparkSession
 from distill.errors import BadInput
 from distill.registry import Registry
 from jobs.cli import home as home_folder
-from jobs.compare_schemes import Compare, Grid, read_grid
+from jobs.compare_schemes import Compare
+from jobs.grid import Grid, read_grid
 from jobs.scheme_report import gap_closed, table_of, write_report
 from jobs.warehouse import Warehouse
 from tests.jobs.tiny_tables import put_labels
