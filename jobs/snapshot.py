@@ -67,7 +67,8 @@ def take(warehouse: Warehouse, folder: str, wanted: Wanted) -> dict[str, Any]:
 def snapshot_labels(warehouse: Warehouse, folder: str, wanted: Wanted) -> dict[str, Any]:
     """Write the labels with the logits of the teachers."""
     rows = chosen(warehouse.read(LABELLED_OPINION), wanted).select("opinion_id", *COLUMNS)
-    join_logits(warehouse, rows, wanted.teachers, LABELLED).write.parquet(f"file://{folder}")
+    rows = join_logits(warehouse, rows, wanted.teachers, LABELLED).drop("text_hash")
+    rows.write.parquet(f"file://{folder}")
     written = warehouse.spark.read.parquet(f"file://{folder}")
     counts = {row.split: row["count"] for row in written.groupBy("split").count().collect()}
     for split in ("train", "valid"):
@@ -110,7 +111,7 @@ def snapshot_transfer(warehouse: Warehouse, folder: str, wanted: Wanted) -> dict
             )
         rows = warehouse.read(RAW_OPINION, dt=day).select("opinion_id", "text", "source")
         rows = rows.withColumns({"label": F.lit(None).cast("int"), "split": F.lit("transfer")})
-        parts.append(join_logits(warehouse, rows.select("opinion_id", *COLUMNS), teachers, day, keep_hash=True))
+        parts.append(join_logits(warehouse, rows.select("opinion_id", *COLUMNS), teachers, day))
     texts = reduce(DataFrame.unionByName, parts)
     labelled = hashed(warehouse.read(LABELLED_OPINION).select("text")).select("text_hash")
     # A text of the transfer set without logits would teach nothing; another row of it may have them.
@@ -125,17 +126,13 @@ def snapshot_transfer(warehouse: Warehouse, folder: str, wanted: Wanted) -> dict
     return {"days": list(wanted.days), "rows": count, "data_hash": hash_of(written.select("text"))}
 
 
-def join_logits(
-    warehouse: Warehouse, rows: DataFrame, teachers: Sequence[Teacher], dt: str, keep_hash: bool = False
-) -> DataFrame:
-    """COLUMNS of the rows and a column of logits a teacher."""
+def join_logits(warehouse: Warehouse, rows: DataFrame, teachers: Sequence[Teacher], dt: str) -> DataFrame:
+    """COLUMNS of the rows, text_hash, and a column of logits a teacher."""
     rows = hashed(rows)
     for number, teacher in enumerate(teachers):
         rows = with_logits(warehouse, rows, teacher.version, dt, teacher.fingerprints)
         rows = rows.withColumnRenamed("logits", f"{LOGITS}{number}")
-    return rows.select(
-        *COLUMNS, *(["text_hash"] if keep_hash else []), *(f"{LOGITS}{number}" for number in range(len(teachers)))
-    )
+    return rows.select(*COLUMNS, "text_hash", *(f"{LOGITS}{number}" for number in range(len(teachers))))
 
 
 def hash_of(rows: DataFrame) -> str:
