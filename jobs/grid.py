@@ -62,6 +62,6 @@ def read_grid(path: Path) -> Grid:
 
 def flags_of(grid: Grid, entry: Entry, seed: int) -> list[str]:
     """The flags of a run; raises BadInput, or ends with its code, when they are not distill_student's."""
-    flags = [*shlex.split(entry.flags), *shlex.split(grid.common), "--seed", str(seed)]
+    flags = [*shlex.split(grid.common), *shlex.split(entry.flags), "--seed", str(seed)]  # an entry has the last word
     distill_student.check_scheme(distill_student.parser().parse_args(flags))
     return flags
