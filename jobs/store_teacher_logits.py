@@ -23,6 +23,7 @@ from jobs import publish
 from jobs.cli import day, home, job_parser, run_main
 from jobs.logits import LABELLED, hashed
 from jobs.session import spark_session
+from jobs.snapshot import Wanted, chosen
 from jobs.tables import LABELLED_OPINION, RAW_OPINION, TEACHER_LOGIT
 from jobs.warehouse import Warehouse
 
@@ -40,9 +41,17 @@ def main() -> None:
     texts.add_argument("--labelled", action="store_true", help="the texts of labelled_opinion")
     texts.add_argument("--dt", type=day, nargs="+", help="days of raw_opinion")
     parser.add_argument(
+        "--train-rows",
+        type=int,
+        help="with --labelled: only the labels that a training with the same --train-rows learns from; others stored "
+        "before are kept",
+    )
+    parser.add_argument(
         "--precision", choices=["float32", "bfloat16"], default="float32", help="of a BERT's matrix products"
     )
     args = parser.parse_args()
+    if args.train_rows is not None and (args.train_rows < 1 or not args.labelled):
+        raise BadInput("--train-rows goes with --labelled and must be 1 or more")
     registry = Registry(str(home() / "registry"))
     store = Store(Warehouse(spark_session("store_teacher_logits"), args.database), registry, args)
     for dt in [LABELLED] if args.labelled else sorted(set(args.dt)):
@@ -58,7 +67,7 @@ class Store:
         self.warehouse = warehouse
         self.version, bundle = registry.load(registry.resolve(args.teacher))
         teacher_of(bundle, args.precision)  # a bundle that cannot be used is refused here
-        self.digest, self.precision = bundle.digest, args.precision
+        self.digest, self.precision, self.train_rows = bundle.digest, args.precision, args.train_rows
         self.fingerprint = fingerprint(bundle.digest, args.precision)
         self.folder = Path(registry.path(self.version)).name
         warehouse.spark.sparkContext.addFile(registry.path(self.version), recursive=True)
@@ -71,7 +80,10 @@ class Store:
             raise BadInput(
                 f"{self.warehouse.name(table)} has no day {dt}; load it: jobs/load_opinions.py --dt {dt} --input PATH"
             )
-        rows = self.warehouse.spark.read.schema(table.ddl).parquet(location).select("opinion_id", "text")
+        rows = self.warehouse.spark.read.schema(table.ddl).parquet(location)
+        if self.train_rows:
+            rows = chosen(rows, Wanted(train_rows=self.train_rows)).where("split = 'train'")
+        rows = rows.select("opinion_id", "text")
         if rows.isEmpty():
             raise BadInput(f"{self.warehouse.name(table)} ({dt}) has no rows; load some first")
         return rows
@@ -91,6 +103,9 @@ class Store:
                 progress = f"{self.warehouse.root}/store_teacher_logits/progress+{self.version}+{weights}+{dt}"
                 computed = self.compute(keyed, progress)
                 wanted = keyed.select("opinion_id", "text_hash").distinct()
+                if self.train_rows:
+                    stored = self.stored().where(F.col("dt") == dt).select("opinion_id", "text_hash")
+                    wanted = wanted.union(stored).distinct()
                 logits = wanted.join(self.known(progress), "text_hash", "left")
                 logits = logits.withColumns(
                     {"fingerprint": F.lit(self.fingerprint), "table": F.lit(TEACHER_LOGIT.name)}
@@ -135,13 +150,15 @@ class Store:
 
     def known(self, progress: str) -> DataFrame:
         """Logits by text hash that are stored under this fingerprint, or were computed by a run that did not end."""
-        stored = self.warehouse.read(TEACHER_LOGIT, teacher=self.version).where(
-            F.col("fingerprint") == self.fingerprint
-        )
-        known = stored.select("text_hash", "logits")
+        known = self.stored().select("text_hash", "logits")
         if self.warehouse.files.exists(progress):
             known = known.unionByName(self.warehouse.spark.read.schema(COMPUTED).parquet(progress))
         return known.dropDuplicates(["text_hash"])
+
+    def stored(self) -> DataFrame:
+        """What the table holds of this teacher under this fingerprint."""
+        rows = self.warehouse.read(TEACHER_LOGIT, teacher=self.version)
+        return rows.where(F.col("fingerprint") == self.fingerprint)
 
 
 _loaded: dict[tuple[str, str], Any] = {}

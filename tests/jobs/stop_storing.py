@@ -44,7 +44,7 @@ def main() -> None:
     for day, texts in days.items():
         put_day(warehouse, day, texts)
     day, other = days
-    args = argparse.Namespace(teacher=teacher, precision="float32")
+    args = argparse.Namespace(teacher=teacher, precision="float32", train_rows=None)
     try:
         Stopped(warehouse, registry, args).unit(other)
     except OpinionError:

@@ -14,8 +14,9 @@ from distill.registry import Registry
 from distill.scorer import Scorer
 from distill.text import normalise, text_hash
 from jobs import store_teacher_logits
+from jobs.snapshot import Wanted, chosen
 from jobs.store_teacher_logits import Store
-from jobs.tables import TEACHER_LOGIT
+from jobs.tables import LABELLED_OPINION, TEACHER_LOGIT
 from jobs.warehouse import Warehouse
 
 pytestmark = pytest.mark.spark
@@ -52,8 +53,15 @@ def registry() -> Registry:
     return Registry(str(store_teacher_logits.home() / "registry"))
 
 
-def store_of(warehouse: Warehouse, teacher: str, precision: str = "float32", kind: type[Store] = Store) -> Store:
-    return kind(warehouse, registry(), argparse.Namespace(teacher=teacher, precision=precision))
+def store_of(
+    warehouse: Warehouse,
+    teacher: str,
+    precision: str = "float32",
+    kind: type[Store] = Store,
+    train_rows: int | None = None,
+) -> Store:
+    args = argparse.Namespace(teacher=teacher, precision=precision, train_rows=train_rows)
+    return kind(warehouse, registry(), args)
 
 
 def counts(line: str) -> tuple[int, ...]:
@@ -116,6 +124,23 @@ def test_labels_share_what_was_computed_for_days(warehouse: Warehouse, teacher: 
     TABLES["put_labels"](warehouse, [("a", TEXTS[0], 1, "train"), ("b", "转发转发", 0, "test")])
     assert counts(store.unit("labelled")) == (2, 0, 2, 1, 1, 2)
     assert stored(warehouse, teacher, "labelled")["a"] == stored(warehouse, teacher)["id-0"]
+
+
+def test_of_some_labels_only_those_are_computed_and_none_that_was_stored_is_lost(
+    warehouse: Warehouse, teacher: str
+) -> None:
+    rows = [(f"t{i}", text, 1, "train") for i, text in enumerate(TEXTS[:6])]
+    TABLES["put_labels"](warehouse, [*rows, ("v", "转发转发", 0, "valid")])
+    assert counts(store_of(warehouse, teacher, train_rows=2).unit("labelled")) == (2, 0, 2, 2, 0, 2)
+    two = stored(warehouse, teacher, "labelled")
+    seen = Wanted(train_rows=2)
+    learned = chosen(warehouse.read(LABELLED_OPINION), seen).where("split = 'train'").collect()
+    assert set(two) == {row.opinion_id for row in learned}, "those that a training with --train-rows 2 learns from"
+    assert counts(store_of(warehouse, teacher, train_rows=4).unit("labelled")) == (4, 0, 4, 2, 2, 4)
+    assert counts(store_of(warehouse, teacher, train_rows=1).unit("labelled"))[5] == 4
+    four = stored(warehouse, teacher, "labelled")
+    assert four.items() >= two.items()
+    assert counts(store_of(warehouse, teacher).unit("labelled")) == (7, 0, 7, 3, 4, 7)
 
 
 def test_another_precision_is_computed_anew(warehouse: Warehouse, teacher: str) -> None:
