@@ -4,15 +4,12 @@ Stage 2 is any other scheme; the regressor is thrown away.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from distill.bert import Bert, Tokenizer
-from distill.dataset import BATCH_TOKENS, Batch, Examples, by_length, moved, share
+from distill.dataset import Batch, Examples, share
 from distill.learner import Learner
 from distill.losses import hint_loss
 from distill.ranks import Ranks
@@ -21,16 +18,6 @@ from distill.textcnn import Batch as StudentBatch
 from distill.textcnn import TextCNN
 
 VIEW = "hint"
-
-
-class Layer(NamedTuple):
-    """The view of a text's hint: the teacher's layer, float32 (rows, width)."""
-
-    hidden: Tensor
-
-    def take(self, rows: Tensor) -> Tensor:
-        """Of some rows, int64 (batch,)."""
-        return self.hidden[rows]
 
 
 class Regressed(nn.Module):
@@ -76,27 +63,3 @@ def judge(regressed: Learner, valid: Examples, ranks: Ranks) -> float:
         batch = valid.batch(rows, ranks.device)
         total += float(hint_loss(model(batch.inputs[regressed.name]), batch.inputs[VIEW]))
     return -ranks.total(total, "hint loss") / len(valid.labels)
-
-
-@torch.no_grad()
-def layer_of(
-    model: Bert, tokenizer: Tokenizer, texts: list[str], layer: int, ranks: Ranks, cache: Path | None
-) -> Layer:
-    """A layer of the teacher for all texts; each rank computes its share, and `cache` keeps them for a restart."""
-    if cache and cache.exists():
-        return Layer(load_file(cache)["hidden"])
-    view = tokenizer.encode(texts)
-    mine = share(view.lengths.argsort(stable=True), ranks.rank, ranks.size)
-    hidden = torch.empty(len(mine), model.encoder.config.hidden_size)
-    model = model.to(ranks.device).eval()
-    for part in by_length(view.lengths[mine], BATCH_TOKENS[ranks.device.type]):
-        hidden[part] = model.features(moved(view.take(mine[part]), ranks.device), layer).cpu()
-    every, order = ranks.gather(hidden, "hints"), ranks.gather(mine, "rows of hints")
-    together = torch.empty_like(every)
-    together[order] = every
-    if cache and ranks.rank == 0:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"hidden": together}, cache.with_suffix(".tmp"))
-        cache.with_suffix(".tmp").rename(cache)
-    ranks.total(1, "hints written")
-    return Layer(together)

@@ -76,13 +76,17 @@ class Student:
 
 
 @dataclass(frozen=True)
-class HintStage:
-    """Stage 1 of a hint: which version of the registry gives which layer (-1: the last), for how many epochs."""
+class Inside:
+    """What a student takes from inside a teacher, a BERT of the registry: its first embeddings, or a hint, or both.
+
+    hint_layer: -1 is the last, None for no hint. hint_epochs: of stage 1.
+    """
 
     registry: str
     teacher: str
-    layer: int
-    epochs: int
+    embeddings: bool = False
+    hint_layer: int | None = None
+    hint_epochs: int = 1
 
 
 def train_on_rank(
@@ -94,13 +98,11 @@ def train_on_rank(
     threads: int,
     checkpoints: str | None = None,
     board: str | None = None,
-    hint_stage: HintStage | None = None,
+    inside: Inside | None = None,
 ) -> Bundle | None:
     """What one rank of a training does, from the Parquet snapshot on; see `train_student`."""
     torch.set_num_threads(threads)
-    return train_student(
-        *read_snapshot(snapshot, lineage), plan, target, lineage, ranks, checkpoints, board, hint_stage
-    )
+    return train_student(*read_snapshot(snapshot, lineage), plan, target, lineage, ranks, checkpoints, board, inside)
 
 
 def train_student(
@@ -113,7 +115,7 @@ def train_student(
     ranks: Ranks,
     checkpoints: str | None = None,
     board: str | None = None,
-    hint_stage: HintStage | None = None,
+    inside: Inside | None = None,
 ) -> Bundle | None:
     """Train a student by the scheme of its lineage, which says what the caller knows of the data.
 
@@ -124,8 +126,8 @@ def train_student(
         Examples(torch.from_numpy(rows.labels), {VIEW: student.view(rows.texts)}, torch.from_numpy(rows.logits))
         for rows in (train, valid)
     )
-    if hint_stage:
-        learn_hint(student, seen, unseen, (train.texts, valid.texts), hint_stage, plan, ranks, checkpoints)
+    if inside:
+        learn_inside(student, seen, unseen, (train.texts, valid.texts), inside, plan, ranks, checkpoints)
     learner = Learner(VIEW, student.model, plan, ranks)
     scheme = STORED[lineage["scheme"]](learner, plan)
     curve = fit(scheme, [learner], seen, unseen, plan, ranks, checkpoints, board)
@@ -134,30 +136,39 @@ def train_student(
     return student.bundle(lineage_of(lineage, plan, ranks, curve), valid, test, target)
 
 
-def learn_hint(
+def learn_inside(
     student: Student,
     train: Examples,
     valid: Examples,
     texts: tuple[list[str], list[str]],
-    stage: HintStage,
+    inside: Inside,
     plan: Plan,
     ranks: Ranks,
     checkpoints: str | None,
 ) -> None:
-    """Stage 1 on the texts of both splits: leaves the student's features as the hint made them."""
-    from distill import hint  # late: it needs transformers, which students without a hint do not
+    """What comes before the scheme: the embeddings' first values, and stage 1 of a hint on the texts of both splits."""
+    from distill import hint  # late: these need transformers, which other students do not
     from distill.bert import from_bundle
+    from distill.embeddings import start_embeddings
+    from distill.layers import layer_of
 
-    _, bundle = Registry(stage.registry).load(stage.teacher)
+    _, bundle = Registry(inside.registry).load(inside.teacher)
     model, tokenizer = from_bundle(bundle, "float32")
-    folder = Path(checkpoints) / "hint" if checkpoints else None
+    folder = Path(checkpoints) / "inside" if checkpoints else None
+
+    def cache(name: str) -> Path | None:
+        return folder / f"{name}.safetensors" if folder else None
+
+    if inside.embeddings:
+        start_embeddings(student.model, student.vocabulary, model, tokenizer, ranks, cache("embeddings"))
+    if inside.hint_layer is None:
+        return
 
     def hinted(rows: Examples, said: list[str], name: str) -> Examples:
-        cache = folder / f"{name}.safetensors" if folder else None
-        layer = hint.layer_of(model, tokenizer, said, stage.layer, ranks, cache)
+        layer = layer_of(model, tokenizer, said, inside.hint_layer or 0, ranks, cache(name))
         return replace(rows, views={**rows.views, hint.VIEW: layer})
 
-    first = replace(plan, epochs=stage.epochs, patience=stage.epochs, schedule=())
+    first = replace(plan, epochs=inside.hint_epochs, patience=inside.hint_epochs, schedule=())
     regressed = Learner(VIEW, hint.Regressed(student.model, model.encoder.config.hidden_size), first, ranks)
     seen, unseen = hinted(train, texts[0], "train"), hinted(valid, texts[1], "valid")
     where = str(folder) if folder else None

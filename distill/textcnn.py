@@ -40,6 +40,7 @@ class Tokens(NamedTuple):
 
 
 Batch = dict[str, Tokens]
+EMBEDDING_STD = 0.1  # of the initial values
 
 
 class Encodings(NamedTuple):
@@ -67,7 +68,7 @@ class TextCNN(nn.Module):
         self.biases = nn.ParameterDict()
         for channel, widths in architecture.widths.items():
             embedding = nn.Embedding(architecture.ids[channel], dim, padding_idx=PADDING)
-            nn.init.normal_(embedding.weight, std=0.1)
+            nn.init.normal_(embedding.weight, std=EMBEDDING_STD)
             nn.init.zeros_(embedding.weight[PADDING])
             self.embeddings[channel] = embedding
             for width in widths:

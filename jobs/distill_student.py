@@ -139,6 +139,12 @@ def parser() -> Parser:
         "--hint", type=int, metavar="LAYER", help="first learn a layer of the first teacher; -1: the last"
     )
     stored.add_argument("--hint-epochs", type=int, default=1, help="epochs of the hint")
+    stored.add_argument(
+        "--embeddings",
+        choices=["random", "teacher"],
+        default="random",
+        help="first values of the student's embeddings; teacher: from inside the first teacher, a BERT",
+    )
     joint = found.add_argument_group("joint schemes")
     joint.add_argument("--init", default="bert-base-chinese", help="pretrained encoder: a folder or a hub name")
     joint.add_argument("--max-length", type=int, default=128, help="tokens of a text that the teacher reads")
@@ -166,10 +172,11 @@ def check_scheme(args: argparse.Namespace) -> None:
         raise BadInput("--scheme offline needs one --teacher, whose logits jobs/store_teacher_logits.py has stored")
     if scheme == "multi-teacher" and teachers < 2:
         raise BadInput("--scheme multi-teacher needs two or more after --teacher; with one choose --scheme offline")
-    if not stored and (teachers or args.transfer_dt or args.route or args.hint is not None):
+    looks_inside = args.hint is not None or args.embeddings == "teacher"
+    if not stored and (teachers or args.transfer_dt or args.route or looks_inside):
         raise BadInput(
-            f"--scheme {scheme} reads no stored logits; --teacher, --transfer-dt, --route and --hint are of "
-            "--scheme offline and multi-teacher"
+            f"--scheme {scheme} reads no stored logits; --teacher, --transfer-dt, --route, --hint and --embeddings "
+            "teacher are of --scheme offline and multi-teacher"
         )
     weights = [*(args.alpha_soft or [1.0]), args.beta_hard]
     if args.alpha_soft and len(args.alpha_soft) != max(1, teachers):
@@ -180,7 +187,7 @@ def check_scheme(args: argparse.Namespace) -> None:
         raise BadInput("--batch, --accumulate, --hint-epochs, --max-length and --layers must be 1 or more")
     if min(args.learning_rate, args.teacher_learning_rate) <= 0:
         raise BadInput("--learning-rate and --teacher-learning-rate must be above 0")
-    if scheme.startswith("joint") or args.hint is not None:
+    if scheme.startswith("joint") or looks_inside:
         need_transformers(f"--scheme {scheme}")
 
 
@@ -205,10 +212,12 @@ def stored_work(
     args: argparse.Namespace, plan: Plan, training: Training, root: str, teachers: list[str]
 ) -> Callable[..., Any]:
     """What each rank does for a student that trains alone."""
-    from distill.student import HintStage, train_on_rank
+    from distill.student import Inside, train_on_rank
 
-    hint = None if args.hint is None else HintStage(root, teachers[0], args.hint, args.hint_epochs)
-    return partial(train_on_rank, **common(args, plan, training), hint_stage=hint)
+    inside = None
+    if args.hint is not None or args.embeddings == "teacher":
+        inside = Inside(root, teachers[0], args.embeddings == "teacher", args.hint, args.hint_epochs)
+    return partial(train_on_rank, **common(args, plan, training), inside=inside)
 
 
 def joint_work(args: argparse.Namespace, plan: Plan, training: Training) -> Callable[..., Any]:

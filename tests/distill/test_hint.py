@@ -11,12 +11,13 @@ import torch
 
 from distill.bert import Bert, Tokenizer, from_pretrained, to_bundle
 from distill.dataset import Examples, Labelled
-from distill.hint import VIEW, Hint, Regressed, judge, layer_of
+from distill.hint import VIEW, Hint, Regressed, judge
+from distill.layers import layer_of
 from distill.learner import Learner
 from distill.plan import Dropout, Plan
 from distill.ranks import Alone
 from distill.registry import Registry
-from distill.student import HintStage, Student, train_student
+from distill.student import Inside, Student, train_student
 from distill.training import fit
 
 ENCODER = runpy.run_path(str(Path(__file__).with_name("tiny_encoder.py")))
@@ -41,24 +42,6 @@ def labelled(rows: int, seed: int) -> Labelled:
 def examples(rows: Labelled, student: Student, teacher: tuple[Bert, Tokenizer], layer: int) -> Examples:
     views = {"student": student.view(rows.texts), VIEW: layer_of(*teacher, rows.texts, layer, Alone(), None)}
     return Examples(torch.from_numpy(rows.labels), views, torch.from_numpy(rows.logits))
-
-
-@pytest.mark.parametrize("layer", [0, 1, -1])
-def test_hints_are_the_layer_of_each_text_in_the_order_of_the_texts(teacher, layer: int) -> None:  # type: ignore[no-untyped-def]
-    model, tokenizer = teacher
-    texts = ["客服骗人", "好", "物流很快孩子喜欢", "好很"]
-    found = layer_of(model, tokenizer, texts, layer, Alone(), None).take(torch.tensor([2, 0, 1]))
-    for row, text in zip(found, [texts[2], texts[0], texts[1]], strict=True):
-        alone = model.features(tokenizer.encode([text]).take(torch.tensor([0])), layer)[0]
-        torch.testing.assert_close(row, alone, atol=1e-5, rtol=1e-5)
-
-
-def test_hints_that_are_kept_are_not_computed_again(teacher, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    model, tokenizer = teacher
-    cache = tmp_path / "deep" / "hints.safetensors"
-    first = layer_of(model, tokenizer, ["好", "骗人"], 1, Alone(), cache)
-    again = layer_of(None, None, ["好", "骗人"], 1, Alone(), cache)  # type: ignore[arg-type]
-    assert torch.equal(first.hidden, again.hidden) and [f.name for f in cache.parent.iterdir()] == [cache.name]
 
 
 def test_the_step_is_that_of_half_the_squared_distance(teacher) -> None:  # type: ignore[no-untyped-def]
@@ -97,7 +80,7 @@ def test_stage_two_goes_on_from_stage_one(teacher, tmp_path: Path) -> None:  # t
     still = replace(PLAN, learning_rate=0.0, epochs=1)
     known = {"scheme": "textcnn"}
     fresh = train_student(train, valid, None, still, 0.3, known, Alone())
-    stage = HintStage(str(tmp_path / "registry"), version, 1, 2)
+    stage = Inside(str(tmp_path / "registry"), version, hint_layer=1, hint_epochs=2)
     moving = replace(PLAN, epochs=1)
     hinted = train_student(train, valid, None, moving, 0.3, known, Alone(), str(tmp_path / "checkpoints"), None, stage)
     again = train_student(train, valid, None, moving, 0.3, known, Alone(), str(tmp_path / "other"), None, stage)
