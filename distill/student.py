@@ -1,7 +1,7 @@
 """From labelled texts to a student's bundle: vocabulary, training, threshold, and what is said about it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +133,10 @@ def train_student(
     curve = fit(scheme, [learner], seen, unseen, plan, ranks, checkpoints, board)
     if ranks.rank:
         return None
-    return student.bundle(lineage_of(lineage, plan, ranks, curve), valid, test, target)
+    found = lineage_of(lineage, plan, ranks, curve)
+    if inside:
+        found["inside"] = {name: value for name, value in asdict(inside).items() if name != "registry"}
+    return student.bundle(found, valid, test, target)
 
 
 def learn_inside(

@@ -33,6 +33,7 @@ BAD, GOOD = ["退款没到账", "物业乱收费", "客服打不通"], ["真好�
         ("--teacher bert", "--scheme textcnn reads no stored logits"),
         (f"--scheme joint-sum --transfer-dt {DAY}", "--scheme joint-sum reads no stored logits"),
         ("--scheme joint-isolated --hint 0", "--scheme joint-isolated reads no stored logits"),
+        ("--scheme textcnn --embeddings teacher", "--embeddings teacher are of --scheme offline and multi-teacher"),
         ("--scheme offline --teacher bert --temperature 0", "--temperature must be above 0"),
         ("--scheme offline --teacher bert --alpha-soft 0 --beta-hard 0", "not all 0"),
         ("--scheme offline --teacher bert --alpha-soft -1", "--alpha-soft and --beta-hard 0 or more"),
@@ -72,6 +73,7 @@ def test_flags_that_are_misspelt_end_with_the_code_of_bad_input(flags: str, says
         f"--scheme offline --teacher bert --transfer-dt {DAY} --route 10:1 20:2",
         "--scheme multi-teacher --teacher bert champion --alpha-soft 1 0.5",
         "--scheme offline --teacher bert --beta-hard 0",
+        "--scheme offline --teacher bert --embeddings teacher --hint -1",
         "--scheme offline --teacher bert --alpha-soft 0",
     ],
 )
@@ -120,7 +122,8 @@ CHAIN = [
     "--target-precision 0.3",
     "store_teacher_logits --teacher bert --labelled",
     f"store_teacher_logits --teacher bert --dt {DAY}",
-    f"distill_student --scheme offline --teacher bert --transfer-dt {DAY} --epochs 1 --target-precision 0.3",
+    f"distill_student --scheme offline --teacher bert --transfer-dt {DAY} --embeddings teacher --epochs 1 "
+    "--target-precision 0.3",
 ]
 
 
@@ -187,6 +190,7 @@ def test_the_lineage_of_the_student_says_what_taught_it(chain: tuple[Path, list[
     seen = lineage["rows"]["train"] + lineage["transfer"]["rows"]
     assert [point["rows"] for point in lineage["curve"]] == [seen]
     assert f"training on {seen} texts" in said[-1]
+    assert lineage["inside"] == {"teacher": teacher, "embeddings": True, "hint_layer": None, "hint_epochs": 1}
     assert lineage["training"]["temperature"] > 0 and lineage["training"]["alpha_soft"] == [1.0]
 
 
