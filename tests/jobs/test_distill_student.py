@@ -1,10 +1,6 @@
 """jobs/distill_student.py: flags that do not fit together, and the whole chain from labels to a student that scores."""
 
-import csv
-import json
-import random
 import re
-import runpy
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +13,7 @@ from distill.registry import Registry
 from distill.text import normalise
 from jobs.distill_student import check_scheme, parser, plan_of, schedule
 from tests.conftest import submit
-
-HERE = Path(__file__).parent
-TEACHER = runpy.run_path(str(HERE / "tiny_teacher.py"))
-DAY = "2026-11-09"
-BAD, GOOD = ["退款没到账", "物业乱收费", "客服打不通"], ["真好吃", "这家店的菜", "转发微博"]
+from tests.jobs.conftest import DAY, LABELS, STREAM, Chain
 
 
 @pytest.mark.parametrize(
@@ -104,55 +96,6 @@ def test_a_refusal_ends_the_job_before_spark_is_asked_for_anything(tmp_path: Pat
     assert not (tmp_path / "metastore_db").exists()
 
 
-def some_texts(rows: int, seed: int) -> list[tuple[str, int]]:
-    """Texts and labels: one phrase that tells, in noise."""
-    draw = random.Random(seed)
-    noise = [chr(c) for c in range(0x5000, 0x5040)]
-    labels = [draw.randrange(2) for _ in range(rows)]
-    return [
-        ("".join(draw.choices(noise, k=4)) + draw.choice(BAD if y else GOOD) + draw.choice(noise), y) for y in labels
-    ]
-
-
-LABELS, STREAM = some_texts(400, 0), [text for text, _ in some_texts(60, 1)]
-CHAIN = [
-    "load_labels --input labels.csv",
-    f"load_opinions --dt {DAY} --input day.jsonl",
-    "train_teacher --init encoder --max-length 32 --epochs 1 --precision float32 --learning-rate 1e-3 "
-    "--target-precision 0.3",
-    "store_teacher_logits --teacher bert --labelled",
-    f"store_teacher_logits --teacher bert --dt {DAY}",
-    f"distill_student --scheme offline --teacher bert --transfer-dt {DAY} --embeddings teacher --epochs 1 "
-    "--target-precision 0.3",
-]
-
-
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """A home in which labels and a day were loaded, and a teacher and a student trained; what each job said."""
-    home = tmp_path_factory.mktemp("chain")
-    TEACHER["tiny_encoder"](home / "encoder")
-    with open(home / "labels.csv", "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["opinion_id", "text", "label", "source"])
-        writer.writerows((f"l{i}", text, label, "review") for i, (text, label) in enumerate(LABELS))
-    # Two that are labelled, and one that cannot be scored.
-    texts = [*STREAM, *(f" {text} " for text, _ in LABELS[:2]), "！！！"]
-    lines = [
-        json.dumps({"opinion_id": f"s{i}", "text": text, "source": "web", "published_at": f"{DAY}T08:00:00Z"})
-        for i, text in enumerate(texts)
-    ]
-    (home / "day.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    said = []
-    for command in CHAIN:
-        job, *flags = command.split()
-        paths = [str(home / flag) if (home / flag).exists() else flag for flag in flags]
-        done = submit(job, *paths, home=home)
-        assert done.returncode == 0, f"{command}: {done.stderr}"
-        said.append(done.stdout)
-    return home, said
-
-
 def manifests(home: Path) -> dict[str, Any]:
     registry = Registry(str(home / "registry"))
     return {version: registry.load(version)[1].manifest for version in registry.versions()}
@@ -160,13 +103,13 @@ def manifests(home: Path) -> dict[str, Any]:
 
 @pytest.mark.spark
 @pytest.mark.slow
-def test_the_chain_leaves_a_teacher_its_route_and_a_student(chain: tuple[Path, list[str]]) -> None:
-    home, said = chain
+def test_the_chain_leaves_a_teacher_its_route_and_a_student(chain: Chain) -> None:
+    home, said = chain.home, chain.said
     found = manifests(home)
     teacher, student = Registry(str(home / "registry")).resolve("bert"), said[-1].split("saved as ")[1].split()[0]
     assert re.fullmatch(r"offline-\d{8}T\d{6}Z-[0-9a-f]{6}", student)
     anchors = [version for version in found if version.startswith(f"{teacher}-step-")]
-    assert anchors and set(found) == {teacher, student, *anchors}
+    assert anchors and set(chain.versions) == {teacher, student, *anchors}
     assert not list((home / "train").iterdir()), "snapshots and checkpoints are gone"
     rows = found[teacher]["lineage"]["rows"]
     assert sum(rows.values()) == len({normalise(text) for text, _ in LABELS})
@@ -176,8 +119,8 @@ def test_the_chain_leaves_a_teacher_its_route_and_a_student(chain: tuple[Path, l
 
 @pytest.mark.spark
 @pytest.mark.slow
-def test_the_lineage_of_the_student_says_what_taught_it(chain: tuple[Path, list[str]]) -> None:
-    home, said = chain
+def test_the_lineage_of_the_student_says_what_taught_it(chain: Chain) -> None:
+    home, said = chain.home, chain.said
     registry = Registry(str(home / "registry"))
     teacher, bundle = registry.load(registry.resolve("bert"))
     lineage = registry.load(registry.resolve("offline"))[1].manifest["lineage"]
@@ -196,8 +139,8 @@ def test_the_lineage_of_the_student_says_what_taught_it(chain: tuple[Path, list[
 
 @pytest.mark.spark
 @pytest.mark.slow
-def test_the_student_scores_the_day(chain: tuple[Path, list[str]]) -> None:
-    home, _ = chain
+def test_the_student_scores_the_day(chain: Chain) -> None:
+    home = chain.home
     student = Registry(str(home / "registry")).resolve("offline")
     done = submit("score_opinions", "--dt", DAY, "--model", student, home=home)
     assert done.returncode == 0, done.stderr
