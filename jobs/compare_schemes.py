@@ -18,7 +18,7 @@ from distill import metrics
 from distill.dataset import Labelled, read_labelled
 from distill.errors import BadInput
 from distill.registry import Registry
-from jobs import distill_student, publish
+from jobs import distill_student, publish, student_flags
 from jobs.cli import home, job_parser, run_main
 from jobs.grid import LINEAR, TEACHER, Entry, Grid, flags_of, read_grid
 from jobs.scheme_report import write_report
@@ -104,7 +104,7 @@ class Compare:
 
     def distilled(self, entry: Entry, seed: int) -> dict[str, Any]:
         """A student, and the teacher that trained along or whose logits it read."""
-        args = distill_student.parser().parse_args(flags_of(self.grid, entry, seed))
+        args = student_flags.parser().parse_args(flags_of(self.grid, entry, seed))
         args.database = self.warehouse.database
         done = distill_student.distil(lambda: self.warehouse.spark, args)
         beside = done.teacher_manifest
@@ -141,7 +141,7 @@ class Compare:
         """Splits of the labels as the runs see them, with the common flags that choose rows."""
         folder = home() / "train" / f"compare-{self.grid.experiment}-{self.labels_hash}"
         if not folder.exists():
-            args = distill_student.parser().parse_args(shlex.split(self.grid.common))
+            args = student_flags.parser().parse_args(shlex.split(self.grid.common))
             wanted = Wanted(sources=args.sources, train_rows=args.train_rows)
             take(self.warehouse, str(folder), wanted)
         return [read_labelled(f"{folder}/labels", name) for name in names]

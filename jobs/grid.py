@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from distill.errors import BadInput
-from jobs import distill_student
+from jobs import student_flags
 
 LINEAR = "linear"  # in the place of flags: the linear model, which no other job trains
 TEACHER = "teacher"  # the teacher itself, as train_teacher left it
@@ -63,5 +63,5 @@ def read_grid(path: Path) -> Grid:
 def flags_of(grid: Grid, entry: Entry, seed: int) -> list[str]:
     """The flags of a run; raises BadInput, or ends with its code, when they are not distill_student's."""
     flags = [*shlex.split(grid.common), *shlex.split(entry.flags), "--seed", str(seed)]  # an entry has the last word
-    distill_student.check_scheme(distill_student.parser().parse_args(flags))
+    student_flags.check_scheme(student_flags.parser().parse_args(flags))
     return flags

@@ -21,7 +21,7 @@ from distill.dataset import Labelled, read
 from distill.errors import BadInput, BadModel
 from distill.plan import Plan
 from distill.registry import Registry
-from jobs import distill_student, locks, train_teacher
+from jobs import distill_student, locks, student_flags, train_teacher
 from jobs.cli import home, job_parser, run_main
 from jobs.session import spark_session
 from jobs.snapshot import Wanted, snapshot_labels
@@ -160,8 +160,8 @@ class Retraining:
         flags += ["--epochs", str(self.args.epochs), *self.common(scheme)]
         if self.state["days"]:
             flags += ["--transfer-dt", *self.state["days"]]
-        wanted = distill_student.parser().parse_args(flags)
-        distill_student.check_scheme(wanted)
+        wanted = student_flags.parser().parse_args(flags)
+        student_flags.check_scheme(wanted)
         return distill_student.distil(lambda: self.spark, wanted).version
 
     def common(self, scheme: str) -> list[str]:
