@@ -33,18 +33,13 @@ def write_report(rows: Rows, curves: Curves, name: str, title: str, command: str
     """Write all files; returns the table as the Markdown has it."""
     folder.mkdir(parents=True, exist_ok=True)
     versions = {package: version for package in PACKAGES if (version := installed(package))}
-    about = {
-        "command": command,
-        "python": platform.python_version(),
-        "versions": versions,
-        "labels_hash": rows[0]["labels_hash"] if rows else None,
-    }
-    content = {**about, "runs": [run_of(row) for row in rows]}
+    content = [run_of(row) for row in rows]
     (folder / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     plots = draw(rows, curves, name, folder)
     table = "\n".join(table_of(rows))
     made = (
-        f"`{command}`, Python {about['python']}, torch {versions.get('torch')}; labels {about['labels_hash']}. "
+        f"`{command}`, Python {platform.python_version()}, {', '.join(f'{p} {v}' for p, v in versions.items())}; "
+        f"labels {', '.join(sorted({row['labels_hash'] for row in rows}))}. "
         "Thresholds are chosen on valid at 95% precision, figures are of test. ± is the standard deviation over seeds. "
         "Gap closed: of the way from the `textcnn` rows to the teacher."
     )
@@ -66,6 +61,7 @@ def run_of(row: Mapping[str, Any]) -> dict[str, Any]:
         "label": row["label"],
         "options": row["flags"],
         "seed": row["seed"],
+        "labels_hash": row["labels_hash"],
         "student": {
             "version": row["model_version"],
             "auc": row["auc"],

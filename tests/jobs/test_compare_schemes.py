@@ -100,7 +100,7 @@ def test_the_report_is_whole_and_needs_nothing_beside_it(tmp_path: Path) -> None
         "small-pr.png",
         "small-gap.png",
     }
-    runs = json.loads((tmp_path / "small.json").read_text(encoding="utf-8"))["runs"]
+    runs = json.loads((tmp_path / "small.json").read_text(encoding="utf-8"))
     assert [run["student"]["auc"] for run in runs] == [0.90, 0.96, 0.93]
     page = (tmp_path / "small.html").read_text(encoding="utf-8")
     assert "&lt;offline&gt; &amp; more" in page and "<offline>" not in page
