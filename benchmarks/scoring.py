@@ -1,0 +1,363 @@
+"""The night's job beside its floor and beside other ways to score, from Hive table to Hive table, in one run.
+
+    floor     the same rows to Python and back with an identity UDF, and written
+    ours      score_opinions as shipped: audit, publish and all
+    torch     the same student as a plain torch module with jieba
+    onnx      the same student exported, in onnxruntime, with jieba
+    linear    Spark ML: hashed 1- to 3-grams of characters and logistic regression, in the JVM alone
+    fastText  a supervised fastText model of the same labels
+    teacher   the BERT that taught the student
+
+Rows are texts of a day of the stream, repeated to size under fresh ids. Each line has Python workers of its own, so
+that their memory can be told apart; rounds are interleaved, figures are medians. A line that would take minutes gets
+fewer rows, and its rate is of those.
+
+    .venv/bin/spark-submit --properties-file spark_conf/local/spark-defaults.conf benchmarks/scoring.py --dt 2026-11-10
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import shlex
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import scoring_lines as lines
+from pyspark.ml import Pipeline, PipelineModel
+from pyspark.ml.classification import LogisticRegression
+from pyspark.ml.feature import IDF, HashingTF, NGram, SQLTransformer
+from pyspark.ml.functions import vector_to_array
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from distill import metrics
+from distill.lineage import PACKAGES, installed
+from distill.registry import Registry
+from distill.scorer import Scorer
+from jobs import publish
+from jobs.cli import day, home
+from jobs.score_opinions import score_day
+from jobs.session import spark_session
+from jobs.tables import LABELLED_OPINION, RAW_OPINION
+from jobs.warehouse import Warehouse
+
+RESULTS = Path(__file__).parent / "results"
+HERE = Path(__file__).parent
+LINES = ["floor", "ours", "torch", "onnx", "linear", "fastText", "teacher"]
+SLOW = {"torch": 20_000, "onnx": 20_000, "teacher": 2_000}  # rows at most
+FIRST_DAY = date(2000, 1, 1)  # of the made-up days, one a size
+LINE = "OPINION_BENCH_LINE"  # in the environment of a line's workers
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dt", type=day, required=True, help="a loaded day, whose texts are scored")
+    parser.add_argument("--model", default="champion")
+    parser.add_argument("--teacher", default="bert")
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000, 3_000_000])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--lines", nargs="+", default=["floor", "ours", "torch", "onnx", "linear", "fastText", "teacher"]
+    )
+    parser.add_argument("--name", default="scoring", help="of the files in benchmarks/results")
+    args = parser.parse_args()
+    spark = spark_session("benchmark of scoring")
+    for file in ("scoring_lines.py", "plain_textcnn.py"):
+        spark.sparkContext.addPyFile(str(HERE / file))
+    bench = Bench(Warehouse(spark, "opinion"), Warehouse(spark, "bench"), args)
+    bench.run()
+    bench.write(shlex.join(["benchmarks/scoring.py", *sys.argv[1:]]))
+
+
+@dataclass
+class Measured:
+    """One line at one size: seconds of each round, and the highest memory of a worker and of the JVM, in MiB."""
+
+    rows: int
+    seconds: list[float] = field(default_factory=list)
+    worker_mib: float = 0
+    jvm_mib: float = 0
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+
+class Bench:
+    """The lines, ready to run."""
+
+    def __init__(self, opinion: Warehouse, warehouse: Warehouse, args: argparse.Namespace):
+        self.opinion, self.warehouse, self.args = opinion, warehouse, args
+        self.spark = warehouse.spark
+        self.cores = self.spark.sparkContext.defaultParallelism
+        self.registry = Registry(str(home() / "registry"))
+        self.version, self.bundle = self.registry.load(args.model)
+        self.folder = home() / "tmp" / "bench"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.sizes = {rows: str(FIRST_DAY + timedelta(days=i)) for i, rows in enumerate(sorted(args.rows))}
+        self.sizes |= {rows: str(FIRST_DAY + timedelta(days=100 + rows // 1000)) for rows in SLOW.values()}
+        self.measured: dict[tuple[str, int], Measured] = {}
+        self.quality: dict[str, dict[str, float]] = {}
+        self.linear: PipelineModel | None = None
+        self.loads: dict[str, lines.Load] = {}
+        for name in ("floor", "score"):
+            self.spark.sql(f"DROP TABLE IF EXISTS bench.{name}")
+        columns = ", ".join(f"{c} {kind}" for c, kind in RAW_OPINION.columns.items())
+        keys = "PARTITIONED BY (line string, dt string) STORED AS PARQUET"
+        self.spark.sql(f"CREATE TABLE bench.floor ({columns}) {keys}")
+        self.spark.sql(f"CREATE TABLE bench.score (opinion_id string, score float) {keys}")
+
+    def run(self) -> None:
+        """Make what is measured, then measure it, round by round."""
+        self.prepare()
+        for rows, dt in self.sizes.items():
+            self.make_day(dt, rows)
+        plan = [(line, rows) for rows in self.args.rows for line in self.args.lines if line not in SLOW]
+        plan += [(line, SLOW[line]) for line in self.args.lines if line in SLOW]
+        for line in self.args.lines:  # starts the workers, compiles, loads the models
+            self.job(line, self.sizes[min(self.args.rows) if line not in SLOW else SLOW["teacher"]])
+        for number in range(self.args.rounds):
+            for line, rows in plan:
+                found = self.measured.setdefault((line, rows), Measured(rows))
+                with peak_memory(line) as peak:
+                    began = time.perf_counter()
+                    self.job(line, self.sizes[rows])
+                    found.seconds.append(time.perf_counter() - began)
+                found.worker_mib, found.jvm_mib = max(found.worker_mib, peak.worker), max(found.jvm_mib, peak.jvm)
+                print(f"round {number + 1}: {line} {rows} rows {found.seconds[-1]:.1f} s", flush=True)
+
+    def prepare(self) -> None:
+        """Train and export the other models, and find how good each is."""
+        rows = self.opinion.read(LABELLED_OPINION).select("text", "label", "split").toPandas()
+        splits = {name: part for name, part in rows.groupby("split")}
+        path, wanted = self.registry.path(self.version), set(self.args.lines)
+        makers: dict[str, Callable[[], lines.Load]] = {
+            "ours": lambda: lines.student(path),
+            "torch": lambda: lines.plain_torch(path),
+            "onnx": lambda: lines.onnx(path, lines.export_onnx(path, self.folder)),
+            "fastText": lambda: lines.fasttext(
+                lines.train_fasttext(splits["train"].text.tolist(), splits["train"].label.tolist(), self.folder)
+            ),
+            "teacher": lambda: lines.teacher(self.registry.path(self.registry.resolve(self.args.teacher))),
+        }
+        self.loads = {name: make() for name, make in makers.items() if name in wanted}
+        for name, load in self.loads.items():
+            if name == "teacher":  # its own figures, on the same rows; to score them again here takes minutes
+                _, bundle = self.registry.load(self.registry.resolve(self.args.teacher))
+                test = bundle.manifest["metrics"]["test"]
+                self.quality[name] = {"auc": test["auc"], "recall_at_95_precision": test["recall"]}
+                continue
+            score = load()
+            self.rate(name, splits, {split: score(splits[split].text.tolist()) for split in ("valid", "test")})
+        if "linear" in wanted:
+            self.linear = linear_pipeline().fit(self.opinion.read(LABELLED_OPINION).where("split = 'train'"))
+            found = {}
+            for split in ("valid", "test"):
+                said = self.linear.transform(self.spark.createDataFrame(splits[split][["text", "label"]]))
+                found[split] = np.array(
+                    [row.score for row in said.select(probability().alias("score")).collect()], np.float32
+                )
+            self.rate("linear", splits, found)
+
+    def rate(self, name: str, splits: dict[str, Any], scores: dict[str, Any]) -> None:
+        """AUC and recall on test, the threshold of 95% precision chosen on valid."""
+        chosen = metrics.threshold_at_precision(splits["valid"].label.to_numpy(), scores["valid"], 0.95)
+        truth = splits["test"].label.to_numpy()
+        reached = metrics.precision_recall_at(truth, scores["test"], chosen.value)
+        self.quality[name] = {"auc": metrics.auc(truth, scores["test"]), "recall_at_95_precision": reached.recall}
+        print(f"{name}: {self.quality[name]}", flush=True)
+
+    def make_day(self, dt: str, rows: int) -> None:
+        """A day of so many rows in bench.raw_opinion, unless it is there."""
+        if self.warehouse.read(RAW_OPINION, dt=dt).count() == rows:
+            return
+        texts = self.opinion.read(RAW_OPINION, dt=self.args.dt).where("text is not null").drop("dt", "opinion_id")
+        numbered = (
+            texts.rdd.zipWithIndex()
+            .map(lambda pair: (pair[1], *pair[0]))
+            .toDF("n long, text string, source string, published_at timestamp")
+        )
+        count = numbered.count()
+        ids = self.spark.range(rows, numPartitions=max(1, rows // 250_000)).withColumn("n", F.col("id") % count)
+        made = ids.join(F.broadcast(numbered), "n").withColumn("opinion_id", F.format_string("bench-%09d", "id"))
+        with publish.run(self.warehouse, "load_opinions", f"dt={dt}", [(RAW_OPINION, {"dt": dt})]) as run:
+            run.stage(made.select(F.lit(RAW_OPINION.name).alias("table"), *RAW_OPINION.columns), [RAW_OPINION])
+            run.switch([(RAW_OPINION, {"dt": dt})])
+
+    def job(self, line: str, dt: str) -> None:
+        """Score a made-up day in one of the ways."""
+        self.spark.sparkContext.environment[LINE] = line
+        if line == "ours":
+            path, threshold = self.registry.path(self.version), Scorer(self.bundle).threshold
+            score_day(self.warehouse, dt, self.version, path, self.bundle, threshold)
+            return
+        raw = self.warehouse.read(RAW_OPINION, dt=dt).drop("dt")
+        if line == "floor":
+            self.insert("floor", line, dt, raw.mapInArrow(lines.identity(), RAW_OPINION.ddl))
+        elif line == "linear":
+            assert self.linear is not None
+            self.insert("score", line, dt, self.linear.transform(raw).select("opinion_id", probability()))
+        else:
+            udf = lines.scores_of(line, self.loads[line])
+            rows = raw.select("opinion_id", "text").mapInArrow(udf, "opinion_id string, score float")
+            self.insert("score", line, dt, rows)
+
+    def insert(self, table: str, line: str, dt: str, rows: DataFrame) -> None:
+        rows.createOrReplaceTempView("scored")
+        self.spark.sql(
+            f"INSERT OVERWRITE TABLE bench.{table} PARTITION (line='{line}', dt='{dt}') SELECT * FROM scored"
+        )
+
+    def write(self, command: str) -> None:
+        """Results for machines, for people, and a plot."""
+        largest = max(self.args.rows)
+        base = max((r for r in self.args.rows if r <= 1_000_000), default=largest)
+        floor = self.measured["floor", base]
+        found: dict[str, Any] = {}
+        for line in self.args.lines:
+            at = self.measured[line, SLOW.get(line, base)]
+            rate = at.rows / at.median / self.cores
+            found[line] = {
+                "rows": at.rows,
+                "rows_per_s_per_core": round(rate, 1),
+                "ratio_to_floor": round(floor.rows / floor.median / self.cores / rate, 3),
+                "peak_rss_mb": round(at.worker_mib),
+                "executor_rss_mb": round(at.jvm_mib),
+                "seconds": [round(s, 2) for s in at.seconds],
+                **{name: round(value, 4) for name, value in self.quality.get(line, {}).items()},
+            }
+        growth = {
+            line: {rows: round(self.measured[line, rows].median / rows * 1e6, 3) for rows in self.args.rows}
+            for line in self.args.lines
+            if line not in SLOW
+        }
+        memory = {rows: round(self.measured["ours", rows].worker_mib) for rows in self.args.rows}
+        content = {
+            "command": command,
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "cores": self.cores,
+            "python": platform.python_version(),
+            "versions": {p: v for p in (*PACKAGES, "onnxruntime", "fasttext-numpy2-wheel") if (v := installed(p))},
+            "model": self.version,
+            "rows": base,
+            "rounds": self.args.rounds,
+            **found,
+            "us_per_row_by_rows": growth,
+            "ours_peak_rss_mb_by_rows": memory,
+        }
+        (RESULTS / f"{self.args.name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        text = markdown(content, self.args.lines, self.args.name)
+        (RESULTS / f"{self.args.name}.md").write_text(text, encoding="utf-8")
+        draw(growth, RESULTS / f"{self.args.name}.png")
+        print(text)
+
+
+def linear_pipeline() -> Pipeline:
+    """Spark ML over characters: the tools that come with Spark, in their usual order."""
+    letters = "SELECT *, split(substring(lower(coalesce(text, '')), 1, 256), '') AS c1 FROM __THIS__"
+    every = "SELECT *, concat(c1, c2, c3) AS grams FROM __THIS__"
+    return Pipeline(
+        stages=[
+            SQLTransformer(statement=letters),
+            NGram(n=2, inputCol="c1", outputCol="c2"),
+            NGram(n=3, inputCol="c1", outputCol="c3"),
+            SQLTransformer(statement=every),
+            HashingTF(inputCol="grams", outputCol="counts", numFeatures=1 << 20, binary=True),
+            IDF(inputCol="counts", outputCol="features", minDocFreq=2),
+            LogisticRegression(regParam=3e-4, maxIter=60),
+        ]
+    )
+
+
+def probability() -> Any:
+    return vector_to_array(F.col("probability"))[1].cast("float")
+
+
+@dataclass
+class Peak:
+    """Highest resident memory seen, in MiB."""
+
+    worker: float = 0
+    jvm: float = 0
+
+
+@contextlib.contextmanager
+def peak_memory(line: str) -> Iterator[Peak]:
+    """Watch the JVM and the Python workers of a line while the block runs."""
+    peak, ended = Peak(), threading.Event()
+    jvm = psutil.Process(os.getppid())
+
+    def watch() -> None:
+        while not ended.wait(0.1):
+            with contextlib.suppress(psutil.Error):
+                peak.jvm = max(peak.jvm, jvm.memory_info().rss / 2**20)
+                for process in jvm.children(recursive=True):
+                    with contextlib.suppress(psutil.Error):
+                        if process.pid != os.getpid() and process.environ().get(LINE) == line:
+                            peak.worker = max(peak.worker, process.memory_info().rss / 2**20)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def markdown(content: dict[str, Any], names: list[str], name: str) -> str:
+    """The page for people."""
+    head = ["line", "rows", "rows/s per core", "× floor", "worker MiB", "JVM MiB", "AUC", "recall at 95%"]
+    table = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    for line in names:
+        at = content[line]
+        quality = [f"{at[key]:.4f}" if key in at else "" for key in ("auc", "recall_at_95_precision")]
+        cells = [line, f"{at['rows']:,}", f"{at['rows_per_s_per_core']:,.0f}", f"{at['ratio_to_floor']:.2f}"]
+        table.append(f"| {' | '.join([*cells, str(at['peak_rss_mb']), str(at['executor_rss_mb']), *quality])} |")
+    growth = content["us_per_row_by_rows"]
+    sizes = list(next(iter(growth.values())))
+    table += [
+        "",
+        f"| µs a row, all cores | {' | '.join(f'{n:,} rows' for n in sizes)} |",
+        f"|{' --- |' * (len(sizes) + 1)}",
+    ]
+    table += [f"| {line} | {' | '.join(f'{at[n]:.2f}' for n in sizes)} |" for line, at in growth.items()]
+    memory = ", ".join(f"{value} at {int(n):,} rows" for n, value in content["ours_peak_rss_mb_by_rows"].items())
+    return (
+        f"# Scoring, from Hive table to Hive table\n\n`{content['command']}`: {content['machine']}, Spark on "
+        f"{content['cores']} of them, Python {content['python']}, pyspark {content['versions']['pyspark']}, model "
+        f"{content['model']}; medians of {content['rounds']} interleaved rounds.\n\n"
+        + "\n".join(table)
+        + f"\n\nMiB of a worker of ours: {memory}.\n\n![µs a row by rows]({name}.png)\n"
+    )
+
+
+def draw(growth: dict[str, dict[int, float]], file: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    for line, at in growth.items():
+        axes.plot(list(at), list(at.values()), "o-", label=line)
+    axes.set(xscale="log", yscale="log", xlabel="rows of the day", ylabel="µs a row, all cores")
+    axes.legend()
+    axes.grid(alpha=0.3, which="both")
+    figure.savefig(file, dpi=130)
+    pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    main()
