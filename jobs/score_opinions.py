@@ -3,19 +3,14 @@
 Rows read = scored + rejected, checked before anything is published. A second run of a day replaces the first.
 """
 
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from pyspark import SparkFiles
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from distill import bundle as bundles
 from distill.bundle import Bundle
 from distill.errors import BadInput, OpinionError
 from distill.registry import Registry
@@ -23,28 +18,10 @@ from distill.scorer import HISTOGRAM_BINS, Scorer
 from jobs import publish
 from jobs.cli import day, home, job_parser, run_main
 from jobs.report import day_summary
+from jobs.score_rows import STAGED_DDL, scorer_of
 from jobs.session import spark_session
 from jobs.tables import OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT
 from jobs.warehouse import Warehouse
-
-STAGED = pa.schema(
-    [
-        ("table", pa.string()),
-        ("opinion_id", pa.string()),
-        ("text", pa.string()),
-        ("source", pa.string()),
-        ("published_at", pa.timestamp("us", tz="UTC")),
-        ("score", pa.float32()),
-        ("is_valid", pa.bool_()),
-        ("content", pa.string()),
-        ("reason", pa.string()),
-        ("was_cut", pa.bool_()),
-    ]
-)
-STAGED_DDL = (
-    "table string, opinion_id string, text string, source string, published_at timestamp, "
-    "score float, is_valid boolean, content string, reason string, was_cut boolean"
-)
 
 
 def main() -> None:
@@ -116,66 +93,6 @@ def without_repeats(raw: DataFrame) -> DataFrame:
     )
     columns = [*RAW_OPINION.columns, "repeats"]
     return once.select(columns).unionByName(several.withColumn("repeats", reason).select(columns))
-
-
-_loaded: dict[str, Scorer] = {}
-
-
-def scorer_of(folder: str, digest: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """The function that Spark maps over Arrow batches; `folder` is the bundle's name among the files Spark shipped."""
-
-    def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        # Once a worker process: Spark uses a process for many tasks.
-        if digest not in _loaded:
-            bundle = bundles.load(SparkFiles.get(folder))
-            if bundle.digest != digest:
-                raise OpinionError(f"the bundle {folder} on this executor is not the driver's; run the job again")
-            _loaded.clear()
-            _loaded[digest] = Scorer(bundle)
-        for batch in batches:
-            yield from score_batch(_loaded[digest], batch)
-
-    return score
-
-
-def score_batch(scorer: Scorer, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Rows of raw_opinion with `repeats` -> rows of the staged files: scores, valid complaints, rejects.
-
-    A valid complaint gives two rows, one a table; text goes back to Spark only where a table keeps it.
-    """
-    repeats = batch.column("repeats")
-    fresh = batch.filter(pc.is_null(repeats))
-    found = scorer.score(fresh.column("text").to_pylist())
-    reasons = pa.array(found.reasons, pa.string())
-    scored = pc.is_null(reasons)
-    scores = pa.array(found.scores)
-    valid = pa.array(found.scores >= scorer.threshold)  # NaN, where there is a reason, is not
-    yield staged(
-        OPINION_SCORE.name,
-        fresh.select(["opinion_id"]).filter(scored),
-        {
-            "score": scores.filter(scored),
-            "is_valid": valid.filter(scored),
-            "was_cut": pa.array(found.cut).filter(scored),
-        },
-    )
-    yield staged(VALID_COMPLAINT.name, fresh.drop_columns(["repeats"]).filter(valid), {"score": scores.filter(valid)})
-    for rows, why in (
-        (fresh.filter(pc.invert(scored)), reasons.drop_null()),
-        (batch.filter(pc.is_valid(repeats)), repeats.drop_null()),
-    ):
-        ids = rows.select(["opinion_id"])
-        yield staged(REJECTED_OPINION.name, ids, {"content": rows.column("text"), "reason": why})
-
-
-def staged(table: str, rows: pa.RecordBatch, more: dict[str, pa.Array]) -> pa.RecordBatch:
-    """Rows of one table in the staged schema, the columns it has not null."""
-    columns = dict(zip(rows.schema.names, rows.columns, strict=True)) | more
-    columns["table"] = pa.repeat(table, rows.num_rows)
-    return pa.RecordBatch.from_arrays(
-        [columns[f.name].cast(f.type) if f.name in columns else pa.nulls(rows.num_rows, f.type) for f in STAGED],
-        schema=STAGED,
-    )
 
 
 def audit_row(run: publish.Run, read: int, bundle: Bundle, threshold: np.float32) -> dict[str, Any]:

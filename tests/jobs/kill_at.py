@@ -22,7 +22,7 @@ from pyspark.sql import functions as F
 
 from distill.registry import Registry
 from distill.scorer import Scorer
-from jobs import publish, score_opinions
+from jobs import publish, score_opinions, score_rows
 from jobs.cli import home
 from jobs.files import Files
 from jobs.publish import Run
@@ -124,7 +124,7 @@ def arm(point: str) -> None:
         setattr(owner, name, dying)
 
     if point == "task":
-        before(score_opinions, "score_batch", of=lambda _, batch: f"{DAYS[0]}-250" in batch["opinion_id"].to_pylist())
+        before(score_rows, "score_batch", of=lambda _, batch: f"{DAYS[0]}-250" in batch["opinion_id"].to_pylist())
     elif point == "write":
         threading.Thread(target=die_when_written, args=(die,), daemon=True).start()
     elif point == "staged":
