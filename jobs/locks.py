@@ -9,28 +9,43 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from distill.errors import Busy
 
 
 @contextmanager
-def hold(path: Path, what: str) -> Iterator[None]:
-    """Hold the lock file `path` while the block runs; raises Busy naming the holder if somebody else has it."""
+def hold(path: Path, what: str, patience: float = 0) -> Iterator[None]:
+    """Hold the lock file `path` while the block runs.
+
+    Raises Busy naming the holder if somebody else has it, and still has it after `patience` seconds.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Busy(f"{what} is being written by another run ({holder(path)}); wait for it or stop it") from None
+        until = time.monotonic() + patience
+        while not locked(file):
+            if time.monotonic() >= until:
+                raise Busy(f"{what} is being written by another run ({holder(path)}); wait for it or stop it")
+            time.sleep(0.2)
         file.truncate(0)
         me = {"host": socket.gethostname(), "pid": os.getpid(), "since": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
         file.write(json.dumps(me))
         file.flush()
         yield
+
+
+def locked(file: IO[str]) -> bool:
+    """Take the lock of an open file, if nobody has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
 
 
 def held(folder: Path) -> list[str]:

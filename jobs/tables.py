@@ -1,4 +1,8 @@
-"""The tables of the warehouse: names, columns, partitions, and the view that analysts start from."""
+"""The tables of the warehouse: names, columns, partitions, and the view that analysts start from.
+
+A table gains a column by a new entry in its `columns`: the next job adds it to the tables that are there
+(jobs/migrations.py).
+"""
 
 from dataclasses import dataclass
 
@@ -16,6 +20,15 @@ class Table:
     def ddl(self) -> str:
         """The columns as a schema string, without the partitions."""
         return ", ".join(f"{name} {kind}" for name, kind in self.columns.items())
+
+
+@dataclass(frozen=True)
+class View:
+    """A Hive view; `{database}` in its query stands for the database."""
+
+    name: str
+    comment: str
+    query: str
 
 
 RAW_OPINION = Table(
@@ -151,11 +164,14 @@ TABLES = (
 
 # Each table of a day switches alone, so the audit of a complaint is joined by the run that wrote it: a reader between
 # two switches sees complaints of one run, and their audit columns empty until that run has switched all its tables.
-COMPLAINT_VIEW = """
-CREATE OR REPLACE VIEW {database}.complaint
-  COMMENT 'valid complaints with the audit of the run that found them' AS
+COMPLAINT = View(
+    "complaint",
+    "valid complaints with the audit of the run that found them",
+    """\
 SELECT c.opinion_id, c.text, c.source, c.published_at, c.score, r.threshold,
        r.rows_read, r.rows_valid, c.model_version, c.run_id, c.dt
 FROM {database}.valid_complaint c
-LEFT JOIN {database}.scoring_run r ON r.dt = c.dt AND r.run_id = c.run_id
-"""
+LEFT JOIN {database}.scoring_run r ON r.dt = c.dt AND r.run_id = c.run_id""",
+)
+
+VIEWS = (COMPLAINT,)

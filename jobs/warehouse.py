@@ -4,17 +4,17 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from distill.errors import BadInput
 from jobs.cli import home
 from jobs.files import Files
-from jobs.tables import COMPLAINT_VIEW, TABLES, Table
+from jobs.migrations import migrate
+from jobs.tables import Table
 
 # Where the files of all tables are: any file system that Spark writes to. Set in spark_conf of a cluster.
 DATA_ROOT = "spark.opinion.data"
 
 
 class Warehouse:
-    """One Hive database and the files behind it.
+    """One Hive database and the files behind it; its tables are created or upgraded at once (jobs/migrations.py).
 
     Tables are EXTERNAL, and their partitions' files lie outside the tables' own folders (which stay empty), so that
     neither DROP PARTITION deletes nor MSCK REPAIR resurrects a run's files.
@@ -25,38 +25,7 @@ class Warehouse:
         self.database = database
         self.root = f"{spark.conf.get(DATA_ROOT, f'file://{home()}/data')}/{database}"
         self.files = Files(spark, self.root)
-        self._create()
-
-    def _create(self) -> None:
-        """Create what is missing; raises BadInput for a table whose columns are not ours."""
-        self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {self.database}")
-        there = {row.tableName for row in self.spark.sql(f"SHOW TABLES IN {self.database}").collect()}
-        for table in TABLES:
-            if table.name in there:
-                self._check(table)
-            else:
-                keys = ", ".join(f"{column} string" for column in table.partitions)
-                self.spark.sql(
-                    f"CREATE EXTERNAL TABLE IF NOT EXISTS {self.name(table)} ({table.ddl}) COMMENT '{table.comment}' "
-                    + (f"PARTITIONED BY ({keys}) " if keys else "")
-                    + f"STORED AS PARQUET LOCATION '{self.root}/empty/{table.name}'"
-                )
-        if "complaint" not in there:
-            self.spark.sql(COMPLAINT_VIEW.format(database=self.database))
-
-    def _check(self, table: Table) -> None:
-        expected = table.columns | dict.fromkeys(table.partitions, "string")
-        actual = {f.name: f.dataType.simpleString() for f in self.spark.table(self.name(table)).schema.fields}
-        wrong = [
-            f"{name} is {actual.get(name, 'missing')}, expected {expected.get(name, 'no such column')}"
-            for name in {**expected, **actual}
-            if actual.get(name) != expected.get(name)
-        ]
-        if wrong:
-            raise BadInput(
-                f"table {self.name(table)} has other columns: {'; '.join(wrong)}; "
-                "rename it away or choose another --database"
-            )
+        migrate(spark, database, self.root)
 
     def name(self, table: Table) -> str:
         """The table's full name in SQL."""

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from jobs import locks
 
 HOLD = """
 import sys
+import threading
 from pathlib import Path
 from jobs import locks
 with locks.hold(Path(sys.argv[1]), "the day"):
@@ -51,6 +53,14 @@ def test_a_second_holder_is_refused_with_the_name_of_the_first(path: Path, other
 def test_the_lock_is_free_after_the_holder_ended(path: Path, other: subprocess.Popen[str]) -> None:
     other.communicate(input="")
     with locks.hold(path, "the day"):
+        assert f"pid {os.getpid()} " in locks.holder(path)
+
+
+def test_who_is_patient_gets_the_lock_when_it_is_free(path: Path, other: subprocess.Popen[str]) -> None:
+    with pytest.raises(Busy, match=f"pid {other.pid} "), locks.hold(path, "the day", patience=0.3):
+        pass
+    threading.Timer(0.5, other.kill).start()
+    with locks.hold(path, "the day", patience=30):
         assert f"pid {os.getpid()} " in locks.holder(path)
 
 
