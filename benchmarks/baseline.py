@@ -24,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from distill import metrics
 from distill.registry import Registry
 from distill.scorer import Scorer
-from distill.text import normalise_batch
+from distill.text_batch import normalise_batch
 from jobs.cli import home
 
 RESULTS = Path(__file__).parent / "results"

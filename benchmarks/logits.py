@@ -29,7 +29,8 @@ import torch
 from distill import bundle as bundles
 from distill.logits import BertTeacher, teacher_of
 from distill.registry import Registry
-from distill.text import normalise_batch, unscorable_reason
+from distill.text import unscorable_reason
+from distill.text_batch import normalise_batch
 from jobs.cli import home
 from jobs.session import spark_session
 from jobs.store_teacher_logits import COMPUTED, logits_of

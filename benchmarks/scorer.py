@@ -18,7 +18,8 @@ from pathlib import Path
 
 from distill.registry import Registry
 from distill.scorer import Scorer
-from distill.text import normalise_batch, unscorable_reason
+from distill.text import unscorable_reason
+from distill.text_batch import normalise_batch
 from jobs.cli import home
 from jobs.records import Opinion, parse_line
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from distill.errors import BadInput
 from distill.losses import NO_LABEL
-from distill.text import normalise_batch
+from distill.text_batch import normalise_batch
 
 
 @dataclass(frozen=True)

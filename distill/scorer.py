@@ -1,4 +1,4 @@
-"""The scorer: a textCNN without a matrix product, equal to the network it was made from.
+"""The scorer: a textCNN without a matrix product, equal to the network it was made from but for rounding.
 
 A convolution over embeddings is linear, so what a token adds to each filter at each of its taps can be computed once:
 
@@ -6,6 +6,11 @@ A convolution over embeddings is linear, so what a token adds to each filter at 
 
 The convolution at position i is then a sum of w rows of the table, and the maximum, bias, ReLU and output layer
 follow as in `distill.textcnn`. Of the embeddings' sum the output layer leaves two numbers a token, computed once too.
+
+The table holds whole numbers of 16 bits, in steps of the filter's own: half the memory of floats, which is what the
+time goes into. The steps are as small as no sum of w rows overflows, step = sum over taps of max |table| / 32767, so
+that a feature is off by at most w / 2 of them (`Scorer.rounding` bounds what that does to a logit).
+
 Every sum is made in one fixed order, text by text, so that a score depends on the text and the bundle alone: not on
 the batch, the threads or the machine's matrix library. It needs no torch.
 """
@@ -17,11 +22,12 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from distill.architecture import Architecture
 from distill.bundle import VOCABULARY, Bundle
 from distill.errors import BadModel
-from distill.text import RAW_LIMIT, normalise_batch, unscorable_reason
+from distill.text_batch import REASONS, SCORABLE, column_of, normalise_column
 from distill.vocabulary import Encoded, Vocabulary
 
 Floats = npt.NDArray[np.float32]
@@ -33,23 +39,25 @@ HISTOGRAM_BINS = 20
 class Scored(NamedTuple):
     """Scores of a batch: float32 (texts,), the probability of a valid complaint, NaN where there is a reason why not.
 
-    reasons: why a text has no score, None where it has one. cut: bool (texts,), the text was read to its limit only.
+    reasons: string (texts,), why a text has no score, null where it has one. cut: bool (texts,), the text was read to
+    its limit only.
     """
 
     scores: Floats
-    reasons: list[str | None]
+    reasons: pa.StringArray
     cut: npt.NDArray[np.bool_]
 
 
 class Channel(NamedTuple):
     """One channel's part of the network.
 
-    table float32 (ids, taps * filters); widths int64 (widths,); biases float32 (widths * filters,); output float32
-    (2, widths * filters), the output layer's part for them; bag float32 (ids, 2), what a token's embedding adds to the
-    logits through the embeddings' sum.
+    table int16 (ids, taps * filters), in `steps`; steps float32 (widths * filters,), what 1 in the table is of each
+    filter; widths int64 (widths,); biases float32 (widths * filters,); output float32 (2, widths * filters), the output
+    layer's part for them; bag float32 (ids, 2), what a token adds to the logits through the embeddings' sum.
     """
 
-    table: Floats
+    table: npt.NDArray[np.int16]
+    steps: Floats
     widths: npt.NDArray[np.int64]
     biases: Floats
     output: Floats
@@ -101,29 +109,34 @@ class Scorer:
         taps = np.concatenate([bundle.tensors[f"taps.{name}_{width}"] for width in widths]).transpose(0, 2, 1)
         embeddings = np.ascontiguousarray(bundle.tensors[f"embeddings.{name}.weight"], np.float32)
         biases = np.concatenate([bundle.tensors[f"biases.{name}_{width}"] for width in widths])
+        table = build_table(embeddings, np.ascontiguousarray(taps, np.float32))
+        steps = step_sizes(table, widths)
         return Channel(
-            build_table(embeddings, np.ascontiguousarray(taps, np.float32)),
+            round_table(table, np.concatenate([np.tile(s, w) for s, w in zip(steps, widths, strict=True)])),
+            steps.ravel(),
             np.array(widths, np.int64),
             biases.astype(np.float32),
             np.ascontiguousarray(pooled, np.float32),
             build_table(embeddings, np.ascontiguousarray(summed.T[None], np.float32)),
         )
 
-    def score(self, texts: Sequence[str | None]) -> Scored:
-        """Score raw texts; a text that cannot be scored has a reason instead (see `distill.text.unscorable_reason`)."""
-        there = [i for i, text in enumerate(texts) if text is not None]
-        normalised: list[str | None] = [None] * len(texts)
-        for i, text in zip(there, normalise_batch([texts[i] or "" for i in there]), strict=True):
-            normalised[i] = text
-        reasons = [unscorable_reason(text) for text in normalised]
-        rows = [i for i, reason in enumerate(reasons) if reason is None]
-        encoded = self.vocabulary.encode_batch([normalised[i] or "" for i in rows])
-        scores = np.full(len(texts), np.nan, np.float32)
-        scores[rows] = probability(self.logits(encoded))
-        cut = np.zeros(len(texts), np.bool_)
-        cut[rows] = encoded.cut
-        cut |= np.fromiter((len(text or "") > RAW_LIMIT for text in texts), np.bool_, len(texts))
-        return Scored(scores, reasons, cut)
+    def score(self, texts: Sequence[str | None] | pa.Array) -> Scored:
+        """Score raw texts, of an Arrow column in the least time; a text that cannot be scored has a reason instead."""
+        column = texts if isinstance(texts, pa.Array) else column_of(texts)
+        normalised = normalise_column(column)
+        encoded = self.vocabulary.encode_codes(normalised.codes, normalised.offsets)
+        scorable = normalised.reasons == SCORABLE
+        scores = np.where(scorable, probability(self.logits(encoded)), np.float32(np.nan))
+        reasons = pa.array(REASONS, pa.string()).take(pa.array(normalised.reasons))
+        return Scored(scores, reasons, (encoded.cut & scorable) | normalised.cut)
+
+    def rounding(self) -> Floats:
+        """The most that a logit can be off by the table's steps, float32 (2,)."""
+        off = np.zeros(2, np.float32)
+        for channel in self._channels.values():
+            taps = np.repeat(channel.widths, len(channel.steps) // len(channel.widths))
+            off += np.abs(channel.output) @ (channel.steps * taps / 2).astype(np.float32)
+        return off
 
     def logits(self, encoded: Encoded) -> Floats:
         """Logits of encoded texts, float32 (texts, 2)."""
@@ -163,6 +176,24 @@ def build_table(embeddings: Floats, taps: Floats) -> Floats:
     return table
 
 
+def step_sizes(table: Floats, widths: Sequence[int]) -> Floats:
+    """The value of 1 in a rounded table, (widths, filters): no window's sum leaves 16 bits."""
+    largest = np.abs(table).max(0).reshape(sum(widths), -1)
+    sums = np.add.reduceat(largest, np.cumsum([0, *widths[:-1]]))
+    # A tap rounds up by half a step at most, for which there is room in what is left of 32767.
+    return np.maximum(sums / np.float32(32767 - max(widths)), np.float32(1e-30)).astype(np.float32)
+
+
+@numba.njit(cache=True)
+def round_table(table: Floats, steps: Floats) -> npt.NDArray[np.int16]:
+    """The table in whole steps: (ids, taps * filters) and (taps * filters,)."""
+    rounded = np.empty(table.shape, np.int16)
+    for i in range(len(table)):
+        for f in range(len(steps)):
+            rounded[i, f] = np.int16(np.rint(table[i, f] / steps[f]))
+    return rounded
+
+
 @numba.njit(cache=True)
 def add_channel(
     ids: npt.NDArray[np.int32],
@@ -172,30 +203,54 @@ def add_channel(
 ) -> None:
     """Add what a channel says of every text to its logits, (texts, 2)."""
     filters = len(channel.biases) // len(channel.widths)
-    window = np.empty(filters, np.float32)
-    best = np.empty(filters, np.float32)
+    best = np.empty(filters, np.int16)
+    said = np.empty((2, filters), np.float32)  # side by side, so that the sums over widths need no order
     for text in range(len(offsets) - 1):
         tokens = ids[offsets[text] : offsets[text + 1]]
+        said[:] = np.float32(0)
         tap = 0
         for w in range(len(channel.widths)):
-            width = channel.widths[w]
-            best[:] = -np.inf
-            for i in range(max(len(tokens) - width, 0) + 1):
-                window[:] = np.float32(0)
-                # What fills up a short text has the embedding zero, and so adds nothing.
-                for k in range(min(width, len(tokens))):
-                    row = channel.table[tokens[i + k], (tap + k) * filters : (tap + k + 1) * filters]
-                    for f in range(filters):
-                        window[f] += row[f]
-                for f in range(filters):
-                    best[f] = max(best[f], window[f])
+            best_window(tokens, channel.table, tap, channel.widths[w], best)
             for f in range(filters):
-                feature = max(best[f] + channel.biases[w * filters + f], np.float32(0))
-                for label in range(2):
-                    logits[text, label] += np.float64(feature) * np.float64(channel.output[label, w * filters + f])
-            tap += width
+                at = w * filters + f
+                feature = max(best[f] * channel.steps[at] + channel.biases[at], np.float32(0))
+                said[0, f] += feature * channel.output[0, at]
+                said[1, f] += feature * channel.output[1, at]
+            tap += channel.widths[w]
         for label in range(2):
             total = 0.0
             for token in tokens:
                 total += channel.bag[token, label]
-            logits[text, label] += total / math.sqrt(max(len(tokens), 1))
+            total /= math.sqrt(max(len(tokens), 1))
+            for f in range(filters):
+                total += said[label, f]
+            logits[text, label] += total
+
+
+@numba.njit(cache=True)
+def best_window(
+    tokens: npt.NDArray[np.int32], table: npt.NDArray[np.int16], tap: int, width: int, best: npt.NDArray[np.int16]
+) -> None:
+    """Of every filter the greatest sum of a window of `width` tokens, whose taps are in the table from `tap` on."""
+    filters = len(best)
+    sums = np.empty(filters, np.int16)
+    # What fills up a short text has the embedding zero, and so adds nothing.
+    last = min(width, len(tokens)) - 1
+    best[:] = -32768 if last >= 0 else 0
+    for i in range(len(tokens) - last if last >= 0 else 0):
+        begin = tap * filters
+        window = table[tokens[i], begin : begin + filters]
+        for k in range(1, last):
+            begin += filters
+            row = table[tokens[i + k], begin : begin + filters]
+            for f in range(filters):
+                sums[f] = window[f] + row[f]
+            window = sums
+        if last == 0:
+            for f in range(filters):
+                best[f] = max(best[f], window[f])
+        else:
+            begin += filters
+            row = table[tokens[i + last], begin : begin + filters]
+            for f in range(filters):
+                best[f] = max(best[f], np.int16(window[f] + row[f]))

@@ -48,11 +48,13 @@ _BLOCK_SIGNS = np.isin(np.arange(128), [ord(sign) for sign in "+#&._%-"])
 class Trie(NamedTuple):
     """The dictionary, as arrays that compiled code takes as one argument.
 
+    roots: uint64 (65536,), the edge from the root by code point, 0 where there is none.
     edges: uint64 (slots,), open addressing by parent and code point, 0 where free.
     weights: float64 (nodes,), the log probability of the word that ends at a node.
     unknown: the log probability of a character that begins no word.
     """
 
+    roots: Edges
     edges: Edges
     weights: Scores
     unknown: float
@@ -120,20 +122,20 @@ def _route(codes: Codes, trie: Trie, best: Scores, step: Ints) -> None:
     best[len(codes)] = 0.0
     for start in range(len(codes) - 1, -1, -1):
         best_score, best_end = -np.inf, 0
-        node = np.uint64(0)
-        for i in range(start, len(codes)):
-            edge = _find_edge(trie.edges, node, codes[i])[1]
-            if edge == 0:
-                break
+        edge = trie.roots[codes[start]] if codes[start] < len(trie.roots) else np.uint64(0)
+        end = start + 1
+        while edge != 0:
             node = (edge >> _CHILD_SHIFT) & _NODE_MASK
             if edge & _IS_WORD:
                 # The order of jieba's additions, and its preference of the longer of two equals.
-                score = trie.weights[node] + best[i + 1]
+                score = trie.weights[node] + best[end]
                 if score >= best_score:
                     best_score = score
-                    best_end = i + 1
-            if not edge & _HAS_CHILDREN:
+                    best_end = end
+            if not edge & _HAS_CHILDREN or end == len(codes):
                 break
+            edge = _find_edge(trie.edges, node, codes[end])[1]
+            end += 1
         if best_end == 0:
             best_score = trie.unknown + best[start + 1] if _in_block(codes[start]) else 0.0
             best_end = start + 1
@@ -167,6 +169,15 @@ def segment_all(codes: Codes, offsets: Offsets, trie: Trie) -> tuple[Ints, Ints,
 
 
 @numba.njit(cache=True)
+def _roots(edges: Edges) -> Edges:
+    """The edges from the root by code point; all that a block can hold is of the basic plane."""
+    roots = np.zeros(0x10000, np.uint64)
+    for code in range(len(roots)):
+        roots[code] = _find_edge(edges, np.uint64(0), np.uint32(code))[1]
+    return roots
+
+
+@numba.njit(cache=True)
 def _fill(codes: Codes, offsets: Offsets, frequencies: npt.NDArray[np.int64], edges: Edges) -> npt.NDArray[np.int64]:
     """Put every word, codes[offsets[w]:offsets[w+1]], into the empty trie.
 
@@ -174,6 +185,12 @@ def _fill(codes: Codes, offsets: Offsets, frequencies: npt.NDArray[np.int64], ed
     """
     of_node = np.zeros(len(codes) + 1, np.int64)
     nodes = 1
+    # First characters first: what nearly every step of a search reads then lies together.
+    for code in codes[offsets[:-1]]:
+        slot, edge = _find_edge(edges, np.uint64(0), code)
+        if edge == 0 and _in_block(code):
+            edges[slot] = (np.uint64(code) << _KEY_SHIFT) | (np.uint64(nodes) << _CHILD_SHIFT)
+            nodes += 1
     for word in range(len(frequencies)):
         node = np.uint64(0)
         for i in range(offsets[word], offsets[word + 1]):
@@ -221,9 +238,9 @@ class Segmenter:
             raise BadInput(f"{path}: no dictionary, or one too large: {len(frequencies):,} words")
         # math.log, as jieba: numpy's differs in the last bit, which decides between equal routes.
         log_total = math.log(frequencies.sum())
-        logs = map(math.log, np.maximum(frequency_of_node, 1).tolist())
-        weights = np.fromiter(logs, np.float64, len(frequency_of_node)) - log_total
-        self.trie = Trie(edges, weights, math.log(1) - log_total)
+        distinct, place = np.unique(np.maximum(frequency_of_node, 1), return_inverse=True)
+        logs = np.fromiter(map(math.log, distinct.tolist()), np.float64, len(distinct))
+        self.trie = Trie(_roots(edges), edges, logs[place] - log_total, math.log(1) - log_total)
 
     def segment(self, text: str) -> list[str]:
         """The words of one text, which should be normalised."""

@@ -1,8 +1,4 @@
-"""Normalise a text, and say why one cannot be scored.
-
-`normalise` is the definition; `normalise_batch` is the same function over many texts, compiled for the
-characters nearly all texts are made of.
-"""
+"""Normalise a text, and say why one cannot be scored (`distill.text_batch` does both for many at once)."""
 
 import hashlib
 import html
@@ -10,7 +6,6 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -82,23 +77,6 @@ def text_hash(normalised: str) -> str:
     return hashlib.sha256(normalised.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def normalise_batch(texts: Sequence[str]) -> list[str]:
-    """`[normalise(text) for text in texts]`, some ten times faster.
-
-    A text of usual characters only (Chinese, ASCII, their punctuation), whose spaces are in order, is mapped
-    character by character in compiled code; any other goes through `normalise`.
-    """
-    texts = [text[:RAW_LIMIT] for text in texts]
-    codes, offsets = code_points(texts)
-    mapped, usual = _map_usual(codes, offsets, _USUAL)
-    joined = mapped.tobytes().decode("utf-32-le", "surrogatepass")
-    bounds = offsets.tolist()
-    return [
-        joined[bounds[i] : bounds[i + 1]] if is_usual else normalise(texts[i])
-        for i, is_usual in enumerate(usual.tolist())
-    ]
-
-
 def code_points(texts: Sequence[str]) -> tuple[Codes, Offsets]:
     """The texts end to end as code points, and where each begins: text i is codes[offsets[i]:offsets[i+1]].
 
@@ -108,41 +86,3 @@ def code_points(texts: Sequence[str]) -> tuple[Codes, Offsets]:
     np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)), out=offsets[1:])
     codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
     return codes, offsets
-
-
-def _usual_characters() -> Codes:
-    """What each usual character of the basic plane normalises to; 0 for any other (uint32, (65536,)).
-
-    Only characters whose image is one character and depends on no neighbour belong here: not "&", which may
-    open an entity.
-    """
-    table = np.zeros(0x10000, np.uint32)
-    table[0x4E00:0xA000] = np.arange(0x4E00, 0xA000)
-    for code in [*range(0x20, 0x7F), *range(0xFF01, 0xFF5F), *map(ord, "、。〈〉《》「」『』【】·—‘’“”→")]:
-        table[code] = ord(unicodedata.normalize("NFKC", chr(code)).lower())
-    table[0x3000] = ord(" ")
-    table[[ord("&"), ord("＆")]] = 0
-    return table
-
-
-_USUAL = _usual_characters()
-
-
-@numba.njit(cache=True)
-def _map_usual(codes: Codes, offsets: Offsets, table: Codes) -> tuple[Codes, npt.NDArray[np.bool_]]:
-    """Map every text through `table`; a text is usual when each character is, and its spaces are single."""
-    mapped = codes.copy()
-    usual = np.ones(len(offsets) - 1, np.bool_)
-    for text in range(len(usual)):
-        before_is_space = True  # as a leading space must not stay
-        for i in range(offsets[text], offsets[text + 1]):
-            image = table[codes[i]] if codes[i] < len(table) else 0
-            is_space = image == 0x20
-            if image == 0 or (is_space and before_is_space):
-                usual[text] = False
-                break
-            mapped[i] = image
-            before_is_space = is_space
-        if before_is_space and offsets[text + 1] > offsets[text]:
-            usual[text] = False
-    return mapped, usual

@@ -19,7 +19,9 @@ import numpy.typing as npt
 
 from distill.errors import BadInput, BadModel
 from distill.segmenter import Ints, Segmenter, default_segmenter, segment_all
-from distill.text import Codes, Offsets, code_points, normalise_batch
+from distill.text import Codes, Offsets, code_points
+from distill.text_batch import normalise_batch
+from distill.token_table import look_up, token_table
 
 PADDING, UNKNOWN, EDGE = 0, 1, 2
 SPECIAL = 3
@@ -27,7 +29,6 @@ CHANNELS = ("word", "char", "bigram")
 DEFAULT_MAX_CHARS = 256
 _FORMAT = 1
 _BUILD_BATCH = 4096
-_HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 _PROBE_TEXTS = (
     "物业乱收费,多次投诉无果!!!客服电话010-12345678打不通,退款3个月了还没到账。",
@@ -62,13 +63,6 @@ class Encoded(NamedTuple):
     cut: npt.NDArray[np.bool_]
 
 
-class _Table(NamedTuple):
-    """Token hash to id by open addressing: hashes uint64 (slots,), 0 where free; ids int32 (slots,)."""
-
-    hashes: npt.NDArray[np.uint64]
-    ids: Ints
-
-
 class Vocabulary:
     """The tokens of each channel, and how texts become their ids; immutable.
 
@@ -88,7 +82,7 @@ class Vocabulary:
         self.channels = {name: tuple(tokens) for name, tokens in channels.items()}
         self.max_chars = max_chars
         self.segmenter = segmenter or default_segmenter()
-        self._tables = {name: _table(tokens) for name, tokens in self.channels.items()}
+        self._tables = {name: token_table(tokens, SPECIAL, UNKNOWN) for name, tokens in self.channels.items()}
 
     @classmethod
     def build(
@@ -122,12 +116,17 @@ class Vocabulary:
 
     def encode_batch(self, texts: Sequence[str]) -> Encoded:
         """The ids of normalised texts; a text's ids do not depend on the rest of the batch."""
-        cut = np.fromiter((len(text) > self.max_chars for text in texts), np.bool_, len(texts))
-        codes, offsets = code_points([text[: self.max_chars] for text in texts])
+        return self.encode_codes(*code_points(texts))
+
+    def encode_codes(self, codes: Codes, offsets: Offsets) -> Encoded:
+        """As `encode_batch`, of texts as `distill.text.code_points` gives them."""
+        cut = np.diff(offsets) > self.max_chars
+        if cut.any():
+            codes, offsets = _shorten(codes, offsets, self.max_chars)
         channels = {}
         for name, table in self._tables.items():
             starts, ends, token_offsets = self._spans(name, codes, offsets)
-            channels[name] = Ids(*_look_up(codes, starts, ends, token_offsets, table))
+            channels[name] = Ids(*look_up(codes, starts, ends, token_offsets, table, EDGE))
         return Encoded(channels, cut)
 
     def _spans(self, channel: str, codes: Codes, offsets: Offsets) -> tuple[Ints, Ints, Offsets]:
@@ -187,60 +186,14 @@ class Vocabulary:
         return tuple(self.channels.items()), self.max_chars, self.segmenter.dictionary_sha256
 
 
-def _table(tokens: Sequence[str]) -> _Table:
-    codes, offsets = code_points(tokens)
-    slots = 1 << (2 * len(tokens) + 1).bit_length()
-    table = _Table(np.zeros(slots, np.uint64), np.full(slots, UNKNOWN, np.int32))
-    if not _fill(codes, offsets, table):
-        raise BadInput("the vocabulary names a token twice, or the hashes of two tokens are equal")
-    return table
-
-
 @numba.njit(cache=True)
-def _hash(codes: Codes, start: int, end: int) -> np.uint64:
-    """64 bits of a token. Odd, so never 0; two tokens of one vocabulary may not share theirs."""
-    mixed = np.uint64(end - start)
-    for i in range(start, end):
-        mixed = (mixed ^ np.uint64(codes[i])) * _HASH_FACTOR
-        mixed ^= mixed >> np.uint64(29)
-    return mixed | np.uint64(1)
-
-
-@numba.njit(cache=True)
-def _find(table: _Table, token_hash: np.uint64) -> np.int64:
-    """The slot of the hash, or the free one where it would go; the id there is the answer of a look-up."""
-    mask = len(table.hashes) - 1
-    slot = np.int64(token_hash >> np.uint64(1)) & mask
-    while table.hashes[slot] != 0 and table.hashes[slot] != token_hash:
-        slot = (slot + 1) & mask
-    return slot
-
-
-@numba.njit(cache=True)
-def _fill(codes: Codes, offsets: Offsets, table: _Table) -> bool:
-    for token in range(len(offsets) - 1):
-        token_hash = _hash(codes, offsets[token], offsets[token + 1])
-        slot = _find(table, token_hash)
-        if table.hashes[slot] != 0:
-            return False
-        table.hashes[slot] = token_hash
-        table.ids[slot] = token + SPECIAL
-    return True
-
-
-@numba.njit(cache=True)
-def _look_up(
-    codes: npt.NDArray[np.uint32],
-    starts: npt.NDArray[np.int32],
-    ends: npt.NDArray[np.int32],
-    offsets: npt.NDArray[np.int64],
-    table: _Table,
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """The ids of the tokens codes[starts[i]:ends[i]], with the edges of each text, and the offsets with them."""
-    with_edges = offsets + 2 * np.arange(len(offsets))
-    ids = np.full(with_edges[-1], EDGE, np.int32)
+def _shorten(codes: Codes, offsets: Offsets, limit: int) -> tuple[Codes, Offsets]:
+    """The first `limit` characters of every text."""
+    bounds = np.zeros_like(offsets)
     for text in range(len(offsets) - 1):
-        shift = with_edges[text] - offsets[text] + 1
-        for i in range(offsets[text], offsets[text + 1]):
-            ids[i + shift] = table.ids[_find(table, _hash(codes, starts[i], ends[i]))]
-    return ids, with_edges
+        bounds[text + 1] = bounds[text] + min(offsets[text + 1] - offsets[text], limit)
+    kept = np.empty(bounds[-1], np.uint32)
+    for text in range(len(offsets) - 1):
+        size = bounds[text + 1] - bounds[text]
+        kept[bounds[text] : bounds[text + 1]] = codes[offsets[text] : offsets[text] + size]
+    return kept, bounds

@@ -7,7 +7,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput, BadModel
-from distill.text import normalise_batch, text_hash, unscorable_reason
+from distill.text import text_hash, unscorable_reason
+from distill.text_batch import normalise_batch
 from jobs.tables import TEACHER_LOGIT
 from jobs.warehouse import Warehouse
 

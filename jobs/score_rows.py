@@ -57,8 +57,8 @@ def score_batch(scorer: Scorer, batch: pa.RecordBatch) -> Iterator[pa.RecordBatc
     """
     repeats = batch.column("repeats")
     fresh = batch.filter(pc.is_null(repeats))
-    found = scorer.score(fresh.column("text").to_pylist())
-    reasons = pa.array(found.reasons, pa.string())
+    found = scorer.score(fresh.column("text"))
+    reasons = found.reasons
     scored = pc.is_null(reasons)
     scores = pa.array(found.scores)
     valid = pa.array(found.scores >= scorer.threshold)  # NaN, where there is a reason, is not

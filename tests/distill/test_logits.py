@@ -14,7 +14,7 @@ from distill.dataset import BATCH_TOKENS
 from distill.errors import BadModel
 from distill.logits import BertTeacher, fingerprint, teacher_of
 from distill.scorer import Scorer, probability
-from distill.text import normalise_batch
+from distill.text_batch import normalise_batch
 
 TESTS = Path(__file__).resolve().parent.parent
 ENCODER = runpy.run_path(str(TESTS / "distill" / "tiny_encoder.py"))

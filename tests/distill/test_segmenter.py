@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from distill.errors import BadInput
 from distill.segmenter import Segmenter, default_segmenter, segment_all
-from distill.text import code_points, normalise_batch
+from distill.text import code_points
+from distill.text_batch import normalise_batch
 
 SHARED_DATA = Path(__file__).parents[3] / "shared" / "data"
 Cut = Callable[[str], list[str]]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distill.text import RAW_LIMIT, code_points, normalise, normalise_batch, unscorable_reason
+from distill.text import RAW_LIMIT, code_points, normalise, unscorable_reason
 
 # Pieces that interact: entities and halves of them, escapes, invisible, composing and surrogate characters.
 PIECES = [
@@ -69,7 +69,6 @@ texts = st.one_of(
 )
 def test_each_kind_of_dirt(raw: str, expected: str) -> None:
     assert normalise(raw) == expected
-    assert normalise_batch([raw]) == [expected]
 
 
 @unhurried
@@ -88,24 +87,12 @@ def test_every_character_is_settled_after_one_normalisation() -> None:
         assert normalise(once) == once
 
 
-@unhurried
-@given(st.lists(texts, max_size=8))
-def test_a_batch_is_its_texts_one_by_one(batch: list[str]) -> None:
-    assert normalise_batch(batch) == [normalise(text) for text in batch]
-
-
-def test_the_batch_knows_what_every_character_of_the_basic_plane_becomes() -> None:
-    characters = [f"a{chr(code)}b" for code in range(0x10000)]
-    assert normalise_batch(characters) == [normalise(text) for text in characters]
-
-
 @pytest.mark.parametrize("fill", ["钱", "&amp;", "&amp;amp;", "ﷺ", " x", "\x00", "&" + "amp;" * 2000])
 def test_a_very_long_text_is_cut_and_stays_settled(fill: str) -> None:
     text = fill * (1_000_000 // len(fill))
     once = normalise(text)
     assert len(once) <= RAW_LIMIT
     assert once == normalise(text[:RAW_LIMIT]) == normalise(once)
-    assert normalise_batch([text, "好"]) == [once, "好"]
 
 
 @pytest.mark.parametrize(
