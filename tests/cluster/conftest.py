@@ -1,0 +1,31 @@
+"""One cluster for all its tests; what a test stops or kills it starts again (`cluster.start()` starts what is missing)."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.cluster import Cluster
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Cluster]:
+    """The components, started once; its folder goes with it, so a test that fails says what its logs say."""
+    # Not below pytest's own folder, which PostgreSQL's user cannot enter.
+    folder = Path(tempfile.mkdtemp(prefix="opinion-cluster-"))
+    cluster = Cluster(folder)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def cluster(stack: Cluster) -> Cluster:
+    """The cluster with all components running, whatever the test before did to them."""
+    stack.start()
+    return stack
