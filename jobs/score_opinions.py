@@ -17,6 +17,8 @@ from distill.registry import Registry
 from distill.scorer import HISTOGRAM_BINS, Scorer
 from jobs import publish
 from jobs.cli import day, home, job_parser, run_main
+from jobs.discreet import Work, discreet
+from jobs.quarantine import stage_whatever_kills
 from jobs.report import day_summary
 from jobs.score_rows import STAGED_DDL, scorer_of
 from jobs.session import spark_session
@@ -57,9 +59,13 @@ def score_day(warehouse: Warehouse, dt: str, version: str, path: str, bundle: Bu
         # The files of this moment, so that a load of the day meanwhile changes nothing here.
         raw = warehouse.spark.read.schema(RAW_OPINION.ddl).parquet(raw_location)
         warehouse.spark.sparkContext.addFile(path, recursive=True)
-        rows = without_repeats(raw).mapInArrow(scorer_of(Path(path).name, bundle.digest), STAGED_DDL)
-        rows = rows.withColumns({"model_version": F.lit(version), "run_id": F.lit(run.id)})
-        run.stage(rows, [OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION])
+
+        def stage(scoring: Work) -> None:
+            rows = without_repeats(raw).mapInArrow(discreet(scoring), STAGED_DDL)
+            rows = rows.withColumns({"model_version": F.lit(version), "run_id": F.lit(run.id)})
+            run.stage(rows, [OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION])
+
+        stage_whatever_kills(stage, scorer_of(Path(path).name, bundle.digest))
         audit = audit_row(run, raw.count(), bundle, threshold)
         audit |= {
             "run_id": run.id,

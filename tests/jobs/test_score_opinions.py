@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from distill.errors import BadInput
 from distill.registry import Registry
 from distill.scorer import Scorer
-from jobs import publish
+from jobs import publish, score_rows
 from jobs.score_opinions import score_day, stability_index, without_repeats
 from jobs.score_rows import STAGED_DDL, scorer_of
 from jobs.tables import OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT
@@ -133,3 +133,35 @@ def test_a_day_that_was_not_loaded_or_is_empty_is_refused(warehouse: Warehouse, 
     for day in ("2026-01-01", "2026-01-02"):
         assert warehouse.location(OPINION_SCORE, {"dt": day}) is None
         assert warehouse.files.names(f"{warehouse.root}/score_opinions/dt={day}") == []
+
+
+KILLERS = {
+    "id-7": "import os; os.kill(os.getpid(), 9)",
+    "id-8": "import ctypes; ctypes.string_at(0)",
+    "id-20": "import os; os._exit(0)",
+    "id-21": "raise MemoryError",
+}
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_rows_that_kill_their_worker_are_set_aside_and_the_day_goes_on(warehouse, model, monkeypatch, capsys) -> None:
+    score_batch = score_rows.score_batch
+
+    def dies(scorer: Scorer, batch: Any) -> Any:  # Spark ships a local function by value
+        for opinion in batch.column("opinion_id").to_pylist():
+            exec(KILLERS.get(opinion, ""))
+        yield from score_batch(scorer, batch)
+
+    monkeypatch.setattr(score_rows, "score_batch", dies)
+    score(warehouse, model)
+    run = warehouse.read(SCORING_RUN, dt=DAY).collect()[0]
+    assert run.rejected_by_reason == REASONS | {"kills_scorer": len(KILLERS)}
+    assert run.rows_read == run.rows_scored + run.rows_rejected == len(ROWS)
+    rejected = warehouse.read(REJECTED_OPINION, dt=DAY, stage="score").where("reason = 'kills_scorer'").collect()
+    texts = {opinion: text for opinion, text, *_ in ROWS if opinion in KILLERS}
+    assert {row.opinion_id: row.content for row in rejected} == texts
+    found = {row.opinion_id: row.score for row in warehouse.read(OPINION_SCORE, dt=DAY).collect()}
+    texts = {opinion: text for opinion, text, *_ in ROWS if opinion in found} | {"other": "物业乱收费"}
+    assert list(found.values()) == SCORER.score([texts[opinion] for opinion in found]).scores.tolist()
+    assert "a Python worker died" in capsys.readouterr().out
