@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from distill.errors import BadInput, BadModel, Busy, Infrastructure, OpinionError
 from jobs import locks
+from jobs.discreet import Formatter, hidden, without_numbers
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 log = logging.getLogger("opinion")
@@ -84,12 +85,9 @@ def run_main(main: Callable[[], None]) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     try:
-        logging.basicConfig(
-            filename=home() / "logs" / "jobs.log",
-            level=logging.INFO,
-            format=f"%(asctime)s {os.getpid()} %(levelname)s %(message)s",
-            encoding="utf-8",
-        )
+        file = logging.FileHandler(home() / "logs" / "jobs.log", encoding="utf-8")
+        file.setFormatter(Formatter(f"%(asctime)s {os.getpid()} %(levelname)s %(message)s"))
+        logging.basicConfig(level=logging.INFO, handlers=[file])
         main()
     except OpinionError as e:
         leave(e)
@@ -103,7 +101,7 @@ def run_main(main: Callable[[], None]) -> NoReturn:
 def leave(error: OpinionError) -> NoReturn:
     """Print the error as one line and exit with its code."""
     log.error("%s: %s", type(error).__name__, error, exc_info=error.__cause__ or error)
-    complain(f"error: {' '.join(str(error).split())}")
+    complain(f"error: {without_numbers(' '.join(str(error).split()))}")
     sys.exit(error.exit_code)
 
 
@@ -142,9 +140,11 @@ def explain(error: BaseException) -> OpinionError:
     elif re.search(r"MetaException|TTransportException|Unable to instantiate .*MetaStoreClient", text):
         found = Infrastructure(f"the Hive metastore failed: {first_line(text)}")
     elif type(error).__module__.startswith(("py4j", "pyspark")) or isinstance(error, OSError):
-        found = Infrastructure(f"{first_line(text)} (full trace in {home()}/logs/jobs.log)")
+        found = Infrastructure(f"{hidden(first_line(text))} (full trace in {home()}/logs/jobs.log)")
     else:
-        found = OpinionError(f"{type(error).__name__}: {first_line(text)} (a bug; trace in {home()}/logs/jobs.log)")
+        found = OpinionError(
+            f"{type(error).__name__}: {hidden(first_line(text))} (a bug; trace in {home()}/logs/jobs.log)"
+        )
     found.__cause__ = error
     return found
 

@@ -1,15 +1,23 @@
-"""Keep what people wrote out of logs: an error that a Python worker did not foresee says where it was, not of what.
+"""Keep what people wrote out of logs.
 
-Spark logs what a worker raises, on the executor and on the driver, and an exception may quote the text that it was
-raised for.
+An exception may quote the text that it was raised for, and Spark logs what a worker raises on the executor and on the
+driver. So a worker's says where it was and not of what (`discreet`), and of all that a job logs or prints as an error
+long runs of characters beyond ASCII and people's numbers are left out (`hidden`, `Formatter`).
 """
 
+import logging
+import re
 import traceback
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pyarrow as pa
 
 from distill.errors import OpinionError
+
+PHONE_OR_IDENTITY = re.compile(r"(?<!\d)(?:(?:86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}|\d{17}[\dXx])(?!\d)")
+# What the stream is written in; of a path, names so long are rare.
+SAID = re.compile(r"[^\x00-\x7f]{4,}")
 
 Work = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
@@ -37,3 +45,25 @@ def where(error: Exception) -> str:
     frames = reversed(traceback.extract_tb(error.__traceback__))
     lines = [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames]
     return f"{type(error).__name__}, its message left out as it may quote a text, at " + " < ".join(lines)
+
+
+def without_numbers(text: str) -> str:
+    """The text with phone and identity numbers replaced by stars; days, run ids and line numbers stay."""
+    return PHONE_OR_IDENTITY.sub(lambda number: "*" * len(number[0]), text)
+
+
+def hidden(text: str) -> str:
+    """What an exception that nobody foresaw says, without what may be a person's words."""
+    return SAID.sub("…", without_numbers(text))
+
+
+class Formatter(logging.Formatter):
+    """Log lines without people's numbers, tracebacks without their words."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The whole entry."""
+        return without_numbers(super().format(record))
+
+    def formatException(self, ei: Any) -> str:
+        """The traceback."""
+        return hidden(super().formatException(ei))

@@ -17,6 +17,7 @@ from pyspark.sql import types as T
 
 from distill.errors import BadInput
 from jobs.cli import explain
+from jobs.discreet import discreet, hidden
 from jobs.records import BROKEN_ROW
 
 BATCH_ROWS, BATCH_BYTES = 8192, 16 << 20
@@ -45,7 +46,7 @@ def read_input(spark: SparkSession, path: str | list[str], kind: str, fields: Se
         lines = lines.repartition(spark.sparkContext.defaultParallelism, "file_path")
         lines = lines.sortWithinPartitions("file_path", "file_block_start", "at")
         ddl = ", ".join(f"{name} binary" for name in (*fields, BROKEN_ROW))
-        return lines.mapInArrow(csv_reader(fields, needed), ddl)
+        return lines.mapInArrow(discreet(csv_reader(fields, needed)), ddl)
     except (PySparkException, Py4JJavaError) as e:
         raise unreadable(path, e) from e
 
@@ -74,7 +75,8 @@ def unreadable(path: str | list[str], error: Exception) -> BadInput:
 
 def check_columns(path: str, names: Sequence[str], fields: Sequence[str], needed: int) -> None:
     """Raise BadInput unless the first `needed` of the fields are among the names, and no field is there twice."""
-    shown = f"its columns are {', '.join(names)}"
+    # A file that has lost its header begins with what somebody wrote.
+    shown = f"its columns are {', '.join(hidden(name)[:40] for name in names)}"
     if missing := [name for name in fields[:needed] if name not in names]:
         raise BadInput(f"--input {path} has no column {', '.join(missing)}; {shown}")
     if twice := [name for name in fields if names.count(name) > 1]:

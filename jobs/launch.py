@@ -23,6 +23,7 @@ from pyspark.sql import SparkSession
 from distill.errors import BadInput, Infrastructure, OpinionError
 from distill.ranks import Alone, HorovodRanks, Ranks
 from jobs.cli import home
+from jobs.discreet import hidden
 
 START_SECONDS = 120
 ENDING_SECONDS = 5  # that the others may take to end after one was killed
@@ -113,7 +114,7 @@ def rank_main(work: Callable[[Ranks], Any], folder: Path) -> Any:
         return Failure(ranks.rank, traceback.format_exc(), str(e), type(e))
     except Exception as e:
         kind = RankDied if isinstance(e, HorovodInternalError) else Infrastructure
-        return Failure(ranks.rank, traceback.format_exc(), f"{type(e).__name__}: {e}", kind)
+        return Failure(ranks.rank, traceback.format_exc(), hidden(f"{type(e).__name__}: {e}"), kind)
     finally:
         mine.unlink(missing_ok=True)
         ranks.close()  # the others' exchanges end with an error instead of waiting for this rank

@@ -18,6 +18,7 @@ from distill.errors import BadInput, OpinionError
 from distill.text import normalise, text_hash, unscorable_reason
 from jobs import publish
 from jobs.cli import job_parser, run_main
+from jobs.discreet import discreet
 from jobs.inputs import count, read_input
 from jobs.load_opinions import in_words
 from jobs.records import BROKEN_ROW, content_of, reason_of_broken
@@ -52,7 +53,7 @@ def load(warehouse: Warehouse, rows: DataFrame, source: str, split: str | None, 
     tables = [LABELLED_OPINION, REJECTED_LABEL]
     with publish.run(warehouse, "load_labels", "labels", [(table, {}) for table in tables]) as run:
         # Kept, so that counting and writing see one reading of the input and of the clock.
-        new = rows.mapInArrow(parser_of(split, run.started), PARSED_DDL).persist()
+        new = rows.mapInArrow(discreet(parser_of(split, run.started)), PARSED_DDL).persist()
         there = standing(warehouse)
         if replace:
             there = there.limit(0)
@@ -106,7 +107,7 @@ def standing(warehouse: Warehouse) -> DataFrame:
     rejected = warehouse.read(REJECTED_LABEL)
     rejected = rejected.withColumn("reason", F.when(F.col("reason") != CONFLICT, F.col("reason")))
     both = kept.select(COLUMNS).unionByName(rejected.select(COLUMNS))
-    return both.mapInArrow(with_key, PARSED_DDL)
+    return both.mapInArrow(discreet(with_key), PARSED_DDL)
 
 
 def judge(labels: DataFrame) -> DataFrame:

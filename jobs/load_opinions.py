@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from distill.errors import BadInput, OpinionError
 from jobs import publish
 from jobs.cli import day, job_parser, run_main
+from jobs.discreet import discreet
 from jobs.inputs import count, read_input
 from jobs.records import Opinion, Rejected, parse_fields, parse_line
 from jobs.session import spark_session
@@ -60,7 +61,7 @@ def load_day(warehouse: Warehouse, dt: str, lines: DataFrame, source: str) -> st
         read = count(lines, source)
         if read == 0:
             raise BadInput(f"{source} holds no line; the day {dt} is left as it was")
-        parsed = lines.mapInArrow(parser_of(session_zone(warehouse.spark)), STAGED_DDL)
+        parsed = lines.mapInArrow(discreet(parser_of(session_zone(warehouse.spark))), STAGED_DDL)
         run.stage(parsed.withColumn("run_id", F.lit(run.id)), [RAW_OPINION, REJECTED_OPINION])
         stored = run.read_back(RAW_OPINION).count()
         reasons = {r.reason: r["count"] for r in run.read_back(REJECTED_OPINION).groupBy("reason").count().collect()}

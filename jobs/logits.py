@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from distill.errors import BadInput, BadModel
 from distill.text import text_hash, unscorable_reason
 from distill.text_batch import normalise_batch
+from jobs.discreet import discreet
 from jobs.tables import TEACHER_LOGIT
 from jobs.warehouse import Warehouse
 
@@ -21,7 +22,7 @@ def hashed(rows: DataFrame) -> DataFrame:
     Raises nothing of its own; the columns stay otherwise.
     """
     columns = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in rows.schema.fields)
-    return rows.mapInArrow(with_hash, f"{columns}, text_hash string")
+    return rows.mapInArrow(discreet(with_hash), f"{columns}, text_hash string")
 
 
 def with_hash(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -21,6 +21,7 @@ from distill.errors import BadInput, OpinionError
 from distill.registry import Registry
 from jobs import publish
 from jobs.cli import day, home, job_parser, run_main
+from jobs.discreet import discreet
 from jobs.logits import LABELLED, hashed
 from jobs.session import spark_session
 from jobs.snapshot import Wanted, chosen
@@ -140,7 +141,7 @@ class Store:
             for part in range(parts):
                 started = time.monotonic()
                 rows = missing.where(F.pmod(F.xxhash64("text_hash"), F.lit(parts)) == part).repartition(slots)
-                computed = rows.mapInArrow(logits_of(self.folder, self.digest, self.precision), COMPUTED)
+                computed = rows.mapInArrow(discreet(logits_of(self.folder, self.digest, self.precision)), COMPUTED)
                 computed.write.mode("append").parquet(progress)
                 speed = texts / parts / (time.monotonic() - started)
                 print(f"part {part + 1} of {parts}: {speed:.0f} texts/s", flush=True)
