@@ -71,9 +71,10 @@ class Scorer:
         """Build the tables; raises BadModel when the bundle is no student, or would give other ids than in training."""
         self.architecture = Architecture.from_json(section(bundle, "architecture"))
         self.vocabulary = Vocabulary.from_bytes(bundle.files[VOCABULARY])
-        self.threshold = np.float32(section(bundle, "threshold").get("value", math.nan))
-        if not 0 <= self.threshold <= 1:
+        threshold = section(bundle, "threshold").get("value")
+        if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
             raise BadModel("the manifest has no threshold between 0 and 1; train the model again")
+        self.threshold = np.float32(threshold)
         self._check(bundle)
         self._channels: dict[str, Channel] = {}
         column = 0
