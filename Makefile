@@ -59,9 +59,12 @@ clean: ## Remove .venv and caches, but nothing below OPINION_HOME
 	.venv/bin/pip install -q -e .[demo]
 	@# PySpark's scripts look for it with the first python3 on the PATH; ours with this environment's.
 	cp spark_conf/local/find-spark-home .venv/bin/find-spark-home
+	@.venv/bin/python -c 'import jobs.plots; raise SystemExit(not jobs.plots.chinese_font())' || { \
+	  echo "a font with Chinese is missing, for the plots: installing it"; $(APT) fonts-noto-cjk; }
 	@touch $@
 
 .venv/.installed-dev: .venv/.installed-train
+	@command -v chromium >/dev/null || { echo "chromium is missing, to look at the pages: installing it"; $(APT) chromium; }
 	.venv/bin/pip install -q -e .[demo,dev,train]
 	@touch $@
 

@@ -7,9 +7,12 @@ setup(
     version="0.1.0",
     description="Find the valid complaints in a junk opinion stream: BERT distilled into a textCNN, on Spark",
     packages=["distill", "jobs"],
+    package_data={"jobs": ["templates/*"]},
     python_requires=">=3.11,<3.12",
     install_requires=[
+        "Jinja2",
         "jieba",  # its dictionary is what the compiled segmenter is built from
+        "matplotlib",
         "numba",
         "numpy",
         "pandas<3",  # PySpark's Arrow conversions warn at every use of pandas 3
@@ -29,13 +32,14 @@ setup(
             "hypothesis",
             "mypy",
             "pandas-stubs",
+            "playwright",  # drives the system's Chromium, which the pages are looked at with
             "pytest",
             "ruff",
             "types-psutil",
             "types-tqdm",
         ],
-        # Teachers, training on several processes, and reports of experiments. Horovod does not build from PyPI's
+        # Teachers, and training on several processes. Horovod does not build from PyPI's
         # source as it is: make setup-train does it.
-        "train": ["horovod==0.28.1", "matplotlib", "packaging", "tensorboard", "transformers"],
+        "train": ["horovod==0.28.1", "packaging", "tensorboard", "transformers"],
     },
 )

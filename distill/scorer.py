@@ -76,14 +76,14 @@ class Scorer:
             raise BadModel("the manifest has no threshold between 0 and 1; train the model again")
         self.threshold = np.float32(threshold)
         self._check(bundle)
-        self._channels: dict[str, Channel] = {}
+        self.channels: dict[str, Channel] = {}
         column = 0
         for name, widths in self.architecture.widths.items():
             pooled = len(widths) * self.architecture.filters
             columns = bundle.tensors["output.weight"][:, column : column + pooled + self.architecture.embedding]
-            self._channels[name] = self._channel(bundle, name, columns[:, :pooled], columns[:, pooled:])
+            self.channels[name] = self._channel(bundle, name, columns[:, :pooled], columns[:, pooled:])
             column += columns.shape[1]
-        self._bias = bundle.tensors["output.bias"].astype(np.float64)
+        self.bias = bundle.tensors["output.bias"].astype(np.float64)
 
     def _check(self, bundle: Bundle) -> None:
         shapes = {name: tensor.shape for name, tensor in bundle.tensors.items()}
@@ -134,15 +134,15 @@ class Scorer:
     def rounding(self) -> Floats:
         """The most that a logit can be off by the table's steps, float32 (2,)."""
         off = np.zeros(2, np.float32)
-        for channel in self._channels.values():
+        for channel in self.channels.values():
             taps = np.repeat(channel.widths, len(channel.steps) // len(channel.widths))
             off += np.abs(channel.output) @ (channel.steps * taps / 2).astype(np.float32)
         return off
 
     def logits(self, encoded: Encoded) -> Floats:
         """Logits of encoded texts, float32 (texts, 2)."""
-        logits = np.tile(self._bias, (len(encoded.cut), 1))
-        for name, channel in self._channels.items():
+        logits = np.tile(self.bias, (len(encoded.cut), 1))
+        for name, channel in self.channels.items():
             add_channel(*encoded.channels[name], channel, logits)
         return logits.astype(np.float32)
 
@@ -159,6 +159,12 @@ def probability(logits: Floats) -> Floats:
     """Softmax probability of class 1, float32 (texts,)."""
     margin = logits[:, 1].astype(np.float64) - logits[:, 0]
     return (1 / (1 + np.exp(-margin))).astype(np.float32)
+
+
+def margin_of(score: float) -> float:
+    """The difference of the logits, valid less junk, that gives a score; finite for every score."""
+    score = min(max(score, 1e-12), 1 - 1e-12)
+    return math.log(score / (1 - score))
 
 
 @numba.njit(cache=True)

@@ -142,6 +142,19 @@ class Vocabulary:
         pair_offsets = offsets - np.concatenate(([0], np.cumsum(not_empty)))
         return starts, starts + np.int32(2), pair_offsets
 
+    def spans(self, channel: str, text: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The characters [start, end) of a normalised text that each of its ids stands for, int64 (ids,) each.
+
+        The edges are empty, before the first token and behind the last.
+        """
+        starts, ends, _ = self._spans(channel, *code_points([text[: self.max_chars]]))
+        if not len(starts):
+            return np.array([0, len(text)]), np.array([0, len(text)])
+        first, last = starts[:1], ends[-1:]
+        return np.concatenate([first, starts, last]).astype(np.int64), np.concatenate([first, ends, last]).astype(
+            np.int64
+        )
+
     def fingerprint(self) -> str:
         """SHA-256 of what the whole way from raw text to ids makes of fixed texts.
 

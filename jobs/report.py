@@ -47,7 +47,12 @@ def masked(text: str) -> str:
 
     Digits of any script count, and up to two signs between them do not part them: 138-0013 (8000).
     """
-    return re.sub(r"\d(?:[\W_]{0,2}\d){4,}[xXｘＸ]?", lambda run: "*" * len(run[0]), one_line(text))
+    return stars(one_line(text))
+
+
+def stars(text: str) -> str:
+    """The same text, as long as it was, with stars for the long numbers that `masked` hides."""
+    return re.sub(r"\d(?:[\W_]{0,2}\d){4,}[xXｘＸ]?", lambda run: "*" * len(run[0]), text)
 
 
 def fit(text: str, width: int) -> str:

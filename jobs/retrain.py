@@ -7,24 +7,21 @@ started again with the same flags. Whatever fails, the champion stays.
 
 import argparse
 import json
-import shutil
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import pyarrow.dataset as pads
 from pyspark.sql import SparkSession
 
 from distill.comparison import Bounds, Check, compare
-from distill.dataset import Labelled, read
+from distill.dataset import Labelled
 from distill.errors import BadInput, BadModel
 from distill.plan import Plan
 from distill.registry import Registry
 from jobs import distill_student, locks, student_flags, train_teacher
 from jobs.cli import home, job_parser, run_main
 from jobs.session import spark_session
-from jobs.snapshot import Wanted, snapshot_labels
+from jobs.snapshot import held_out
 from jobs.store_teacher_logits import Store
 from jobs.tables import RAW_OPINION
 from jobs.trainings import check
@@ -207,15 +204,8 @@ class Retraining:
         }
 
     def held_out(self) -> tuple[Labelled, str]:
-        """The rows of test, or of valid where nothing is labelled for test, and the hash of all labels."""
-        folder = Path(f"{home()}/tmp/retrain-{self.state['challenger']}")
-        shutil.rmtree(folder, ignore_errors=True)
-        try:
-            found = snapshot_labels(self.warehouse, str(folder), Wanted())
-            split = "test" if "test" in found["rows"] else "valid"
-            return read(str(folder), pads.field("split") == split), found["data_hash"]
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        """What both are compared on."""
+        return held_out(self.warehouse, f"retrain-{self.state['challenger']}")
 
 
 def known(registry: Registry, name: str) -> str | None:

@@ -1,7 +1,5 @@
 """The report of a grid: NAME.json for machines, NAME.md for people, plots as NAME-*.png, and all in one NAME.html."""
 
-import base64
-import html
 import json
 import platform
 import statistics
@@ -13,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distill.lineage import PACKAGES, installed
+from jobs.pages import render
 
 Rows = Sequence[Mapping[str, Any]]
 Curves = Mapping[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]]  # label -> recall, precision
@@ -45,7 +44,10 @@ def write_report(rows: Rows, curves: Curves, name: str, title: str, command: str
     )
     pictures = "\n\n".join(f"![{caption}]({path.name})" for caption, path in plots)
     (folder / f"{name}.md").write_text(f"# {title}\n\n{made}\n\n{table}\n\n{pictures}\n", encoding="utf-8")
-    (folder / f"{name}.html").write_text(page(title, made, table, plots), encoding="utf-8")
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    captions = {path.name: caption for caption, path in plots}
+    page = render("scheme.html", folder, title=title, made=made, head=cells[0], rows=cells[2:], pictures=captions)
+    (folder / f"{name}.html").write_text(page, encoding="utf-8")
     return table
 
 
@@ -172,27 +174,3 @@ def draw(rows: Rows, curves: Curves, name: str, folder: Path) -> list[tuple[str,
     figure.savefig(plots[-1][1], dpi=130)
     pyplot.close(figure)
     return plots
-
-
-def page(title: str, made: str, table: str, plots: Sequence[tuple[str, Path]]) -> str:
-    """One self-contained page."""
-    cells = [[html.escape(cell.strip()) for cell in line.strip("|").split("|")] for line in table.splitlines()]
-    head = "".join(f"<th>{cell}</th>" for cell in cells[0])
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in cells[2:])
-    pictures = "".join(
-        f'<figure><img alt="{html.escape(caption)}" src="data:image/png;base64,'
-        f'{base64.b64encode(path.read_bytes()).decode()}"><figcaption>{html.escape(caption)}</figcaption></figure>'
-        for caption, path in plots
-    )
-    style = (
-        "body{font:15px/1.5 system-ui,sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem;color:#222}"
-        "table{border-collapse:collapse;font-size:.8rem}td,th{border-bottom:1px solid #ddd;padding:.3rem .5rem;"
-        "text-align:right}td:first-child,th:first-child{text-align:left}img{max-width:100%}"
-        "figure{margin:2rem 0}figcaption{color:#666}.wide{overflow-x:auto}"
-    )
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{style}</style>"
-        f"<h1>{html.escape(title)}</h1><p>{html.escape(made)}</p>"
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{pictures}</html>\n'
-    )

@@ -4,16 +4,19 @@ FOLDER/labels     text, label, source, split, logits_0, logits_1 … of the teac
 FOLDER/transfer   the same of texts of the stream, with no label
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
 from typing import Any
 
+import pyarrow.dataset as pads
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from distill.dataset import LOGITS
+from distill.dataset import LOGITS, Labelled, read
 from distill.errors import BadInput
+from jobs.cli import home
 from jobs.logits import LABELLED, hashed, with_logits
 from jobs.tables import LABELLED_OPINION, RAW_OPINION
 from jobs.warehouse import Warehouse
@@ -139,3 +142,18 @@ def hash_of(rows: DataFrame) -> str:
     """A hash of the rows that is independent of their order and their files."""
     digest = rows.select(F.sum(F.xxhash64(*rows.columns).cast("decimal(38,0)"))).first()
     return f"{int(digest[0]) % 2**64:016x}" if digest and digest[0] is not None else ""
+
+
+def held_out(warehouse: Warehouse, name: str) -> tuple[Labelled, str]:
+    """The rows of test, or of valid where nothing is labelled for test, and the hash of all labels.
+
+    name: of the folder below OPINION_HOME/tmp that is used meanwhile.
+    """
+    folder = home() / "tmp" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        found = snapshot_labels(warehouse, str(folder), Wanted())
+        split = "test" if "test" in found["rows"] else "valid"
+        return read(str(folder), pads.field("split") == split), found["data_hash"]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

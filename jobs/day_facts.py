@@ -1,0 +1,195 @@
+"""The numbers of a scored day, as its report shows them and `facts.json` keeps them."""
+
+import string
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
+
+from distill.bundle import Bundle
+from distill.errors import BadInput
+from distill.explain import Explanation, explain
+from distill.scorer import Scorer, margin_of
+from distill.text import normalise
+from jobs.report import stars
+from jobs.tables import OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT
+from jobs.warehouse import Warehouse
+
+TOP, BORDERLINE, DAYS = 20, 10, 30
+EXPLAINED = 200  # of the highest scores: a feed repeats itself, and equal texts are shown once
+NGRAMS = 6  # shown of an opinion
+PUNCTUATION = " " + string.punctuation + "。、,《》「」【】“”‘’…—·"
+DRIFT = {"scores": "drift_psi"}  # what is compared with the training -> the column that has its index
+MODERATE, SIGNIFICANT = 0.1, 0.25
+SAYS = {
+    "stable": "The day looks like the training data",
+    "moderate": "The day differs somewhat from the training data",
+    "significant": "The day is far from the training data: read a sample before you trust it",
+}
+
+
+def run_of(warehouse: Warehouse, dt: str) -> Row:
+    """The audit row of a day; raises BadInput when the day is not scored."""
+    row = warehouse.read(SCORING_RUN, dt=dt).first()
+    if row is None:
+        raise BadInput(f"{warehouse.name(SCORING_RUN)} has no day {dt}; score it: jobs/score_opinions.py --dt {dt}")
+    return row
+
+
+def day_facts(warehouse: Warehouse, run: Row, bundle: Bundle) -> dict[str, Any]:
+    """Everything a day's report shows; `bundle` is that of the model that scored it."""
+    dt, scorer = run.dt, Scorer(bundle)
+    valid = warehouse.read(VALID_COMPLAINT, dt=dt)
+    highest = explained(scorer, valid.orderBy(F.desc("score"), "opinion_id").limit(EXPLAINED).collect())
+    at_load = by_reason(warehouse.read(REJECTED_OPINION, dt=dt, stage="load"))
+    above = valid.orderBy("score", "opinion_id").limit(BORDERLINE * 3).collect()
+    return {
+        "dt": dt,
+        "database": warehouse.database,
+        "model": {
+            "version": run.model_version,
+            "digest": run.bundle_digest,
+            "threshold": run.threshold,
+            "threshold_margin": margin_of(run.threshold),
+        },
+        "run": {"id": run.run_id, "started": minute(run.started), "ended": minute(run.ended)},
+        "counts": {
+            "lines": run.rows_read + sum(at_load.values()),
+            "read": run.rows_read,
+            "scored": run.rows_scored,
+            "valid": run.rows_valid,
+            "rejected": run.rows_rejected,
+            "cut": run.rows_cut,
+        },
+        "valid_share": share(run.rows_valid, run.rows_scored),
+        "rejected": {"load": at_load, "score": dict(run.rejected_by_reason)},
+        "histograms": {"day": list(run.score_histogram), "training": bundle.manifest["score_histogram"]},
+        "drift": drift(run.asDict()),
+        "sources": sources(warehouse, dt),
+        "trend": trend(warehouse, dt),
+        "ngrams": strongest_ngrams(highest),
+        "top": highest[:TOP],
+        "above": explained(scorer, above)[:BORDERLINE],
+        "below": explained(scorer, just_below(warehouse, dt))[:BORDERLINE],
+    }
+
+
+def share(part: int, whole: int) -> float | None:
+    """A share of something, None of nothing."""
+    return part / whole if whole else None
+
+
+def minute(time: Any) -> str | None:
+    """A time of the tables, in the session's zone, to the minute."""
+    return f"{time:%Y-%m-%d %H:%M}" if time else None
+
+
+def by_reason(rejected: DataFrame) -> dict[str, int]:
+    """Rejected rows by reason."""
+    return {row.reason: row["count"] for row in rejected.groupBy("reason").count().orderBy("reason").collect()}
+
+
+def drift(run: Mapping[str, Any]) -> dict[str, Any]:
+    """The stability indices of a run, each in its customary band, and what the furthest means."""
+    parts = [
+        {"name": name, "psi": run[column], "band": band(run[column])}
+        for name, column in DRIFT.items()
+        if run.get(column) is not None
+    ]
+    furthest = max((part["band"] for part in parts), key=list(SAYS).index, default="stable")
+    return {"band": furthest, "says": SAYS[furthest], "parts": parts}
+
+
+def band(psi: float) -> str:
+    """The customary band of a population stability index."""
+    return "stable" if psi < MODERATE else "moderate" if psi < SIGNIFICANT else "significant"
+
+
+def sources(warehouse: Warehouse, dt: str) -> list[dict[str, Any]]:
+    """Opinions and valid complaints by source, the source with most complaints first."""
+    rows, valid = (
+        {row.source: row["count"] for row in warehouse.read(table, dt=dt).groupBy("source").count().collect()}
+        for table in (RAW_OPINION, VALID_COMPLAINT)
+    )
+    found = [
+        {"source": source, "rows": count, "valid": valid.get(source, 0), "share": share(valid.get(source, 0), count)}
+        for source, count in rows.items()
+    ]
+    return sorted(found, key=lambda one: (-one["valid"], -one["rows"], one["source"] or ""))
+
+
+def trend(warehouse: Warehouse, dt: str) -> list[dict[str, Any]]:
+    """The last scored days up to this one, oldest first."""
+    runs = warehouse.read(SCORING_RUN).where(F.col("dt") <= dt).orderBy(F.desc("dt")).limit(DAYS).collect()
+    return [
+        {
+            "dt": run.dt,
+            "read": run.rows_read,
+            "valid": run.rows_valid,
+            "share": share(run.rows_valid, run.rows_scored),
+            "psi": run.drift_psi,
+            "model": run.model_version,
+        }
+        for run in reversed(runs)
+    ]
+
+
+def just_below(warehouse: Warehouse, dt: str) -> list[Row]:
+    """The opinions with the highest scores below the threshold, with their texts, highest first."""
+    scores = warehouse.read(OPINION_SCORE, dt=dt).where("not is_valid")
+    nearest = scores.orderBy(F.desc("score"), "opinion_id").limit(BORDERLINE * 3).select("opinion_id", "score")
+    raw = warehouse.read(RAW_OPINION, dt=dt)
+    rows = raw.join(F.broadcast(nearest), "opinion_id", "inner")
+    # Of an id that occurs twice the first is the row that was scored.
+    ordered = rows.orderBy(F.desc("score"), "opinion_id", F.col("published_at").asc_nulls_last(), "text").collect()
+    return list({row.opinion_id: row for row in reversed(ordered)}.values())[::-1]
+
+
+def explained(scorer: Scorer, rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Each opinion with what its characters and n-grams add, in the order given; equal texts once, with their number.
+
+    Long numbers are masked in the text, and with it in the n-grams.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        key = normalise(row.text or "")
+        if key in found:
+            found[key]["times"] += 1
+            continue
+        said = explain(scorer, row.text)
+        found[key] = {
+            "opinion_id": row.opinion_id,
+            "source": row.source,
+            "published_at": minute(row.published_at),
+            "score": row.score,
+            "margin": said.margin,
+            "base": said.base,
+            "times": 1,
+            "text": stars(said.text),
+            "characters": [round(weight, 4) for weight in said.characters().tolist()],
+            "ngrams": ngrams(said),
+        }
+    return list(found.values())
+
+
+def ngrams(said: Explanation) -> list[dict[str, Any]]:
+    """The n-grams that add most, of either sign."""
+    text = stars(said.text)
+    return [
+        {"ngram": text[part.start : part.end], "start": part.start, "end": part.end, "margin": part.margin}
+        for part in said.parts[:NGRAMS]
+    ]
+
+
+def strongest_ngrams(opinions: Iterable[Mapping[str, Any]], count: int = 15) -> list[dict[str, Any]]:
+    """What spoke most for a complaint in the opinions shown, summed over them; numbers apart."""
+    total: dict[str, float] = defaultdict(float)
+    for opinion in opinions:
+        for one in opinion["ngrams"]:
+            words = one["ngram"].strip(PUNCTUATION)
+            if one["margin"] > 0 and any(map(str.isalpha, words)) and "*" not in words:
+                total[words] += one["margin"] * opinion["times"]
+    strongest = sorted(total.items(), key=lambda item: (-item[1], item[0]))[:count]
+    return [{"ngram": ngram, "margin": margin} for ngram, margin in strongest]

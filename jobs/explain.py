@@ -1,0 +1,152 @@
+"""Explain a score: which n-grams decided, and what each adds to the margin; of one model, or of two side by side.
+
+The score is 1 / (1 + exp(-margin)), so a margin above that of the threshold is a valid complaint. The parts are exact:
+they sum to the margin. A text of your own needs no Spark; an opinion of a loaded day is read from its table.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from distill.errors import BadInput
+from distill.explain import Explanation, Span, explain, largest
+from distill.registry import CHAMPION, Registry
+from distill.scorer import Scorer, margin_of
+from jobs.cli import day, home, job_parser, run_main
+from jobs.report import fit, one_line, stars
+
+TOP = 12
+NGRAM_WIDTH = 28
+
+
+def main() -> None:
+    """Find the text, explain its score by each model, print."""
+    args = parser().parse_args()
+    if (args.opinion_id is None) != (args.dt is None):
+        raise BadInput("--opinion-id and --dt belong together: an opinion is found by its id in its day")
+    if args.top < 1:
+        raise BadInput(f"--top must be 1 or more, not {args.top}")
+    registry = Registry(str(home() / "registry"))
+    text, stored = args.text, None
+    if args.opinion_id is not None:
+        text, stored = stored_opinion(args.database, args.dt, args.opinion_id)
+    found: dict[str, tuple[Scorer, Explanation]] = {}
+    wanted = args.model or (stored["version"] if stored else CHAMPION)
+    for name in (wanted, *([args.against] if args.against else [])):
+        version, bundle = registry.load(registry.resolve(name))
+        scorer = Scorer(bundle)
+        found[version] = scorer, explain(scorer, text)
+    # As far as the model that reads most of it has read.
+    shown = max((explanation.text for _, explanation in found.values()), key=len)
+    content = facts(stars(shown) if args.text is None else shown, stored, found, args.top)
+    print(json.dumps(content, ensure_ascii=False, indent=1) if args.json else "\n".join(in_words(content)), flush=True)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    found = job_parser(__doc__, "jobs/explain.py --opinion-id ID --dt 2026-11-09")
+    found.epilog = f'{found.epilog}\n  .venv/bin/python jobs/explain.py --text "…" --against VERSION'
+    which = found.add_mutually_exclusive_group(required=True)
+    which.add_argument("--text", help="a text of your own")
+    which.add_argument("--opinion-id", metavar="ID", help="an opinion of the day --dt; long numbers in it are masked")
+    found.add_argument("--dt", type=day, help="the day of the opinion")
+    found.add_argument("--model", help="a version (default: the one that scored the opinion, or else the champion)")
+    found.add_argument("--against", metavar="VERSION", help="another version, or champion, beside it")
+    found.add_argument("--top", type=int, default=TOP, help="n-grams to show")
+    found.add_argument("--json", action="store_true", help="print JSON for machines")
+    return found
+
+
+def stored_opinion(database: str, dt: str, opinion_id: str) -> tuple[str, dict[str, Any] | None]:
+    """The text of an opinion, and the version and score of its day where it has one.
+
+    Raises BadInput when it is not there, or when Spark was not started by its script.
+    """
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        raise BadInput("--opinion-id reads the tables: start it with spark-submit, as --help shows")
+    from pyspark.sql import functions as F
+
+    from jobs.session import spark_session
+    from jobs.tables import OPINION_SCORE, RAW_OPINION
+    from jobs.warehouse import Warehouse
+
+    warehouse = Warehouse(spark_session("explain"), database)
+    raw = warehouse.read(RAW_OPINION, dt=dt).where(F.col("opinion_id") == opinion_id)
+    # Of an id that occurs twice this is the row that is scored.
+    row = raw.orderBy(F.col("published_at").asc_nulls_last(), "text", "source").first()
+    if row is None:
+        raise BadInput(f"{warehouse.name(RAW_OPINION)} has no opinion {opinion_id} on {dt}; see its rejected_opinion")
+    scored = warehouse.read(OPINION_SCORE, dt=dt).where(F.col("opinion_id") == opinion_id).first()
+    return row.text or "", {"version": scored.model_version, "score": scored.score} if scored else None
+
+
+def facts(
+    shown: str, stored: dict[str, Any] | None, found: Mapping[str, tuple[Scorer, Explanation]], top: int
+) -> dict[str, Any]:
+    """All that is printed, as JSON has it; `shown` is the text, perhaps masked, that the n-grams are cut from."""
+    spans = largest([explanation for _, explanation in found.values()], top)
+    models = [model_facts(shown, version, *one, spans) for version, one in found.items()]
+    return {"text": shown, "stored": stored, "models": models}
+
+
+def model_facts(
+    shown: str, version: str, scorer: Scorer, explanation: Explanation, spans: list[Span]
+) -> dict[str, Any]:
+    """What one model says of the text; the n-grams are the same for each model, 0 where one has none."""
+    margins = {(part.start, part.end): part.margin for part in explanation.parts}
+    threshold = float(scorer.threshold)
+    ngrams = [
+        {"ngram": shown[start:end], "start": start, "end": end, "margin": margins.get((start, end), 0.0)}
+        for start, end in spans
+    ]
+    others = [margin for span, margin in margins.items() if span not in spans]
+    return {
+        "version": version,
+        "score": explanation.score,
+        "threshold": threshold,
+        "is_valid": bool(explanation.score >= threshold),
+        "margin": explanation.margin,
+        "threshold_margin": margin_of(threshold),
+        "base": explanation.base,
+        "ngrams": ngrams,
+        "others": {"count": len(others), "margin": sum(others)},
+    }
+
+
+def in_words(content: dict[str, Any]) -> list[str]:
+    """The same for a person: the models, then a column of numbers each with the n-grams beside them."""
+    models = dict(zip("AB", content["models"], strict=False))
+    stored = content["stored"]
+
+    def line(cells: Iterable[str], what: str) -> str:
+        return f"{''.join(cell.rjust(10) for cell in cells)}  {what}".rstrip()
+
+    def numbers(name: str, what: str) -> str:
+        return line((f"{model[name]:+.4f}" for model in models.values()), what)
+
+    decided = {True: "a valid complaint", False: "junk"}
+    return [
+        f"text: {one_line(content['text'])}",
+        *([f"score of the day: {stored['score']:.4f} by {stored['version']}"] if stored else []),
+        *(
+            f"{name}: {model['version']} says {decided[model['is_valid']]}, "
+            f"score {model['score']:.4f}, threshold {model['threshold']:.4f}"
+            for name, model in models.items()
+        ),
+        "",
+        line(models, ""),
+        numbers("threshold_margin", "margin from which it is a valid complaint"),
+        numbers("margin", "margin here, the sum of what follows"),
+        *(
+            line((f"{model['ngrams'][i]['margin']:+.4f}" for model in models.values()), fit(one["ngram"], NGRAM_WIDTH))
+            for i, one in enumerate(content["models"][0]["ngrams"])
+        ),
+        line((f"{model['others']['margin']:+.4f}" for model in models.values()), "(all other n-grams)"),
+        numbers("base", "(what no character accounts for)"),
+    ]
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,124 @@
+"""Report a scored day: one page to look at, its plots as PNG, and the same numbers as JSON.
+
+Written to OPINION_HOME/reports/day/DT: index.html, facts.json, histogram.png, trend.png, ngrams.png. The page needs
+nothing else and fetches nothing, so it can be mailed. It can be made again at any time; nothing in the tables changes.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from distill.registry import Registry
+from jobs import plots
+from jobs.cli import day, home, job_parser, run_main
+from jobs.day_facts import MODERATE, SIGNIFICANT, day_facts, run_of
+from jobs.pages import Pictures, write
+from jobs.session import spark_session
+from jobs.warehouse import Warehouse
+
+
+def main() -> None:
+    """Collect the day's numbers, draw, write."""
+    parser = job_parser(__doc__, "jobs/report_day.py --dt 2026-11-09")
+    parser.add_argument("--dt", type=day, required=True, help="the day, scored by score_opinions before")
+    args = parser.parse_args()
+    warehouse = Warehouse(spark_session("report_day"), args.database)
+    run = run_of(warehouse, args.dt)
+    _, bundle = Registry(str(home() / "registry")).load(run.model_version)
+    facts = day_facts(warehouse, run, bundle)
+    facts["funnel"] = funnel(facts)
+    print(f"report: {write(home() / 'reports' / 'day' / args.dt, facts, lambda to: draw(facts, to), 'day.html')}")
+
+
+def funnel(facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """The steps from lines to complaints: name, rows, percent of the lines, and what is lost behind the step."""
+    counts, rejected = facts["counts"], facts["rejected"]
+    steps = [
+        ("Lines of the feed", "lines", rejected["load"]),
+        ("Read", "read", rejected["score"]),
+        ("Scored", "scored", {}),
+        ("Valid complaints", "valid", {}),
+    ]
+    return [
+        {
+            "name": name,
+            "rows": counts[of],
+            "percent": 100 * counts[of] / (counts["lines"] or 1),
+            "lost": most_first(lost),
+        }
+        for name, of, lost in steps
+    ]
+
+
+def most_first(reasons: dict[str, int]) -> list[dict[str, Any]]:
+    """Reasons by how many rows they have."""
+    found = [{"reason": reason.replace("_", " "), "rows": rows} for reason, rows in reasons.items()]
+    return sorted(found, key=lambda one: (-one["rows"], one["reason"]))
+
+
+def draw(facts: dict[str, Any], folder: Path) -> Pictures:
+    """The plots of a day, and what each shows."""
+    found = {
+        "histogram.png": histogram(facts, folder / "histogram.png"),
+        "trend.png": trend(facts, folder / "trend.png"),
+    }
+    if facts["ngrams"]:
+        found["ngrams.png"] = ngrams(facts, folder / "ngrams.png")
+    return found
+
+
+def histogram(facts: dict[str, Any], file: Path) -> str:
+    """Scores of the day beside those of the training, and the threshold."""
+    day, training = (facts["histograms"][name] for name in ("day", "training"))
+    width, threshold = 1 / len(day), facts["model"]["threshold"]
+    scale = sum(day) / max(sum(training), 1)
+    edges = [i * width for i in range(len(day) + 1)]
+    with plots.figure(file) as axes:
+        axes.bar(edges[:-1], day, width * 0.9, align="edge", color=plots.BLUE, label="the day")
+        scaled = [rows * scale for rows in training]
+        axes.stairs(scaled, edges, color=plots.GREY, linewidth=1.2, label="training, scaled")
+        axes.axvline(threshold, color=plots.ORANGE, linewidth=1.6, label=f"threshold {threshold:.3f}")
+        axes.set(yscale="log", xlim=(0, 1), xlabel="score", ylabel="opinions")
+        axes.set_ylim(bottom=0.5)
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+        axes.grid(axis="y")
+        axes.legend(loc="upper center")
+    return (
+        "Opinions by score, on a logarithmic scale; right of the threshold are the valid complaints. The outline has "
+        "the shape that the scores had on the rows the threshold was chosen on."
+    )
+
+
+def trend(facts: dict[str, Any], file: Path) -> str:
+    """The share of valid complaints and the drift, day by day."""
+    days = facts["trend"]
+    places, every = range(len(days)), -(-len(days) // 7)
+    shares = [100 * (one["share"] or 0) for one in days]
+    drifts = [math.nan if one["psi"] is None else one["psi"] for one in days]
+    with plots.figure(file, nrows=2, sharex=True) as (top, below):
+        for axes, values, colour, least in ((top, shares, plots.ORANGE, 0.1), (below, drifts, plots.BLUE, SIGNIFICANT)):
+            axes.plot(places, values, "o-", color=colour, markersize=3.5)
+            axes.set_ylim(0, 1.2 * max(least, *(value for value in values if value == value), 0))
+            axes.grid(axis="y")
+        top.set(title="valid complaints, % of the scored")
+        below.set(title="drift of the scores, PSI", xticks=places[::every])
+        below.set_xticklabels([one["dt"][5:] for one in days[::every]])
+        for bound, said in ((MODERATE, "moderate"), (SIGNIFICANT, "significant")):
+            below.axhline(bound, color=plots.GREY, linewidth=0.8, linestyle="--")
+            below.annotate(said, (1, bound), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=7)
+    return "The last scored days up to this one; a new model can move both lines."
+
+
+def ngrams(facts: dict[str, Any], file: Path) -> str:
+    """The n-grams that spoke most for complaints."""
+    found = facts["ngrams"][::-1]
+    with plots.figure(file, (plots.SIZE[0], 0.5 + 0.24 * len(found))) as axes:
+        axes.barh([one["ngram"] for one in found], [one["margin"] for one in found], color=plots.ORANGE, height=0.7)
+        axes.set(xlabel="added to the margins, summed")
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x")
+    return "What spoke most for a complaint in the highest scores of the day, summed over them."
+
+
+if __name__ == "__main__":
+    run_main(main)

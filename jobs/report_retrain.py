@@ -1,0 +1,100 @@
+"""Report a retraining: what was decided and why, champion beside challenger on the held-out labels, and a model card.
+
+Written to OPINION_HOME/reports/retrain/VERSION of the challenger: index.html, facts.json, curve.png, sources.png. The
+page needs nothing else and fetches nothing. Without --version it is the newest decision's.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from distill.errors import BadInput
+from distill.registry import VERSION, Registry
+from jobs import plots
+from jobs.cli import home, job_parser, run_main
+from jobs.pages import Pictures, write
+from jobs.retrain_facts import Models, retrain_facts
+from jobs.session import spark_session
+from jobs.snapshot import held_out
+from jobs.warehouse import Warehouse
+
+COLOURS = {"champion": plots.BLUE, "challenger": plots.ORANGE}
+MARKS = {"champion": "o", "challenger": "D"}
+
+
+def main() -> None:
+    """Find the decision, compare again, draw, write."""
+    parser = job_parser(__doc__, "jobs/report_retrain.py")
+    parser.add_argument("--version", help="the challenger of the decision (default: the newest decision)")
+    args = parser.parse_args()
+    decision = decision_of(home() / "retrain", args.version)
+    registry = Registry(str(home() / "registry"))
+    roles = [role for role in ("champion", "challenger") if decision[role]]
+    models: Models = {role: registry.load(decision[role]) for role in roles}
+    rows, labels_hash = held_out(Warehouse(spark_session("report_retrain"), args.database), "report_retrain")
+    facts = retrain_facts(decision, models, rows, labels_hash)
+    folder = home() / "reports" / "retrain" / decision["challenger"]
+    print(f"report: {write(folder, facts, lambda to: draw(facts, to), 'retrain.html')}")
+
+
+def decision_of(folder: Path, version: str | None) -> dict[str, Any]:
+    """The decision about a challenger, or the newest; raises BadInput when there is none."""
+    files = [file for file in folder.glob("*.json") if VERSION.fullmatch(file.stem)]
+    decisions = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    wanted = [one for one in decisions if version in (None, one["challenger"])]
+    if not wanted:
+        there = ", ".join(sorted(one["challenger"] for one in decisions)) or "none yet: run jobs/retrain.py"
+        raise BadInput(f"no decision {f'about {version} ' if version else ''}in {folder}; those there: {there}")
+    found: dict[str, Any] = max(wanted, key=lambda one: one["decided"])
+    return found
+
+
+def draw(facts: dict[str, Any], folder: Path) -> Pictures:
+    """The plots of a retraining, and what each shows."""
+    found = {"curve.png": curves(facts, folder / "curve.png")}
+    if any(one["judged"] for one in facts["sources"]):
+        found["sources.png"] = sources(facts, folder / "sources.png")
+    return found
+
+
+def curves(facts: dict[str, Any], file: Path) -> str:
+    """Precision and recall of both models, and where their thresholds stand."""
+    with plots.figure(file) as axes:
+        lowest = 1.0
+        for role, model in facts["models"].items():
+            reached = model["reached"]
+            recall, precision = (reached["curve"][name] for name in ("recall", "precision"))
+            axes.plot(recall, precision, color=COLOURS[role], linewidth=1.4, label=role)
+            axes.plot(reached["recall"], reached["precision"] or 0, MARKS[role], color=COLOURS[role], markersize=6)
+            lowest = min(lowest, reached["precision"] or 0)
+        target = facts["models"]["challenger"]["target_precision"]
+        if target:
+            axes.axhline(target, color=plots.GREY, linewidth=0.8, linestyle="--", label=f"precision {target:g}")
+        axes.set(xlim=(0, 1.01), ylim=(min(0.5, lowest - 0.05), 1.01), xlabel="recall", ylabel="precision")
+        axes.grid()
+        axes.legend(loc="lower left")
+    return "Precision and recall at every threshold on the held-out labels; the marks are the models' own thresholds."
+
+
+def sources(facts: dict[str, Any], file: Path) -> str:
+    """Recall of each source that has complaints enough to judge by."""
+    judged = [one for one in facts["sources"] if one["judged"]][::-1]
+    names = [one["source"] for one in judged]
+    with plots.figure(file, (plots.SIZE[0], 0.9 + 0.3 * len(judged))) as axes:
+        for one, place in zip(judged, range(len(judged)), strict=True):
+            axes.plot(
+                list(one["recall"].values()), [place] * len(one["recall"]), color="#c3c9d1", linewidth=2, zorder=1
+            )
+        for role in facts["models"]:
+            recall = [one["recall"][role] for one in judged]
+            axes.plot(recall, range(len(judged)), MARKS[role], color=COLOURS[role], label=role, markersize=5)
+        axes.set(xlabel="recall at the model's own threshold", yticks=range(len(judged)), yticklabels=names)
+        axes.set_ylim(-0.6, len(judged) - 0.4)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    return "Recall by source, where there are complaints enough to judge by."
+
+
+if __name__ == "__main__":
+    run_main(main)
