@@ -21,6 +21,7 @@ setup(
         "pyspark>=4.3,<5",
         "safetensors",
         "scikit-learn",
+        "scipy",
         "torch==2.13.0",
         "tqdm",
     ],

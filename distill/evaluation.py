@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from distill import metrics
 from distill.dataset import Labelled
-from distill.scorer import HISTOGRAM_BINS
+from distill.drift import SCORE_BINS
 
 Score = Callable[[list[str]], npt.NDArray[np.float32]]  # normalised texts -> probabilities of a valid complaint
 
@@ -24,7 +24,7 @@ def evaluate(score: Score, valid: Labelled, test: Labelled | None, target: float
     found = {"valid": report(valid, scores, threshold.value)}
     if test is not None:
         found["test"] = report(test, score(test.texts), threshold.value)
-    histogram = np.histogram(scores, HISTOGRAM_BINS, (0, 1))[0].tolist()
+    histogram = np.histogram(scores, SCORE_BINS, (0, 1))[0].tolist()
     return {"threshold": asdict(threshold), "metrics": found, "score_histogram": histogram}
 
 

@@ -40,7 +40,7 @@ def train_on_rank(
     weight decay, clipping, average and precision.
     """
     torch.set_num_threads(threads)
-    train, valid, test = read_snapshot(snapshot, lineage)
+    train, valid, test = splits = read_snapshot(snapshot, lineage)
     student = Student(train.texts, plan)
     encoder, tokenizer = from_pretrained(init, max_length, teacher_plan.precision, layers)
 
@@ -57,4 +57,4 @@ def train_on_rank(
         return None
     made = {"init": init, **lineage_of(lineage, plan, ranks, curve)}
     said = evaluate(lambda texts: teachers.scores(encoder, tokenizer, texts, ranks.device), valid, test, target)
-    return student.bundle(made, valid, test, target), to_bundle(encoder, tokenizer, {"lineage": made, **said})
+    return student.bundle(made, splits, target), to_bundle(encoder, tokenizer, {"lineage": made, **said})

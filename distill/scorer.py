@@ -26,26 +26,26 @@ import pyarrow as pa
 
 from distill.architecture import Architecture
 from distill.bundle import VOCABULARY, Bundle
+from distill.drift import Bins, length_bins, unknown_bins
 from distill.errors import BadModel
 from distill.text_batch import REASONS, SCORABLE, column_of, normalise_column
-from distill.vocabulary import Encoded, Vocabulary
+from distill.vocabulary import EDGES, UNKNOWN, Encoded, Vocabulary
 
 Floats = npt.NDArray[np.float32]
-
-# Of scores from 0 to 1; a day's histogram is compared with the one in the bundle, so both have these.
-HISTOGRAM_BINS = 20
 
 
 class Scored(NamedTuple):
     """Scores of a batch: float32 (texts,), the probability of a valid complaint, NaN where there is a reason why not.
 
     reasons: string (texts,), why a text has no score, null where it has one. cut: bool (texts,), the text was read to
-    its limit only.
+    its limit only. lengths, unknown: int8 (texts,), the bins of `distill.drift` of a text's length and unknown tokens.
     """
 
     scores: Floats
     reasons: pa.StringArray
     cut: npt.NDArray[np.bool_]
+    lengths: Bins
+    unknown: Bins
 
 
 class Channel(NamedTuple):
@@ -129,7 +129,14 @@ class Scorer:
         scorable = normalised.reasons == SCORABLE
         scores = np.where(scorable, probability(self.logits(encoded)), np.float32(np.nan))
         reasons = pa.array(REASONS, pa.string()).take(pa.array(normalised.reasons))
-        return Scored(scores, reasons, (encoded.cut & scorable) | normalised.cut)
+        cut = (encoded.cut & scorable) | normalised.cut
+        lengths = length_bins(np.diff(normalised.offsets))
+        return Scored(scores, reasons, cut, lengths, self.unknown(encoded))
+
+    def unknown(self, encoded: Encoded) -> Bins:
+        """The bins of the share of unknown tokens of the network's first channel, (texts,)."""
+        ids, offsets = encoded.channels[next(iter(self.architecture.widths))]
+        return unknown_bins(ids, offsets, UNKNOWN, EDGES)
 
     def rounding(self) -> Floats:
         """The most that a logit can be off by the table's steps, float32 (2,)."""

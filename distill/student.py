@@ -11,10 +11,12 @@ import torch
 
 from distill.architecture import Architecture
 from distill.bundle import VOCABULARY, Bundle
-from distill.dataset import Examples, Labelled, read_snapshot
+from distill.dataset import Examples, Labelled, Splits, read_snapshot
+from distill.drift import Profile, length_bins, profile
 from distill.evaluation import evaluate
 from distill.learner import Learner
 from distill.lineage import lineage as lineage_of
+from distill.losses import NO_LABEL
 from distill.plan import Plan
 from distill.ranks import Ranks
 from distill.registry import Registry
@@ -51,11 +53,12 @@ class Student:
         """What the network reads of normalised texts."""
         return Encodings(self.vocabulary.encode_batch(texts), self.architecture)
 
-    def bundle(self, lineage: Mapping[str, Any], valid: Labelled, test: Labelled | None, target: float) -> Bundle:
+    def bundle(self, lineage: Mapping[str, Any], splits: Splits, target: float) -> Bundle:
         """The bundle, not yet saved: its digest is empty.
 
         The threshold is the lowest score with precision `target` on `valid`; metrics are those of the scorer that will
-        run every night, at that threshold.
+        run every night, at that threshold. The profile, which days are compared with, is that of the transfer set,
+        texts of the stream as they are; without one, of `valid`.
         """
         manifest = {
             "architecture": self.architecture.to_json(),
@@ -71,8 +74,10 @@ class Student:
         tensors = {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.model.state_dict().items()}
         bundle = Bundle(manifest, tensors, {VOCABULARY: self.vocabulary.to_bytes()}, "")
         scorer = Scorer(bundle)
-        reached = evaluate(lambda texts: score_normalised(scorer, texts), valid, test, target)
-        return replace(bundle, manifest={**manifest, **reached})
+        reached = evaluate(lambda texts: score_normalised(scorer, texts), splits.valid, splits.test, target)
+        stream = splits.train.labels == NO_LABEL
+        days = profile_of(scorer, splits.train, stream) if stream.any() else profile_of(scorer, splits.valid)
+        return replace(bundle, manifest={**manifest, **reached, "profile": days.to_json()})
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,7 @@ def train_student(
     found = lineage_of(lineage, plan, ranks, curve)
     if inside:
         found["inside"] = {name: value for name, value in asdict(inside).items() if name != "registry"}
-    return student.bundle(found, valid, test, target)
+    return student.bundle(found, Splits(train, valid, test), target)
 
 
 def learn_inside(
@@ -176,6 +181,15 @@ def learn_inside(
     seen, unseen = hinted(train, texts[0], "train"), hinted(valid, texts[1], "valid")
     where = str(folder) if folder else None
     fit(hint.Hint(regressed), [regressed], seen, unseen, first, ranks, where, judge=hint.judge)
+
+
+def profile_of(scorer: Scorer, rows: Labelled, chosen: npt.NDArray[np.bool_] | None = None) -> Profile:
+    """The profile of rows, or of the chosen ones, bool (rows,)."""
+    numbers = np.arange(len(rows.texts)) if chosen is None else np.flatnonzero(chosen)
+    texts = [rows.texts[i] for i in numbers]
+    encoded = scorer.vocabulary.encode_batch(texts)
+    lengths = length_bins(np.fromiter(map(len, texts), np.int64, len(texts)))
+    return profile(probability(scorer.logits(encoded)), lengths, scorer.unknown(encoded), rows.sources[numbers])
 
 
 def score_normalised(scorer: Scorer, texts: list[str]) -> npt.NDArray[np.float32]:

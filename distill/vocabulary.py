@@ -25,6 +25,7 @@ from distill.token_table import look_up, token_table
 
 PADDING, UNKNOWN, EDGE = 0, 1, 2
 SPECIAL = 3
+EDGES = 2  # of a text
 CHANNELS = ("word", "char", "bigram")
 DEFAULT_MAX_CHARS = 256
 _FORMAT = 1

@@ -5,18 +5,19 @@ Rows read = scored + rejected, checked before anything is published. A second ru
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from distill.bundle import Bundle
-from distill.errors import BadInput, OpinionError
+from distill.drift import expected_of
+from distill.errors import BadInput
 from distill.registry import Registry
-from distill.scorer import HISTOGRAM_BINS, Scorer
+from distill.scorer import Scorer
 from jobs import publish
 from jobs.cli import day, home, job_parser, run_main
+from jobs.day_audit import count_staged
 from jobs.discreet import Work, discreet
 from jobs.quarantine import stage_whatever_kills
 from jobs.report import day_summary
@@ -66,8 +67,10 @@ def score_day(warehouse: Warehouse, dt: str, version: str, path: str, bundle: Bu
             run.stage(rows, [OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION])
 
         stage_whatever_kills(stage, scorer_of(Path(path).name, bundle.digest))
-        audit = audit_row(run, raw.count(), bundle, threshold)
-        audit |= {
+        counted = count_staged(run, raw, expected_of(bundle.manifest))
+        audit = counted.columns() | {
+            "bundle_digest": bundle.digest,
+            "threshold": float(threshold),
             "run_id": run.id,
             "model_version": version,
             "raw_location": raw_location,
@@ -99,54 +102,6 @@ def without_repeats(raw: DataFrame) -> DataFrame:
     )
     columns = [*RAW_OPINION.columns, "repeats"]
     return once.select(columns).unionByName(several.withColumn("repeats", reason).select(columns))
-
-
-def audit_row(run: publish.Run, read: int, bundle: Bundle, threshold: np.float32) -> dict[str, Any]:
-    """Count what was staged by reading it back; raises when it is not what was read, BadInput for an empty day."""
-    if read == 0:
-        raise BadInput(f"the day {run.unit} of {run.warehouse.name(RAW_OPINION)} is empty; load it again")
-    # was_cut is in the files, not in the table: only its sum is of interest.
-    staged_scores = run.read_back(OPINION_SCORE, f"{OPINION_SCORE.ddl}, was_cut boolean")
-    counts = staged_scores.select(
-        F.count("*").alias("scored"),
-        F.count_if("is_valid").alias("valid"),
-        F.count_if("was_cut").alias("cut"),
-        F.count_if(~F.col("score").between(0, 1) | F.col("score").isNull()).alias("wrong"),
-    )
-    scores = counts.first()
-    written = run.read_back(VALID_COMPLAINT).count()
-    bins = F.least(F.floor(F.col("score") * HISTOGRAM_BINS), F.lit(HISTOGRAM_BINS - 1)).cast("int")
-    histogram = [0] * HISTOGRAM_BINS
-    for row in staged_scores.groupBy(bins.alias("bin")).count().collect():
-        histogram[row.bin] = row["count"]
-    reasons = {r.reason: r["count"] for r in run.read_back(REJECTED_OPINION).groupBy("reason").count().collect()}
-    rejected = sum(reasons.values())
-    if scores is None or scores.wrong or read != scores.scored + rejected or written != scores.valid:
-        raise OpinionError(
-            f"read {read} rows but staged {scores} and {rejected} rejected, {written} valid; nothing was published"
-        )
-    return {
-        "bundle_digest": bundle.digest,
-        "threshold": float(threshold),
-        "rows_read": read,
-        "rows_scored": scores.scored,
-        "rows_valid": scores.valid,
-        "rows_rejected": rejected,
-        "rows_cut": scores.cut,
-        "rejected_by_reason": reasons,
-        "score_histogram": histogram,
-        "drift_psi": stability_index(bundle.manifest["score_histogram"], histogram),
-    }
-
-
-def stability_index(expected: list[int], actual: list[int]) -> float:
-    """Population stability index of two histograms of equal bins: sum (a - e) ln(a / e) over their shares.
-
-    Empty bins count as half a row, so that the index stays finite.
-    """
-    e = np.maximum(expected, 0.5) / np.maximum(expected, 0.5).sum()
-    a = np.maximum(actual, 0.5) / np.maximum(actual, 0.5).sum()
-    return float(((a - e) * np.log(a / e)).sum())
 
 
 if __name__ == "__main__":

@@ -23,11 +23,14 @@ STAGED = pa.schema(
         ("content", pa.string()),
         ("reason", pa.string()),
         ("was_cut", pa.bool_()),
+        ("length_bin", pa.int8()),
+        ("unknown_bin", pa.int8()),
     ]
 )
 STAGED_DDL = (
     "table string, opinion_id string, text string, source string, published_at timestamp, "
-    "score float, is_valid boolean, content string, reason string, was_cut boolean"
+    "score float, is_valid boolean, content string, reason string, was_cut boolean, length_bin tinyint, "
+    "unknown_bin tinyint"
 )
 
 _loaded: dict[str, Scorer] = {}
@@ -69,6 +72,8 @@ def score_batch(scorer: Scorer, batch: pa.RecordBatch) -> Iterator[pa.RecordBatc
             "score": scores.filter(scored),
             "is_valid": valid.filter(scored),
             "was_cut": pa.array(found.cut).filter(scored),
+            "length_bin": pa.array(found.lengths).filter(scored),
+            "unknown_bin": pa.array(found.unknown).filter(scored),
         },
     )
     yield staged(VALID_COMPLAINT.name, fresh.drop_columns(["repeats"]).filter(valid), {"score": scores.filter(valid)})

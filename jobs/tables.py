@@ -114,6 +114,10 @@ SCORING_RUN = Table(
         "started": "timestamp",
         "ended": "timestamp",
         "application_id": "string",
+        "drift_psi_length": "double",
+        "drift_psi_unknown": "double",
+        "drift_psi_source": "double",
+        "drift_band": "string",
     },
 )
 
