@@ -6,12 +6,12 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from distill.errors import BadInput, BadModel, Busy, Infrastructure, OpinionError
-from jobs import locks
+from jobs import locks, settings
 from jobs.discreet import Formatter, hidden, without_numbers
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -29,7 +29,36 @@ def home() -> Path:
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose refusal is one line, with the exit code of bad input."""
+    """An argument parser whose refusal is one line, with the exit code of bad input.
+
+    `job` is the job whose settings (jobs/settings.py) stand in for flags that the user's command line leaves out.
+    """
+
+    def __init__(self, *, job: str | None = None, **options: Any):
+        super().__init__(**{"allow_abbrev": False, **options})
+        self.register("action", "store_true", settings.Switch)
+        self.job = job
+        self.shared: list[str] = []
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; no `args` means the user's command line, and only that one is filled up from the settings."""
+        words: Sequence[str] = sys.argv[1:] if args is None else list(args)
+        if self._subparsers is None:  # else the flags of its commands are theirs to know
+            self.refuse_unknown(words)
+        if self.job and args is None and not {"-h", "--help"} & set(words):
+            settings.settle(self, self.job, self.shared, words)
+        found, rest = super().parse_known_args(words, namespace)
+        if "config" in found:
+            del found.config  # it has done its work
+        return found, rest
+
+    def refuse_unknown(self, words: Sequence[str]) -> None:
+        """Name a flag that there is not, and the nearest: a required one that is missing would be named instead."""
+        known = self._option_string_actions
+        for word in words:
+            flag = word.partition("=")[0]
+            if flag.startswith("--") and flag not in known:
+                self.error(f"there is no flag {flag}{settings.nearest(flag, known)}")
 
     def error(self, message: str) -> NoReturn:
         """Refuse the command line."""
@@ -47,14 +76,24 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescript
 def job_parser(doc: str | None, example: str) -> Parser:
     """A parser with the flags that all jobs have; `example` is a job and its flags, shown below the help."""
     submit = ".venv/bin/spark-submit --properties-file spark_conf/local/spark-defaults.conf"
+    job = Path(example.split()[0]).stem
     parser = Parser(
         description=doc,
-        epilog=f"example:\n  {submit} {example}",
+        epilog=f"example:\n  {submit} {example}\n\n{where_flags_come_from(job)}",
         formatter_class=HelpFormatter,
-        allow_abbrev=False,
+        job=job,
     )
+    parser.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="TOML file of settings, see below")
     parser.add_argument("--database", type=database_name, default="opinion", help="Hive database of the tables")
+    parser.shared = ["database"]
     return parser
+
+
+def where_flags_come_from(job: str) -> str:
+    """The precedence of settings, for the end of --help."""
+    return f"""settings, the first that says something:
+  the flag; the variable {settings.variable(f"{job}-FLAG")} (OPINION_DATABASE: for all jobs);
+  the key FLAG of the table [{job}] in the file of --config, or of {settings.FILE_VARIABLE}; the default"""
 
 
 def day(text: str) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from distill.errors import BadInput, OpinionError
 from distill.registry import Registry
 from distill.text import normalise, unscorable_reason
-from jobs.cli import CHECKOUT, home, run_main
+from jobs.cli import CHECKOUT, HelpFormatter, Parser, home, run_main
 
 DAY_COMPLAINTS, DAY_JUNK = 300, 3700
 DIRT = [
@@ -33,6 +33,7 @@ DIRT = [
 
 def main() -> None:
     """Write the demo's files, then run the jobs one after the other."""
+    Parser(description=__doc__, epilog="example:\n  make demo", formatter_class=HelpFormatter).parse_args()
     folder = home() / "demo"
     if (home() / "metastore_db").exists() and not folder.exists():
         raise BadInput(f"{home()} holds a warehouse already; give the demo a home of its own with OPINION_HOME=…")

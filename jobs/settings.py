@@ -1,0 +1,182 @@
+"""Flags that a command line leaves out: from the environment, then from a TOML file, then their defaults.
+
+OPINION_<JOB>_<FLAG> is a variable of one job, OPINION_<FLAG> of every job for the flags that all have; the file has a
+table a job, and the flags that all have at its top. A key that is no flag is refused, with the nearest that is.
+"""
+
+import argparse
+import difflib
+import os
+import shlex
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from distill.errors import BadInput
+
+JOBS = Path(__file__).resolve().parent
+PREFIX = "OPINION_"
+FILE_VARIABLE = "OPINION_CONFIG"
+WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+class Switch(argparse.BooleanOptionalAction):
+    """What `store_true` means in a job: off by default, and `--no-…` turns off what a file or the environment set."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, default: bool = False, **options: Any):
+        asked = options.pop("help", None)
+        super().__init__(option_strings, dest, default, **options)
+        self.help = asked  # the library's own would add the default
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value and the place it comes from, in words."""
+
+    action: argparse.Action
+    value: Any
+    origin: str
+
+
+def settle(parser: argparse.ArgumentParser, job: str, shared: Iterable[str], argv: Sequence[str]) -> None:
+    """Make what file and environment say the parser's defaults, but for what `argv` says itself.
+
+    `shared` are the flags that every job has. Raises BadInput that names the place of what cannot be used.
+    """
+    flags = {
+        action.option_strings[0].removeprefix("--"): action
+        for action in parser._actions
+        if action.option_strings and action.dest not in ("help", "config")
+    }
+    written = {word.partition("=")[0] for word in argv}
+    given = {action.dest for action in parser._actions if written & set(action.option_strings)}
+    found: dict[str, Setting] = {}
+    for layer in (from_file(config_file(argv), job, shared, flags), from_environment(job, shared, flags)):
+        for setting in layer:
+            rivals = rivals_of(parser, setting.action)
+            for other in layer:
+                if other.action.dest in rivals:
+                    raise BadInput(f"{setting.origin} and {other.origin} exclude each other; remove one")
+            found = {dest: old for dest, old in found.items() if dest not in rivals}
+            found[setting.action.dest] = setting
+    for dest, setting in found.items():
+        if not given & {dest, *rivals_of(parser, setting.action)}:
+            parser.set_defaults(**{dest: converted(setting)})
+            setting.action.required = False
+            for group in groups_of(parser, setting.action):
+                group.required = False
+
+
+def config_file(argv: Sequence[str]) -> str | None:
+    """The file that --config names, or else the environment."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--config", default=os.environ.get(FILE_VARIABLE) or None)
+    return cast(str | None, finder.parse_known_args(argv)[0].config)
+
+
+def from_file(path: str | None, job: str, shared: Iterable[str], flags: dict[str, argparse.Action]) -> list[Setting]:
+    """What the file says to this job."""
+    if path is None:
+        return []
+    try:
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        why = e.strerror if isinstance(e, OSError) else e
+        raise BadInput(f"--config {path}: {why}; it is TOML: a table a job, such as [{job}], with flags as keys") from e
+    tables = {key: value for key, value in content.items() if isinstance(value, dict)}
+    for name in tables:
+        if name not in job_names():
+            raise BadInput(f"{path}: there is no job {name}{nearest(name, job_names())}")
+    for key in content.keys() - tables.keys():
+        if key not in shared:
+            raise BadInput(f"{path}: {key} is not a flag of every job, so it stands in a job's table, such as [{job}]")
+    of_all = [Setting(flags[key], content[key], f"{path}: {key}") for key in shared if key in content]
+    own = [
+        Setting(known(key, flags, f"{path}: [{job}] {key}"), value, f"{path}: [{job}] {key}")
+        for key, value in tables.get(job, {}).items()
+    ]
+    named = {setting.action.dest for setting in own}
+    return [*(setting for setting in of_all if setting.action.dest not in named), *own]
+
+
+def from_environment(job: str, shared: Iterable[str], flags: dict[str, argparse.Action]) -> list[Setting]:
+    """What the environment says to this job; a variable belongs to the job with the longest name that fits."""
+    found = {
+        key: Setting(flags[key], os.environ[name], name) for key in shared if (name := variable(key)) in os.environ
+    }
+    own = variable(f"{job}-")
+    longer = tuple(variable(f"{name}-") for name in job_names() if name.startswith(f"{job}_"))
+    for name in sorted(os.environ):
+        if name.startswith(own) and not name.startswith(longer):
+            key = name.removeprefix(own).lower().replace("_", "-")
+            found[key] = Setting(known(key, flags, name), os.environ[name], name)
+    return list(found.values())
+
+
+def variable(name: str) -> str:
+    """The variable of a flag that all jobs have, or of `job-flag`."""
+    return PREFIX + name.upper().replace("-", "_")
+
+
+def known(key: str, flags: dict[str, argparse.Action], origin: str) -> argparse.Action:
+    """The flag of a key; raises BadInput with the nearest when there is none."""
+    if key not in flags:
+        raise BadInput(f"{origin}: there is no flag --{key}{nearest(key, flags, '--')}")
+    return flags[key]
+
+
+def nearest(name: str, names: Iterable[str], dashes: str = "") -> str:
+    """A question for the end of a refusal; nothing when no name is near."""
+    close = difflib.get_close_matches(name, list(names), n=1)
+    return f"; did you mean {dashes}{close[0]}?" if close else ""
+
+
+def job_names() -> list[str]:
+    """The names that a table may have."""
+    return [path.stem for path in JOBS.glob("[!_]*.py")]
+
+
+def groups_of(parser: argparse.ArgumentParser, action: argparse.Action) -> list[Any]:
+    """The groups of which one flag at most may be given, that hold this one."""
+    return [group for group in parser._mutually_exclusive_groups if action in group._group_actions]
+
+
+def rivals_of(parser: argparse.ArgumentParser, action: argparse.Action) -> set[str]:
+    """The flags that exclude this one."""
+    return {one.dest for group in groups_of(parser, action) for one in group._group_actions} - {action.dest}
+
+
+def converted(setting: Setting) -> Any:
+    """The value as the flag's type; raises BadInput that names the place."""
+    action, value = setting.action, setting.value
+    if action.nargs == 0:
+        if (word := str(value).lower()) not in WORDS:
+            raise BadInput(f"{setting.origin}: {value!r} is neither true nor false")
+        return WORDS[word]
+    if action.nargs is None:
+        return one_value(setting, value)
+    try:
+        words = value if isinstance(value, list) else shlex.split(str(value))
+    except ValueError as e:
+        raise BadInput(f"{setting.origin}: {value!r}: {e}") from e
+    return [one_value(setting, word) for word in words]
+
+
+def one_value(setting: Setting, value: Any) -> Any:
+    """One word of the value."""
+    action = setting.action
+    if isinstance(value, bool | list | dict):
+        raise BadInput(f"{setting.origin}: {value!r} is not one value of --{action.option_strings[0][2:]}")
+    kind: Any = action.type or str
+    try:
+        found = kind(str(value))
+    except argparse.ArgumentTypeError as e:
+        raise BadInput(f"{setting.origin}: {e}") from e
+    except ValueError as e:
+        raise BadInput(f"{setting.origin}: {value!r} is not of the kind {kind.__name__}") from e
+    if action.choices is not None and found not in action.choices:
+        near = nearest(str(value), map(str, action.choices))
+        raise BadInput(f"{setting.origin}: {value!r} is none of {', '.join(map(str, action.choices))}{near}")
+    return found
