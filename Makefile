@@ -16,7 +16,7 @@ INPUTS = setup.py constraints.txt pyproject.toml spark_conf/local/find-spark-hom
 APT = as=; [ "$$(id -u)" = 0 ] || as=sudo; $$as apt-get update -q && $$as apt-get install -y -q --no-install-recommends
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup-train: .venv/.installed-train ## The environment with Horovod, for --num-proc above 1 (built once, some minutes)
 
@@ -35,6 +35,10 @@ test-fast: .venv/.installed-dev ## Lint, types and the tests that start no Spark
 
 test-cluster: .venv/.installed-cluster ## The tests on a real cluster of this machine: Spark, Hive metastore on PostgreSQL
 	.venv/bin/pytest -m cluster
+
+test-airflow: .venv/.installed-airflow ## The DAG file in a real Airflow, in an environment of its own (a minute to install)
+	AIRFLOW_HOME=$(CURDIR)/.venv/airflow/home AIRFLOW__CORE__LOAD_EXAMPLES=False .venv/airflow/bin/python -m pytest \
+	  -c /dev/null --rootdir . --confcutdir tests/schedule -p no:cacheprovider tests/schedule/test_opinion_dag.py
 
 lint: .venv/.installed-dev ## ruff and mypy
 	.venv/bin/ruff check .
@@ -81,6 +85,12 @@ clean: ## Remove .venv and caches, but nothing below OPINION_HOME
 	.venv/bin/pip install -q -e .[demo,dev,train,cluster]
 	@touch $@
 
+# Airflow's pins fight with ours.
+.venv/.installed-airflow: constraints-airflow.txt | .venv/.installed
+	$(PYTHON) -m venv .venv/airflow
+	PIP_CONSTRAINT=$(CURDIR)/constraints-airflow.txt .venv/airflow/bin/pip install -q apache-airflow pytest
+	@touch $@
+
 # Horovod's CMake asks for C++14, the headers of torch need C++20; nothing else is in the way. CPU builds use Gloo; on a
 # machine with NCCL, set HOROVOD_GPU_OPERATIONS=NCCL.
 $(HOROVOD)/built: | .venv/.installed
@@ -96,5 +106,5 @@ $(HOROVOD)/built: | .venv/.installed
 	rm -rf build/horovod
 	@touch $@
 
-.PHONY: help setup setup-train demo test test-fast test-cluster lint bench sql clean
+.PHONY: help setup setup-train demo test test-fast test-cluster test-airflow lint bench sql clean
 .DEFAULT_GOAL := help

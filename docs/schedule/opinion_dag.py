@@ -1,0 +1,64 @@
+"""Airflow: a day is loaded and scored every night, a challenger is trained every week.
+
+Copy this file into the folder of DAGs. It knows the checkout and the stream by variables of Airflow's environment.
+"""
+
+import os
+
+import pendulum
+from airflow.providers.standard.hooks.subprocess import SubprocessHook
+from airflow.sdk import DAG, BaseOperator, CronDataIntervalTimetable
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+CHECKOUT = os.environ.get("OPINION_CHECKOUT", "/opt/opinion-distill")
+STREAM = os.environ.get("OPINION_STREAM", "/data/stream/dt={day}.jsonl.gz")
+CONF = os.environ.get("SPARK_CONF_DIR", "spark_conf/local")
+ZONE = "Asia/Shanghai"
+# The day that has ended, as people here call it: {{ ds }} is the day in UTC, another one for most of the night.
+DAY = f"{{{{ data_interval_start.in_timezone('{ZONE}').to_date_string() }}}}"
+# Infrastructure failed, or another run has the day: both may be over in a while.
+AGAIN = {4, 5}
+
+
+class JobOperator(BaseOperator):
+    """A job of the checkout; its exit code says whether it is worth trying again."""
+
+    template_fields = ("flags",)
+
+    def __init__(self, *, job: str, flags: list[str], **options):
+        super().__init__(task_id=job, **options)
+        self.job, self.flags = job, flags
+
+    def execute(self, context) -> None:
+        """Run the job; its last line is in the log of the task, and in the error."""
+        submit = [".venv/bin/spark-submit", "--properties-file", f"{CONF}/spark-defaults.conf"]
+        self.hook = SubprocessHook()
+        done = self.hook.run_command([*submit, f"jobs/{self.job}.py", *self.flags], cwd=CHECKOUT)
+        said = f"{self.job} ended with exit code {done.exit_code}: {done.output}"
+        if done.exit_code in AGAIN:
+            raise AirflowException(said)
+        if done.exit_code:
+            raise AirflowFailException(said)
+
+    def on_kill(self) -> None:
+        """End the job with its task."""
+        self.hook.send_sigterm()
+
+
+COMMON = {
+    "start_date": pendulum.datetime(2026, 11, 1, tz=ZONE),
+    "catchup": False,  # days that were missed: score_opinions --from D --to D
+    "max_active_runs": 1,
+    "default_args": {
+        "retries": 5,
+        "retry_delay": pendulum.duration(minutes=1),
+        "retry_exponential_backoff": True,
+    },
+}
+
+with DAG("opinion_nightly", schedule=CronDataIntervalTimetable("30 1 * * *", timezone=ZONE), **COMMON):
+    load = JobOperator(job="load_opinions", flags=["--dt", DAY, "--input", STREAM.format(day=DAY)])
+    load >> JobOperator(job="score_opinions", flags=["--dt", DAY])
+
+with DAG("opinion_weekly", schedule=CronDataIntervalTimetable("0 4 * * 6", timezone=ZONE), **COMMON):
+    JobOperator(job="retrain", flags=[])
