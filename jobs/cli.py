@@ -73,13 +73,16 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescript
         return action.help if action.default is None or action.default is False else super()._get_help_string(action)
 
 
-def job_parser(doc: str | None, example: str) -> Parser:
-    """A parser with the flags that all jobs have; `example` is a job and its flags, shown below the help."""
+def job_parser(doc: str | None, example: str, *more: str) -> Parser:
+    """A parser with the flags that all jobs have, and examples below its help.
+
+    `example` is a job and its flags for spark-submit; `more` are whole commands.
+    """
     submit = ".venv/bin/spark-submit --properties-file spark_conf/local/spark-defaults.conf"
     job = Path(example.split()[0]).stem
     parser = Parser(
         description=doc,
-        epilog=f"example:\n  {submit} {example}\n\n{where_flags_come_from(job)}",
+        epilog="\n  ".join(["example:", f"{submit} {example}", *more]) + f"\n\n{where_flags_come_from(job)}",
         formatter_class=HelpFormatter,
         job=job,
     )

@@ -46,8 +46,8 @@ def main() -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    found = job_parser(__doc__, "jobs/explain.py --opinion-id ID --dt 2026-11-09")
-    found.epilog = f'{found.epilog}\n  .venv/bin/python jobs/explain.py --text "…" --against VERSION'
+    alone = '.venv/bin/python jobs/explain.py --text "…" --against VERSION'
+    found = job_parser(__doc__, "jobs/explain.py --opinion-id ID --dt 2026-11-09", alone)
     which = found.add_mutually_exclusive_group(required=True)
     which.add_argument("--text", help="a text of your own")
     which.add_argument("--opinion-id", metavar="ID", help="an opinion of the day --dt; long numbers in it are masked")

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 CHECKOUT = os.environ.get("OPINION_CHECKOUT", "/opt/opinion-distill")
 STREAM = os.environ.get("OPINION_STREAM", "/data/stream/dt={day}.jsonl.gz")
-CONF = os.environ.get("SPARK_CONF_DIR", "spark_conf/local")
+SUBMIT_FLAGS = os.environ.get("SUBMIT_FLAGS", "--properties-file spark_conf/local/spark-defaults.conf").split()
 ZONE = "Asia/Shanghai"
 # The day that has ended, as people here call it: {{ ds }} is the day in UTC, another one for most of the night.
 DAY = f"{{{{ data_interval_start.in_timezone('{ZONE}').to_date_string() }}}}"
@@ -31,9 +31,9 @@ class JobOperator(BaseOperator):
 
     def execute(self, context) -> None:
         """Run the job; its last line is in the log of the task, and in the error."""
-        submit = [".venv/bin/spark-submit", "--properties-file", f"{CONF}/spark-defaults.conf"]
         self.hook = SubprocessHook()
-        done = self.hook.run_command([*submit, f"jobs/{self.job}.py", *self.flags], cwd=CHECKOUT)
+        command = [".venv/bin/spark-submit", *SUBMIT_FLAGS, f"jobs/{self.job}.py", *self.flags]
+        done = self.hook.run_command(command, cwd=CHECKOUT)
         said = f"{self.job} ended with exit code {done.exit_code}: {done.output}"
         if done.exit_code in AGAIN:
             raise AirflowException(said)
@@ -47,7 +47,7 @@ class JobOperator(BaseOperator):
 
 COMMON = {
     "start_date": pendulum.datetime(2026, 11, 1, tz=ZONE),
-    "catchup": False,  # days that were missed: score_opinions --from D --to D
+    "catchup": False,  # of days that were missed see docs/operations.md
     "max_active_runs": 1,
     "default_args": {
         "retries": 5,
@@ -58,7 +58,8 @@ COMMON = {
 
 with DAG("opinion_nightly", schedule=CronDataIntervalTimetable("30 1 * * *", timezone=ZONE), **COMMON):
     load = JobOperator(job="load_opinions", flags=["--dt", DAY, "--input", STREAM.format(day=DAY)])
-    load >> JobOperator(job="score_opinions", flags=["--dt", DAY])
+    score = JobOperator(job="score_opinions", flags=["--dt", DAY])
+    load >> score >> JobOperator(job="report_day", flags=["--dt", DAY])
 
 with DAG("opinion_weekly", schedule=CronDataIntervalTimetable("0 4 * * 6", timezone=ZONE), **COMMON):
-    JobOperator(job="retrain", flags=[])
+    JobOperator(job="retrain", flags=[]) >> JobOperator(job="report_retrain", flags=[])

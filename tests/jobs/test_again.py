@@ -62,12 +62,12 @@ def test_codes(again, codes, ends, calls):
 
 
 def test_it_waits_longer_each_time_and_says_so(again):
-    _, given, said = again(4, 5, 0, WAIT="1", SPARK_CONF_DIR="spark_conf/yarn")
+    _, given, said = again(4, 5, 0, WAIT="1", SUBMIT_FLAGS="--load-spark-defaults --properties-file x.conf")
     assert said.splitlines() == [
         "score_opinions ended with exit code 4; try 2 of 3 in 1 s",
         "score_opinions ended with exit code 5; try 3 of 3 in 2 s",
     ]
-    assert all(line.startswith("--properties-file|spark_conf/yarn/spark-defaults.conf|") for line in given)
+    assert all(line.startswith("--load-spark-defaults|--properties-file|x.conf|jobs/") for line in given)
 
 
 def test_the_crontab_runs_jobs_that_are_there(tmp_path):
@@ -85,7 +85,10 @@ def test_the_crontab_runs_jobs_that_are_there(tmp_path):
                 ["bash", "-c", command], env=os.environ | variables | {"CHECKOUT": str(tmp_path)}, check=True
             )
     given = (tmp_path / "given").read_text().splitlines()
-    assert [line.split()[0] for line in given] == ["load_opinions", "score_opinions", "retrain"]
+    assert [line.split()[0] for line in given] == [
+        *("load_opinions", "score_opinions", "report_day"),
+        *("retrain", "report_retrain"),
+    ]
     assert all((Path(CHECKOUT) / "jobs" / f"{line.split()[0]}.py").exists() for line in given)
     day = given[1].split()[2]
     assert given[0] == f"load_opinions --dt {day} --input /data/stream/dt={day}.jsonl.gz"

@@ -37,8 +37,8 @@ def bag(checkout):
 def test_it_is_two_dags_without_an_error(bag):
     assert bag.import_errors == {}
     nightly, weekly = bag.dags["opinion_nightly"], bag.dags["opinion_weekly"]
-    assert [task.task_id for task in nightly.topological_sort()] == ["load_opinions", "score_opinions"]
-    assert weekly.task_ids == ["retrain"]
+    assert [task.task_id for task in nightly.topological_sort()] == ["load_opinions", "score_opinions", "report_day"]
+    assert [task.task_id for task in weekly.topological_sort()] == ["retrain", "report_retrain"]
     assert all(task.retries > 0 and task.retry_exponential_backoff for dag in (nightly, weekly) for task in dag.tasks)
 
 
