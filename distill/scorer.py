@@ -33,6 +33,9 @@ from distill.vocabulary import EDGES, UNKNOWN, Encoded, Vocabulary
 
 Floats = npt.NDArray[np.float32]
 
+# Of a weight: far beyond what is learned, and so small that no sum of a score overflows.
+LARGEST = 1e6
+
 
 class Scored(NamedTuple):
     """Scores of a batch: float32 (texts,), the probability of a valid complaint, NaN where there is a reason why not.
@@ -90,6 +93,10 @@ class Scorer:
         wrong = {name for name, shape in self.architecture.shapes().items() if shapes.get(name) != shape}
         if wrong:
             raise BadModel(f"tensor {min(wrong)} has not the shape that the manifest's architecture says")
+        if large := {name for name, tensor in bundle.tensors.items() if np.abs(tensor).max(initial=0) > LARGEST}:
+            raise BadModel(
+                f"tensor {min(large)} holds numbers beyond {LARGEST:g}, as no training gives; train it again"
+            )
         for channel, ids in self.architecture.ids.items():
             if channel not in self.vocabulary.channels or self.vocabulary.size(channel) != ids:
                 raise BadModel(f"the vocabulary of channel {channel} has not the {ids} ids of the architecture")

@@ -155,6 +155,7 @@ def changed(**sections: object) -> Bundle:
         (changed(text={"fingerprint": "another"}), "another text pipeline"),
         (changed(threshold={"value": float("nan")}), "threshold"),
         (changed(threshold={"value": 1.5}), "threshold"),
+        (changed(threshold={"value": []}), "threshold"),
         (changed(threshold=None), "'threshold'"),
         (changed(architecture={"kind": "bert"}), "bert"),
         (changed(architecture={"kind": "textcnn"}), "not readable"),
@@ -165,6 +166,13 @@ def changed(**sections: object) -> Bundle:
 def test_a_bundle_that_would_score_otherwise_is_refused(bundle: Bundle, says: str) -> None:
     with pytest.raises(BadModel, match=says):
         Scorer(bundle)
+
+
+def test_numbers_whose_sums_would_overflow_are_refused() -> None:
+    good = bundle_of(random_student(4, {"char": (1, 2)}))
+    tensors = {**good.tensors, "output.bias": np.array([1e30, 1e30], np.float32)}
+    with pytest.raises(BadModel, match=r"output\.bias holds numbers beyond"):
+        Scorer(Bundle(good.manifest, tensors, good.files, ""))
 
 
 def test_a_vocabulary_of_another_size_is_refused() -> None:

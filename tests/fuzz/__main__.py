@@ -2,8 +2,8 @@
 
     NUMBA_BOUNDSCHECK=1 .venv/bin/python -m tests.fuzz --seed 1
 
-With NUMBA_BOUNDSCHECK compiled code raises where it would read beside an array. A round is a function of the seed and its
-number: a failure is shown again with --only TARGET --round N.
+With NUMBA_BOUNDSCHECK compiled code raises where it would read beside an array. A round is a function of the seed and
+its number: a failure is shown again with --only TARGET --round N.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from typing import Any
 from tests.fuzz.targets import TARGETS
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
-INPUTS = {"records": 600_000, "texts": 400_000, "bundles": 50_000}
+INPUTS = {"records": 600_000, "texts": 400_000, "bundles": 30_000}
 
 
 def run(name: str, seed: int, inputs: int, folder: Path, first: int = 0) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def page(runs: list[dict[str, Any]]) -> str:
     lines = [
         "# Fuzzing",
         "",
-        "`NUMBA_BOUNDSCHECK=1 .venv/bin/python -m tests.fuzz --seed 1` (targets: `tests/fuzz/targets.py`). Not one input",
+        "`NUMBA_BOUNDSCHECK=1 .venv/bin/python -m tests.fuzz --seed 1` (targets: `tests/fuzz/targets.py`). No input",
         "broke a promise: an exception that is none of ours, an id out of range, a score out of [0, 1], a score that",
         "depends on the batch, or a bundle that loads and cannot score would have ended the run.",
         "",
