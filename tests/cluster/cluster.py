@@ -2,8 +2,8 @@
 
     .venv/bin/python -m tests.cluster.cluster start|stop|kill|status FOLDER [NAME…]
 
-NAME is one of master, worker1, worker2, history, postgres, metastore, thrift; without any, all. What runs is left alone;
-what was stopped comes back on the same port.
+NAME is one of master, worker1, worker2, history, postgres, metastore, thrift; without any, all. What runs is left
+alone; what was stopped comes back on the same port.
 """
 
 import os

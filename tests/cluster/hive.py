@@ -41,6 +41,11 @@ class Postgres(Service):
             init = [f"{self.binaries}/initdb", "-D", "data", "-U", "hive", "-A", "trust", "-E", "UTF8", "--locale=C"]
             subprocess.run(init, cwd=self.folder, user=self.user, env=self.env, check=True, stdout=subprocess.DEVNULL)
 
+    def answers(self) -> bool:
+        """Whether it takes queries: its port is open some time before."""
+        ready = [f"{self.binaries}/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        return super().answers() and subprocess.run(ready, env=self.env).returncode == 0
+
     def query(self, sql: str, database: str = "metastore") -> str:
         """What psql prints of a query, without headers."""
         psql = [f"{self.binaries}/psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "hive", "-d", database]
