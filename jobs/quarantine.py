@@ -31,9 +31,8 @@ MOST = 16  # of so many killers in one batch it is not the rows that are wrong
 
 SCORED, RAISED, NO_MEMORY = 70, 71, 72  # exit codes of the forked process: code that dies may well end with 0 or 1
 DIED = re.compile(
-    r"Python worker exited unexpectedly|MemoryError|EOFException|Fatal Python error|ExecutorLostFailure"
-    r"|PYTHON_WORKER|idle timeout|exit(?:ed)? with (?:exit )?code 137",
-    re.IGNORECASE,
+    r"Python worker exited unexpectedly|terminated due to idle timeout|EOFException|Fatal Python error|MemoryError"
+    r"|ExecutorLostFailure|exited with code 137"
 )
 
 

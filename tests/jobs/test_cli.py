@@ -151,3 +151,18 @@ def test_a_refused_command_line_is_one_line(args, message):
     done = job("load_opinions", *args)
     assert done.returncode == errors.BadInput.exit_code and done.stdout == ""
     assert message in done.stderr and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "trick", ["../../etc/passwd", "x'; drop table y", "champion/../x", "textcnn@../x", "投诉\n", ""]
+)
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [("score_opinions", ["--dt", "2026-11-09", "--model"]), ("registry", ["promote", "--reason", "x"])],
+)
+def test_a_version_that_tries_tricks_is_refused_before_anything_is_made(tmp_path, monkeypatch, name, flags, trick):
+    monkeypatch.setenv("OPINION_HOME", str(tmp_path / "home"))
+    done = job(name, *flags, trick)
+    assert done.returncode == errors.BadInput.exit_code and done.stdout == ""
+    assert "is not the name of a version" in done.stderr and done.stderr.count("\n") == 1
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["logs"]
