@@ -167,10 +167,11 @@ def complain(line: str) -> None:
 def explain(error: BaseException) -> OpinionError:
     """Turn an exception of Spark, Hive, the file system or a Python worker into one that says the mend."""
     text = str(error)
-    raised = re.search(r"distill\.errors\.(BadInput|BadModel): (.+)", text)
+    raised = re.search(r"distill\.errors\.(BadInput|BadModel|Infrastructure|OpinionError): (.+)", text)
     found: OpinionError
     if raised:
-        found = (BadInput if raised[1] == "BadInput" else BadModel)(raised[2])
+        kinds = {kind.__name__: kind for kind in (BadInput, BadModel, Infrastructure, OpinionError)}
+        found = kinds[raised[1]](raised[2])
     elif "No space left on device" in text or "Disk quota exceeded" in text:
         found = Infrastructure(f"no space left below {home()}; free some or set OPINION_HOME to a larger disk")
     elif "XSDB6" in text:

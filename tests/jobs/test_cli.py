@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from distill import errors
-from jobs.cli import CHECKOUT, database_name, day
+from jobs.cli import CHECKOUT, database_name, day, explain
 
 JOBS = sorted(p.stem for p in (CHECKOUT / "jobs").glob("*.py") if "run_main(main)" in p.read_text())
 PLAIN = ("demo", "registry")  # a person runs these, without spark-submit
@@ -166,3 +166,12 @@ def test_a_version_that_tries_tricks_is_refused_before_anything_is_made(tmp_path
     assert done.returncode == errors.BadInput.exit_code and done.stdout == ""
     assert "is not the name of a version" in done.stderr and done.stderr.count("\n") == 1
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["logs"]
+
+
+@pytest.mark.parametrize("kind", ["BadInput", "BadModel", "Infrastructure", "OpinionError"])
+def test_what_a_worker_refuses_keeps_its_kind_and_line(kind):
+    told = (
+        f"An exception was thrown from the Python worker:\nTraceback …\ndistill.errors.{kind}: 内存 is short; mend it\n"
+    )
+    found = explain(RuntimeError(told))
+    assert (type(found).__name__, str(found)) == (kind, "内存 is short; mend it")
