@@ -28,6 +28,7 @@ from distill.architecture import Architecture
 from distill.bundle import VOCABULARY, Bundle
 from distill.drift import Bins, length_bins, unknown_bins
 from distill.errors import BadModel
+from distill.prefetch import prefetch
 from distill.text_batch import REASONS, SCORABLE, column_of, normalise_column
 from distill.vocabulary import EDGES, UNKNOWN, Encoded, Vocabulary
 
@@ -224,10 +225,16 @@ def add_channel(
 ) -> None:
     """Add what a channel says of every text to its logits, (texts, 2)."""
     filters = len(channel.biases) // len(channel.widths)
+    flat, columns = channel.table.reshape(-1), channel.table.shape[1]
     best = np.empty(filters, np.int16)
     said = np.empty((2, filters), np.float32)  # side by side, so that the sums over widths need no order
     for text in range(len(offsets) - 1):
         tokens = ids[offsets[text] : offsets[text + 1]]
+        # Rows lie all over the memory: those of the next text are on their way while this one is summed.
+        if text + 2 < len(offsets):
+            for token in ids[offsets[text + 1] : min(offsets[text + 2], offsets[text + 1] + 64)]:
+                for at in range(token * columns, (token + 1) * columns, 32):
+                    prefetch(flat, at)  # type: ignore[call-arg]
         said[:] = np.float32(0)
         tap = 0
         for w in range(len(channel.widths)):

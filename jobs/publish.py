@@ -64,13 +64,15 @@ class Run:
         """Folder of this run's files of one table."""
         return f"{self.folder}/table={table.name}"
 
-    def stage(self, rows: DataFrame, tables: list[Table]) -> None:
+    def stage(self, rows: DataFrame, tables: list[Table], pack: bool = True) -> None:
         """Write rows of several tables in one pass over the input: a column `table` says which table a row is of.
 
         The other columns are the union of the tables' columns; those that a table does not have are null in its rows.
+        `pack` shuffles each table's rows into as few files as their size needs; else every task writes its own.
         """
-        # The hint packs each table's rows into as few files as their size needs.
-        rows.hint("rebalance", F.col("table")).write.partitionBy("table").mode("append").parquet(self.folder)
+        if pack:
+            rows = rows.hint("rebalance", F.col("table"))
+        rows.write.partitionBy("table").mode("append").parquet(self.folder)
         for table in tables:
             self.warehouse.files.make_folder(self.location(table))
 

@@ -64,7 +64,8 @@ def score_day(warehouse: Warehouse, dt: str, version: str, path: str, bundle: Bu
         def stage(scoring: Work) -> None:
             rows = without_repeats(raw).mapInArrow(discreet(scoring), STAGED_DDL)
             rows = rows.withColumns({"model_version": F.lit(version), "run_id": F.lit(run.id)})
-            run.stage(rows, [OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION])
+            # The files of raw_opinion are packed as they should be, and so are those that their tasks write.
+            run.stage(rows, [OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION], pack=False)
 
         stage_whatever_kills(stage, scorer_of(Path(path).name, bundle.digest))
         counted = count_staged(run, raw, expected_of(bundle.manifest))
@@ -87,13 +88,14 @@ def score_day(warehouse: Warehouse, dt: str, version: str, path: str, bundle: Bu
 def without_repeats(raw: DataFrame) -> DataFrame:
     """The rows with a column `repeats`: null for the row of its id that is scored, else why it is not.
 
-    Of one id the earliest row counts, of equal times the first text in code point order. Only ids that occur twice are
-    shuffled, so that the rows of a usual day stay where they were read.
+    Of one id the earliest row counts, of equal times the first text in code point order. Only rows whose id may occur
+    twice, by its hash, are shuffled: those of a usual day stay where they were read.
     """
-    twice = raw.groupBy("opinion_id").count().where("count > 1").select("opinion_id")
-    once = raw.join(F.broadcast(twice), "opinion_id", "left_anti").withColumn("repeats", F.lit(None).cast("string"))
+    raw = raw.withColumn("hash", F.xxhash64("opinion_id"))
+    twice = raw.where("opinion_id is not null").groupBy("hash").count().where("count > 1").select("hash")
+    once = raw.join(F.broadcast(twice), "hash", "left_anti").withColumn("repeats", F.lit(None).cast("string"))
     same_id = Window.partitionBy("opinion_id").orderBy(F.col("published_at").asc_nulls_last(), "text", "source")
-    several = raw.join(F.broadcast(twice), "opinion_id", "left_semi").withColumn("at", F.row_number().over(same_id))
+    several = raw.join(F.broadcast(twice), "hash", "left_semi").withColumn("at", F.row_number().over(same_id))
     first_text = F.first("text").over(same_id)
     reason = (
         F.when(F.col("at") == 1, F.lit(None))
