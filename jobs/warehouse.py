@@ -55,9 +55,10 @@ class Warehouse:
         One call to the metastore does it, so a reader sees it whole or not at all.
         """
         name, where = self.name(table), clause(partition)
-        if partition:
-            self.spark.sql(f"ALTER TABLE {name} ADD IF NOT EXISTS {where} LOCATION '{location}'")
-        if self.location(table, partition) != location:
+        now = self.location(table, partition)
+        if now is None:
+            self.spark.sql(f"ALTER TABLE {name} ADD {where} LOCATION '{location}'")
+        elif now != location:
             self.spark.sql(f"ALTER TABLE {name} {where} SET LOCATION '{location}'")
 
 

@@ -1,4 +1,4 @@
-"""One cluster for all its tests; what a test stops or kills it starts again (`cluster.start()` starts what is missing)."""
+"""One cluster for all its tests; what a test stops it starts again (`cluster.start()` starts what is missing)."""
 
 import shutil
 import tempfile

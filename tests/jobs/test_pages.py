@@ -1,4 +1,4 @@
-"""The pages' shared parts: what a text holds stays text, pictures are inside, a report replaces the one before whole."""
+"""The pages' shared parts: what a text holds stays text, pictures are inside, a report replaces the one before."""
 
 import re
 from pathlib import Path
