@@ -148,39 +148,31 @@ def just_below(warehouse: Warehouse, dt: str) -> list[Row]:
 
 
 def explained(scorer: Scorer, rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Each opinion with what its characters and n-grams add, in the order given; equal texts once, with their number.
-
-    Long numbers are masked in the text, and with it in the n-grams.
-    """
+    """Each opinion with what decided its score, in the order given; equal texts once, with their number."""
     found: dict[str, dict[str, Any]] = {}
     for row in rows:
         key = normalise(row.text or "")
         if key in found:
             found[key]["times"] += 1
-            continue
-        said = explain(scorer, row.text)
-        found[key] = {
-            "opinion_id": row.opinion_id,
-            "source": row.source,
-            "published_at": minute(row.published_at),
-            "score": row.score,
-            "margin": said.margin,
-            "base": said.base,
-            "times": 1,
-            "text": stars(said.text),
-            "characters": [round(weight, 4) for weight in said.characters().tolist()],
-            "ngrams": ngrams(said),
-        }
+        else:
+            where = {"opinion_id": row.opinion_id, "source": row.source, "published_at": minute(row.published_at)}
+            found[key] = {**where, "score": row.score, "times": 1, **made_of(explain(scorer, row.text))}
     return list(found.values())
 
 
-def ngrams(said: Explanation) -> list[dict[str, Any]]:
-    """The n-grams that add most, of either sign."""
+def made_of(said: Explanation) -> dict[str, Any]:
+    """What the characters and the strongest n-grams of a text add to its margin, its long numbers masked."""
     text = stars(said.text)
-    return [
-        {"ngram": text[part.start : part.end], "start": part.start, "end": part.end, "margin": part.margin}
-        for part in said.parts[:NGRAMS]
-    ]
+    return {
+        "margin": said.margin,
+        "base": said.base,
+        "text": text,
+        "characters": [round(weight, 4) for weight in said.characters().tolist()],
+        "ngrams": [
+            {"ngram": text[part.start : part.end], "start": part.start, "end": part.end, "margin": part.margin}
+            for part in said.parts[:NGRAMS]
+        ],
+    }
 
 
 def strongest_ngrams(opinions: Iterable[Mapping[str, Any]], count: int = 15) -> list[dict[str, Any]]:

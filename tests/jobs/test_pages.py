@@ -1,4 +1,4 @@
-"""The pages' shared parts: what a text holds stays text, pictures are inside, a report replaces the one before."""
+"""What all pages share: what a text holds stays text, and marks have the strength of what they stand for."""
 
 import re
 from pathlib import Path
