@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from distill.bundle import Bundle
+from distill.drift import expected_of
 from distill.errors import BadInput
 from distill.explain import Explanation, explain
 from distill.scorer import Scorer, margin_of
@@ -21,12 +22,17 @@ TOP, BORDERLINE, DAYS = 20, 10, 30
 EXPLAINED = 200  # of the highest scores: a feed repeats itself, and equal texts are shown once
 NGRAMS = 6  # shown of an opinion
 PUNCTUATION = " " + string.punctuation + "。、,《》「」【】“”‘’…—·"
-DRIFT = {"scores": "drift_psi"}  # what is compared with the training -> the column that has its index
-MODERATE, SIGNIFICANT = 0.1, 0.25
+DRIFT = {  # what is compared with the model's profile -> the column that has its index
+    "scores": "drift_psi",
+    "lengths": "drift_psi_length",
+    "unknown words": "drift_psi_unknown",
+    "sources": "drift_psi_source",
+}
 SAYS = {
-    "stable": "The day looks like the training data",
-    "moderate": "The day differs somewhat from the training data",
-    "significant": "The day is far from the training data: read a sample before you trust it",
+    "stable": "The day looks like what the model was trained on",
+    "moderate": "The day differs somewhat from what the model was trained on",
+    "significant": "The day is far from what the model was trained on",
+    None: "The day was not compared with what the model was trained on",
 }
 
 
@@ -40,7 +46,7 @@ def run_of(warehouse: Warehouse, dt: str) -> Row:
 
 def day_facts(warehouse: Warehouse, run: Row, bundle: Bundle) -> dict[str, Any]:
     """Everything a day's report shows; `bundle` is that of the model that scored it."""
-    dt, scorer = run.dt, Scorer(bundle)
+    dt, scorer, expected = run.dt, Scorer(bundle), expected_of(bundle.manifest)
     valid = warehouse.read(VALID_COMPLAINT, dt=dt)
     highest = explained(scorer, valid.orderBy(F.desc("score"), "opinion_id").limit(EXPLAINED).collect())
     at_load = by_reason(warehouse.read(REJECTED_OPINION, dt=dt, stage="load"))
@@ -65,7 +71,7 @@ def day_facts(warehouse: Warehouse, run: Row, bundle: Bundle) -> dict[str, Any]:
         },
         "valid_share": share(run.rows_valid, run.rows_scored),
         "rejected": {"load": at_load, "score": dict(run.rejected_by_reason)},
-        "histograms": {"day": list(run.score_histogram), "training": bundle.manifest["score_histogram"]},
+        "histograms": {"day": list(run.score_histogram), "training": expected.scores if expected else None},
         "drift": drift(run.asDict()),
         "sources": sources(warehouse, dt),
         "trend": trend(warehouse, dt),
@@ -92,19 +98,9 @@ def by_reason(rejected: DataFrame) -> dict[str, int]:
 
 
 def drift(run: Mapping[str, Any]) -> dict[str, Any]:
-    """The stability indices of a run, each in its customary band, and what the furthest means."""
-    parts = [
-        {"name": name, "psi": run[column], "band": band(run[column])}
-        for name, column in DRIFT.items()
-        if run.get(column) is not None
-    ]
-    furthest = max((part["band"] for part in parts), key=list(SAYS).index, default="stable")
-    return {"band": furthest, "says": SAYS[furthest], "parts": parts}
-
-
-def band(psi: float) -> str:
-    """The customary band of a population stability index."""
-    return "stable" if psi < MODERATE else "moderate" if psi < SIGNIFICANT else "significant"
+    """The stability indices of a run that are known, and the band of the furthest, in words too."""
+    parts = [{"name": name, "psi": run[column]} for name, column in DRIFT.items() if run[column] is not None]
+    return {"band": run["drift_band"], "says": SAYS[run["drift_band"]], "parts": parts}
 
 
 def sources(warehouse: Warehouse, dt: str) -> list[dict[str, Any]]:
@@ -129,7 +125,7 @@ def trend(warehouse: Warehouse, dt: str) -> list[dict[str, Any]]:
             "read": run.rows_read,
             "valid": run.rows_valid,
             "share": share(run.rows_valid, run.rows_scored),
-            "psi": run.drift_psi,
+            "drift": {name: run[column] for name, column in DRIFT.items()},
             "model": run.model_version,
         }
         for run in reversed(runs)

@@ -47,6 +47,7 @@ def main() -> None:
     version = max(Registry(str(home() / "registry")).versions())
     run([".venv/bin/python", "jobs/registry.py", "promote", version, "--reason", "the demo's first model"])
     submit("score_opinions", "--dt", str(yesterday))
+    submit("report_day", "--dt", str(yesterday))
     print("\nA BERT can teach this textCNN: see 'Teach it with BERT' in README.md", flush=True)
 
 

@@ -4,17 +4,20 @@ Written to OPINION_HOME/reports/day/DT: index.html, facts.json, histogram.png, t
 nothing else and fetches nothing, so it can be mailed. It can be made again at any time; nothing in the tables changes.
 """
 
-import math
 from pathlib import Path
 from typing import Any
 
+from distill.drift import MODERATE, SIGNIFICANT
 from distill.registry import Registry
 from jobs import plots
 from jobs.cli import day, home, job_parser, run_main
-from jobs.day_facts import MODERATE, SIGNIFICANT, day_facts, run_of
+from jobs.day_facts import DRIFT, day_facts, run_of
 from jobs.pages import Pictures, write
+from jobs.report import fit
 from jobs.session import spark_session
 from jobs.warehouse import Warehouse
+
+DRAWN = ((plots.BLUE, "o-"), (plots.ORANGE, "s-"), (plots.GREEN, "^-"), (plots.GREY, "D-"))  # as many as DRIFT has
 
 
 def main() -> None:
@@ -71,12 +74,12 @@ def histogram(facts: dict[str, Any], file: Path) -> str:
     """Scores of the day beside those of the training, and the threshold."""
     day, training = (facts["histograms"][name] for name in ("day", "training"))
     width, threshold = 1 / len(day), facts["model"]["threshold"]
-    scale = sum(day) / max(sum(training), 1)
     edges = [i * width for i in range(len(day) + 1)]
     with plots.figure(file) as axes:
         axes.bar(edges[:-1], day, width * 0.9, align="edge", color=plots.BLUE, label="the day")
-        scaled = [rows * scale for rows in training]
-        axes.stairs(scaled, edges, color=plots.GREY, linewidth=1.2, label="training, scaled")
+        if training:
+            scaled = [rows * sum(day) / max(sum(training), 1) for rows in training]
+            axes.stairs(scaled, edges, color=plots.GREY, linewidth=1.2, label="in training, scaled")
         axes.axvline(threshold, color=plots.ORANGE, linewidth=1.6, label=f"threshold {threshold:.3f}")
         axes.set(yscale="log", xlim=(0, 1), xlabel="score", ylabel="opinions")
         axes.set_ylim(bottom=0.5)
@@ -84,8 +87,8 @@ def histogram(facts: dict[str, Any], file: Path) -> str:
         axes.grid(axis="y")
         axes.legend(loc="upper center")
     return (
-        "Opinions by score, on a logarithmic scale; right of the threshold are the valid complaints. The outline has "
-        "the shape that the scores had on the rows the threshold was chosen on."
+        "Opinions by score, on a logarithmic scale; right of the threshold are the valid complaints. The outline is "
+        "the shape in the texts that days are compared with."
     )
 
 
@@ -94,18 +97,23 @@ def trend(facts: dict[str, Any], file: Path) -> str:
     days = facts["trend"]
     places, every = range(len(days)), -(-len(days) // 7)
     shares = [100 * (one["share"] or 0) for one in days]
-    drifts = [math.nan if one["psi"] is None else one["psi"] for one in days]
     with plots.figure(file, nrows=2, sharex=True) as (top, below):
-        for axes, values, colour, least in ((top, shares, plots.ORANGE, 0.1), (below, drifts, plots.BLUE, SIGNIFICANT)):
-            axes.plot(places, values, "o-", color=colour, markersize=3.5)
-            axes.set_ylim(0, 1.2 * max(least, *(value for value in values if value == value), 0))
-            axes.grid(axis="y")
-        top.set(title="valid complaints, % of the scored")
-        below.set(title="drift of the scores, PSI", xticks=places[::every])
+        top.plot(places, shares, "o-", color=plots.ORANGE, markersize=3.5)
+        top.set(title="valid complaints, % of the scored", ylim=(0, 1.2 * max(*shares, 0.1)))
+        highest = SIGNIFICANT
+        for name, (colour, mark) in zip(DRIFT, DRAWN, strict=True):
+            known = [(place, one["drift"][name]) for place, one in enumerate(days) if one["drift"][name] is not None]
+            if known:
+                highest = max(highest, *(index for _, index in known))
+                below.plot(*zip(*known, strict=True), mark, color=colour, markersize=3.5, linewidth=1, label=name)
+        below.set(title="drift, PSI", xticks=places[::every], ylim=(0, 1.2 * highest))
         below.set_xticklabels([one["dt"][5:] for one in days[::every]])
+        below.legend(ncols=4, loc="upper left", bbox_to_anchor=(0, -0.2), handlelength=1.2, columnspacing=1)
+        for axes in (top, below):
+            axes.grid(axis="y")
         for bound, said in ((MODERATE, "moderate"), (SIGNIFICANT, "significant")):
             below.axhline(bound, color=plots.GREY, linewidth=0.8, linestyle="--")
-            below.annotate(said, (1, bound), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=7)
+            below.annotate(said, (0.01, bound), xycoords=("axes fraction", "data"), va="bottom", fontsize=7)
     return "The last scored days up to this one; a new model can move both lines."
 
 
@@ -113,8 +121,9 @@ def ngrams(facts: dict[str, Any], file: Path) -> str:
     """The n-grams that spoke most for complaints."""
     found = facts["ngrams"][::-1]
     with plots.figure(file, (plots.SIZE[0], 0.5 + 0.24 * len(found))) as axes:
-        axes.barh([one["ngram"] for one in found], [one["margin"] for one in found], color=plots.ORANGE, height=0.7)
-        axes.set(xlabel="added to the margins, summed")
+        axes.barh(range(len(found)), [one["margin"] for one in found], color=plots.ORANGE, height=0.7)
+        axes.set(xlabel="added to the margins, summed", yticks=range(len(found)))
+        axes.set_yticklabels([fit(one["ngram"], 16).rstrip() for one in found])
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
     return "What spoke most for a complaint in the highest scores of the day, summed over them."

@@ -13,6 +13,7 @@ from distill.registry import VERSION, Registry
 from jobs import plots
 from jobs.cli import home, job_parser, run_main
 from jobs.pages import Pictures, write
+from jobs.report import fit
 from jobs.retrain_facts import Models, retrain_facts
 from jobs.session import spark_session
 from jobs.snapshot import held_out
@@ -65,8 +66,9 @@ def curves(facts: dict[str, Any], file: Path) -> str:
             reached = model["reached"]
             recall, precision = (reached["curve"][name] for name in ("recall", "precision"))
             axes.plot(recall, precision, color=COLOURS[role], linewidth=1.4, label=role)
-            axes.plot(reached["recall"], reached["precision"] or 0, MARKS[role], color=COLOURS[role], markersize=6)
-            lowest = min(lowest, reached["precision"] or 0)
+            if reached["precision"] is not None:
+                axes.plot(reached["recall"], reached["precision"], MARKS[role], color=COLOURS[role], markersize=6)
+                lowest = min(lowest, reached["precision"])
         target = facts["models"]["challenger"]["target_precision"]
         if target:
             axes.axhline(target, color=plots.GREY, linewidth=0.8, linestyle="--", label=f"precision {target:g}")
@@ -79,7 +81,7 @@ def curves(facts: dict[str, Any], file: Path) -> str:
 def sources(facts: dict[str, Any], file: Path) -> str:
     """Recall of each source that has complaints enough to judge by."""
     judged = [one for one in facts["sources"] if one["judged"]][::-1]
-    names = [one["source"] for one in judged]
+    names = [fit(one["source"], 16).rstrip() for one in judged]
     with plots.figure(file, (plots.SIZE[0], 0.9 + 0.3 * len(judged))) as axes:
         for one, place in zip(judged, range(len(judged)), strict=True):
             axes.plot(

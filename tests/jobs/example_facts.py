@@ -47,14 +47,21 @@ def a_day() -> dict[str, Any]:
         "valid_share": 40 / 990,
         "rejected": {"load": {"broken_json": 7, "missing_id": 5}, "score": {"duplicate_row": 8, "null_text": 3}},
         "histograms": {"day": [900, *[3] * 17, 9, 30], "training": [500, *[10] * 18, 320]},
-        "drift": drift({column: 0.05 * i for i, column in enumerate(DRIFT.values())} | {"drift_psi": 0.31}),
+        "drift": drift(dict.fromkeys(DRIFT.values(), 0.05) | {"drift_psi": 0.31, "drift_band": "significant"}),
         "sources": [
             {"source": "微博", "rows": 900, "valid": 30, "share": 30 / 900},
             {"source": HOSTILE, "rows": 91, "valid": 10, "share": 10 / 91},
             {"source": None, "rows": 10, "valid": 0, "share": 0.0},
         ],
         "trend": [
-            {"dt": day, "read": 1000, "valid": 40, "share": 0.04, "psi": i / 30 or None, "model": "textcnn-x"}
+            {
+                "dt": day,
+                "read": 1000,
+                "valid": 40,
+                "share": 0.04,
+                "model": "textcnn-x",
+                "drift": dict.fromkeys(DRIFT, i / 30 or None),
+            }
             for i, day in enumerate(days)
         ],
         "ngrams": strongest_ngrams(opinions),
@@ -65,12 +72,17 @@ def a_day() -> dict[str, Any]:
 
 
 def a_retraining(passed: bool) -> dict[str, Any]:
-    """Facts of a retraining: two small random models on rows that the second has all right, or the first."""
+    """Facts of a retraining: two small random models on rows that the second has all right, or the first.
+
+    Each model calls half of the rows complaints.
+    """
     models: Models = {role: (f"tiny-{i}", tiny_bundle(i)) for i, role in enumerate(("champion", "challenger"))}
     texts = [TEXTS[i % 5][: 2 + i % 9] for i in range(400)]
-    judge = Scorer(models["challenger" if passed else "champion"][1])
-    scores = judge.score(texts).scores
-    labels = (scores >= np.median(scores)).astype(np.int64)
+    scores = {role: Scorer(bundle).score(texts).scores for role, (_, bundle) in models.items()}
+    for role, (_, bundle) in models.items():
+        bundle.manifest["threshold"]["value"] = float(np.median(scores[role]))
+    judge = scores["challenger" if passed else "champion"]
+    labels = (judge >= np.median(judge)).astype(np.int64)
     sources = np.array(["微博", HOSTILE] * 200)
     rows = Labelled(texts, labels, sources, np.empty((400, 0, 2), np.float32))
     checks = compare(models["champion"][1], models["challenger"][1], rows, 0.95, Bounds(coverage=0.0, source_loss=1.0))
