@@ -17,7 +17,8 @@ Score = Callable[[list[str]], npt.NDArray[np.float32]]  # normalised texts -> pr
 def evaluate(score: Score, valid: Labelled, test: Labelled | None, target: float) -> dict[str, Any]:
     """The manifest's sections threshold, metrics and score_histogram.
 
-    The threshold is the lowest score with precision `target` on `valid`; the histogram is of the scores there.
+    The threshold is the lowest score with precision `target` on `valid`, or the most precise one where none has it (the
+    registry does not promote such a model); the histogram is of the scores there.
     """
     scores = score(valid.texts)
     threshold = metrics.threshold_at_precision(valid.labels, scores, target)

@@ -30,6 +30,11 @@ class Threshold:
     positives: int
     rows: int
 
+    @property
+    def reached(self) -> bool:
+        """Whether it has the target precision."""
+        return self.precision >= self.target_precision
+
 
 @dataclass(frozen=True)
 class PrecisionRecall:
@@ -74,7 +79,8 @@ def auc(labels: NDArray[Any], scores: NDArray[Any]) -> float:
 def threshold_at_precision(labels: NDArray[Any], scores: NDArray[Any], target: float = 0.95) -> Threshold:
     """The lowest score t such that the rows with score >= t have at least the target precision.
 
-    Rows of equal score stand or fall together, so t is always one of the scores.
+    Rows of equal score stand or fall together, so t is always one of the scores. Where no threshold has the target
+    precision, t is the lowest of those with the highest, and what is returned is not `reached`.
 
     Args:
         labels: (rows,) of 0 and 1.
@@ -82,7 +88,7 @@ def threshold_at_precision(labels: NDArray[Any], scores: NDArray[Any], target: f
         target: the precision to reach, above 0 and at most 1.
 
     Raises:
-        BadInput: as `auc`; a target out of range; or no threshold reaches it (the best one is named).
+        BadInput: as `auc`, or a target out of range.
     """
     if not 0 < target <= 1:
         raise BadInput(f"target precision {target} is not above 0 and at most 1")
@@ -94,15 +100,8 @@ def threshold_at_precision(labels: NDArray[Any], scores: NDArray[Any], target: f
     # Only the last row of each run of equal scores is a place where a threshold can cut.
     ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
     precisions = caught[ends] / (ends + 1)
-    reached = np.flatnonzero(precisions >= target)
-    if len(reached) == 0:
-        best = int(np.argmax(precisions))
-        raise BadInput(
-            f"no threshold reaches precision {target} on these {len(ranked)} rows: the best is "
-            f"{precisions[best]:.4f} (score >= {ranked[ends[best]]:.6g}, {ends[best] + 1} rows); "
-            "lower the target or train a better model"
-        )
-    at = precision_recall_at(truth, scores, float(ranked[ends[reached[-1]]]))
+    good_enough = np.flatnonzero(precisions >= min(target, precisions.max()))
+    at = precision_recall_at(truth, scores, float(ranked[ends[good_enough[-1]]]))
     return Threshold(
         value=at.threshold,
         target_precision=target,

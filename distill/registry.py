@@ -26,8 +26,8 @@ from urllib.parse import urlsplit
 from pyarrow import fs as pafs
 
 from distill import bundle
-from distill.architecture import KIND
 from distill.errors import BadInput, BadModel
+from distill.fitness import unfit
 
 CHAMPION = "champion"
 SCHEME = r"[a-z][a-z0-9_-]{0,39}"
@@ -150,12 +150,11 @@ class Registry:
 
         Raises:
             BadModel: no such version, or its bundle is not whole.
-            BadInput: not the name of a version, a teacher, or no reason given.
+            BadInput: not the name of a version, one that is `unfit`, or no reason given.
         """
         _, found = self.load(_checked(version))
-        kind = found.manifest.get("architecture", {}).get("kind", KIND)
-        if kind != KIND:
-            raise BadInput(f"{version} is a {kind}, which cannot score a day: promote a student")
+        if why := unfit(found.manifest):
+            raise BadInput(f"{version} {why}")
         current = self.champion()
         if current is not None and current.version == version:
             return current

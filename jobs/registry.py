@@ -2,6 +2,7 @@
 
 python jobs/registry.py list
 python jobs/registry.py show VERSION|champion
+python jobs/registry.py decisions [VERSION]
 python jobs/registry.py promote VERSION --reason "…"
 python jobs/registry.py rollback --reason "…"
 """
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from distill import bundle
-from distill.errors import BadModel
+from distill.errors import BadInput, BadModel
 from distill.registry import Registry
+from jobs import decisions
 from jobs.cli import Parser, home, run_main
 
 MEASURES = ("auc", "precision", "recall")
@@ -22,11 +24,14 @@ MEASURES = ("auc", "precision", "recall")
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and run one command."""
     args = _parser().parse_args(argv)
-    registry = Registry((Path(args.home) if args.home else home()) / "registry")
+    folder = Path(args.home) if args.home else home()
+    registry = Registry(folder / "registry")
     if args.command == "list":
         _list(registry)
     elif args.command == "show":
         _show(registry, args.version)
+    elif args.command == "decisions":
+        _decisions(folder, args.version)
     elif args.command == "promote":
         switch = registry.promote(args.version, args.reason)
         print(f"champion is {switch.version}, in place of {switch.previous or 'none'}")
@@ -41,9 +46,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="all versions, their metrics and the champion")
     show = commands.add_parser("show", help="check a version's files and print its manifest")
+    decided = commands.add_parser("decisions", help="what retrain decided, newest first, or of one challenger in full")
     promote = commands.add_parser("promote", help="make a version the champion")
     rollback = commands.add_parser("rollback", help="put back the version that the champion replaced")
     show.add_argument("version", metavar="VERSION", help="a version, or: champion")
+    decided.add_argument(
+        "version", metavar="VERSION", nargs="?", help="a challenger (default: all of them, a line each)"
+    )
     promote.add_argument("version", metavar="VERSION")
     for command in (promote, rollback):
         command.add_argument("--reason", required=True, help="why, for the history")
@@ -75,6 +84,25 @@ def _list(registry: Registry) -> None:
             for s in reversed(registry.history())
         ],
     )
+
+
+def _decisions(folder: Path, challenger: str | None) -> None:
+    found = decisions.read_all(folder)
+    if challenger:
+        chosen = [decision for decision in found if decision["challenger"] == challenger]
+        if not chosen:
+            raise BadInput(f"no retraining decided on {challenger}; those it did: jobs/registry.py decisions")
+        print(decisions.in_words(chosen[0]))
+    elif not found:
+        print("no retraining has come to a decision yet: run jobs/retrain.py")
+    else:
+        _table(
+            ["WHEN", "CHALLENGER", "CHAMPION THEN", "DECISION"],
+            [
+                [d["decided"][:19].replace("T", " "), d["challenger"], d["champion"] or "-", decisions.outcome(d)]
+                for d in reversed(found)
+            ],
+        )
 
 
 def _metrics(registry: Registry, version: str) -> str:

@@ -13,12 +13,12 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from distill.comparison import Bounds, Check, compare
+from distill.comparison import Bounds, compare, threshold_check
 from distill.dataset import Labelled
-from distill.errors import BadInput, BadModel
+from distill.errors import BadInput, BadModel, Busy
 from distill.plan import Plan
 from distill.registry import Registry
-from jobs import distill_student, locks, student_flags, train_teacher
+from jobs import decisions, distill_student, locks, student_flags, train_teacher
 from jobs.cli import home, job_parser, run_main
 from jobs.session import spark_session
 from jobs.snapshot import held_out
@@ -40,7 +40,7 @@ def main() -> None:
     with locks.hold(home() / "locks" / "retrain.lock", "the next champion"):
         spark = spark_session("retrain")
         decision = Retraining(spark, args).run()
-    print(in_words(decision), flush=True)
+    print(decisions.in_words(decision), flush=True)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -85,8 +85,8 @@ class Retraining:
         self.spark, self.args = spark, args
         self.warehouse = Warehouse(spark, args.database)
         self.registry = Registry(str(home() / "registry"))
-        self.folder = home() / "retrain"
-        self.progress = self.folder / "progress.json"
+        self.folder = home() / decisions.FOLDER
+        self.progress = self.folder / decisions.PROGRESS
         self.state: dict[str, Any] = {"flags": vars(args), "since": f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"}
         if self.progress.exists():
             before = json.loads(self.progress.read_text(encoding="utf-8"))
@@ -98,32 +98,39 @@ class Retraining:
     def keep(self, **found: Any) -> None:
         """Write what is known so far."""
         self.state |= found
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.progress.with_suffix(".tmp")
-        temporary.write_text(json.dumps(self.state), encoding="utf-8")
-        temporary.rename(self.progress)
+        decisions.write(self.progress, self.state)
 
     def run(self) -> dict[str, Any]:
-        """All steps; returns the decision, which is also kept in a file."""
+        """All steps; returns the decision, which is also kept in a file.
+
+        Each step's result is noted before the next begins, the decision before it is carried out: a run that goes on
+        does not decide again, with another outcome, what was half done.
+        """
         if "champion" not in self.state:
-            switch = self.registry.champion()
-            self.keep(champion=switch.version if switch else None, days=self.newest_days())
+            self.keep(champion=self.champion(), days=self.newest_days())
         if "teacher" not in self.state:
             self.keep(teacher=self.teacher())
         teachers = [self.state["teacher"], *([self.state["champion"]] if self.state["champion"] else [])]
-        self.store_logits(teachers)
         if "challenger" not in self.state:
+            self.store_logits(teachers)
             self.keep(challenger=self.distil(teachers))
-        decision = self.decide()
-        file = self.folder / f"{self.state['challenger']}.json"
-        file.write_text(json.dumps(decision, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        if "decision" not in self.state:
+            self.keep(decision=self.decide())
+        decision: dict[str, Any] = self.state["decision"]
+        if decision["promoted"]:
+            self.promote(decision)
+        decisions.write(self.folder / f"{decision['challenger']}.json", decision)
         self.progress.unlink()
         return decision
 
+    def champion(self) -> str | None:
+        """The version in use now."""
+        switch = self.registry.champion()
+        return switch.version if switch else None
+
     def newest_days(self) -> list[str]:
         """The newest days that are loaded, oldest first."""
-        rows = self.spark.sql(f"SHOW PARTITIONS {self.warehouse.name(RAW_OPINION)}").collect()
-        days = sorted(row.partition.removeprefix("dt=") for row in rows)
+        days = self.warehouse.days(RAW_OPINION)
         return days[-self.args.transfer_days :] if self.args.transfer_days else []
 
     def teacher(self) -> str:
@@ -176,32 +183,43 @@ class Retraining:
         return version if version and version.split("-")[-2] >= self.state["since"] else None
 
     def decide(self) -> dict[str, Any]:
-        """Compare and promote; the decision with its reasons."""
-        champion, challenger = self.state["champion"], self.state["challenger"]
-        checks: list[Check] = []
+        """Compare with the champion of now, which a person may have changed since the training; with the reasons."""
+        champion, challenger = self.champion(), self.state["challenger"]
         rows, labels_hash = self.held_out()
+        new = self.registry.load(challenger)[1]
+        checks = [threshold_check(new)]
         if champion:
             bounds = replace(Bounds(), coverage=self.args.min_coverage)
-            old, new = (self.registry.load(version)[1] for version in (champion, challenger))
-            checks = compare(old, new, rows, self.args.target_precision, bounds)
-        failed = [one for one in checks if not one.passed]
-        promoted = not failed and not self.args.dry_run
-        if promoted:
-            why = "; ".join(one.says for one in checks) or "there was no champion"
-            switch = self.registry.champion()
-            if (switch.version if switch else None) not in (champion, challenger):
-                raise BadModel(f"the champion was changed while {challenger} was trained; run retrain again to compare")
-            self.registry.promote(challenger, f"retrain: {why}")
+            checks += compare(self.registry.load(champion)[1], new, rows, self.args.target_precision, bounds)
         return {
             "challenger": challenger,
             "champion": champion,
             "teacher": self.state["teacher"],
-            "promoted": promoted,
+            "promoted": all(one.passed for one in checks) and not self.args.dry_run,
             "dry_run": self.args.dry_run,
             "checks": [asdict(one) for one in checks],
+            "trained_on": {"labels_hash": new.manifest.get("lineage", {}).get("data_hash")},
             "held_out": {"rows": len(rows.labels), "labels_hash": labels_hash},
             "decided": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+
+    def promote(self, decision: dict[str, Any]) -> None:
+        """Carry the decision out, once: a challenger that was promoted and rolled back since stays out.
+
+        Raises Busy when the champion is not the one that was compared; the next run compares with the new one.
+        """
+        challenger, now = decision["challenger"], self.champion()
+        if any(switch.version == challenger for switch in self.registry.history()):
+            return
+        if now not in (decision["champion"], challenger):
+            del self.state["decision"]
+            self.keep()
+            raise Busy(
+                f"{now} became the champion while {challenger} was compared with {decision['champion'] or 'none'}; "
+                "run retrain again with the same flags to compare with that"
+            )
+        why = "; ".join(check["says"] for check in decision["checks"])
+        self.registry.promote(challenger, f"retrain: {why}" if now else f"retrain: there was no champion; {why}")
 
     def held_out(self) -> tuple[Labelled, str]:
         """What both are compared on."""
@@ -214,19 +232,6 @@ def known(registry: Registry, name: str) -> str | None:
         return registry.resolve(name)
     except BadModel:
         return None
-
-
-def in_words(decision: dict[str, Any]) -> str:
-    """The decision for a person."""
-    lines = [f"challenger {decision['challenger']}, champion {decision['champion'] or 'none yet'}"]
-    for at in decision["checks"]:
-        lines.append(f"  {'passed' if at['passed'] else 'FAILED':6}  {at['name']:8}  {at['says']}")
-    if decision["promoted"]:
-        lines.append(f"promoted: {decision['challenger']} is the champion")
-    else:
-        failed = [at["name"] for at in decision["checks"] if not at["passed"]]
-        lines.append(f"not promoted: {', '.join(failed) if failed else 'a dry run'}; the champion stays")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

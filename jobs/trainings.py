@@ -116,6 +116,10 @@ def in_words(manifest: dict[str, Any]) -> str:
         f"threshold {threshold['value']:.4f}: on valid, precision {threshold['precision']:.3f} "
         f"(95% interval {threshold['precision_lower']:.3f} to {threshold['precision_upper']:.3f})"
     ]
+    if threshold["precision"] < threshold["target_precision"]:
+        lines.append(
+            f"precision {threshold['target_precision']:g} is out of reach there: it cannot become the champion"
+        )
     for split, found in manifest["metrics"].items():
         lines.append(
             f"{split:>6}: {found['rows']} rows, AUC {found['auc']:.4f}, "

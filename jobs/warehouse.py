@@ -38,6 +38,11 @@ class Warehouse:
             rows = rows.where(F.col(column) == value)
         return rows
 
+    def days(self, table: Table) -> list[str]:
+        """The days of a table that is partitioned by day alone, oldest first."""
+        rows = self.spark.sql(f"SHOW PARTITIONS {self.name(table)}").collect()
+        return sorted(row.partition.removeprefix("dt=") for row in rows)
+
     def location(self, table: Table, partition: dict[str, str]) -> str | None:
         """Where a partition's files (the table's, when it has none) are now; None when there is no such partition."""
         try:

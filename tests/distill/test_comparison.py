@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill.bundle import Bundle
-from distill.comparison import Bounds, Ranked, compare, lower_bound, recall_check, source_check
+from distill.comparison import Bounds, Ranked, compare, lower_bound, recall_check, source_check, threshold_check
 from distill.dataset import Labelled
 from distill.scorer import Scorer
 from tests.jobs.tiny_model import TEXTS, tiny_bundle
@@ -117,6 +117,15 @@ def test_a_large_or_slow_challenger_fails_for_that_alone() -> None:
     assert names == {"size"}
     names = {check.name for check in compare(model, model, rows, TARGET, Bounds(slower=0.0)) if not check.passed}
     assert names == {"speed"}
+
+
+def test_a_threshold_that_is_not_precise_enough_fails() -> None:
+    model = tiny_bundle(1)
+    assert threshold_check(model).passed
+    model.manifest["threshold"]["precision"] = 0.9
+    check = threshold_check(model)
+    assert not check.passed and (check.found, check.bound) == (0.9, 0.95)
+    assert check.says.startswith("has no threshold with precision 0.95 on valid, 0.9000 at best")
 
 
 def test_a_check_is_json() -> None:

@@ -28,11 +28,12 @@ def lowest_by_definition(rows: list[tuple[int, int]], target: float) -> int | No
 def test_threshold_is_the_lowest_that_reaches_the_precision(rows, target):
     labels, scores = (np.array(column) for column in zip(*rows, strict=True))
     expected = lowest_by_definition(rows, target)
-    if expected is None:
-        with pytest.raises(BadInput, match="the best is"):
-            metrics.threshold_at_precision(labels, scores / 8, target)
-        return
     found = metrics.threshold_at_precision(labels, scores / 8, target)
+    assert found.reached is (expected is not None)
+    if expected is None:
+        assert lowest_by_definition(rows, found.precision) == found.value * 8
+        assert lowest_by_definition(rows, np.nextafter(found.precision, 1)) is None
+        return
     assert found.value == expected / 8
     chosen = labels[scores >= expected]
     assert (found.selected, found.positives, found.rows) == (len(chosen), labels.sum(), len(rows))
@@ -56,9 +57,10 @@ def test_nineteen_of_twenty_is_95_percent():
     assert metrics.threshold_at_precision(labels, scores).value == 0.8
 
 
-def test_the_best_reachable_precision_is_named():
-    with pytest.raises(BadInput, match=r"precision 0.95 on these 4 rows: the best is 0.6667 .*0.5, 3 rows"):
-        metrics.threshold_at_precision(np.array([1, 1, 0, 0]), np.array([0.5, 0.5, 0.5, 0.1]))
+def test_out_of_reach_the_best_precision_is_taken_and_told():
+    found = metrics.threshold_at_precision(np.array([1, 1, 0, 0]), np.array([0.5, 0.5, 0.5, 0.1]))
+    assert (found.value, found.selected, found.reached) == (0.5, 3, False)
+    assert found.precision == pytest.approx(2 / 3) and found.target_precision == 0.95
 
 
 def test_a_stored_threshold_selects_the_same_rows_again():

@@ -3,11 +3,13 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from distill.registry import Registry
+from jobs.decisions import write
 from jobs.registry import main
 
 CHECKOUT = Path(__file__).parents[2]
@@ -111,3 +113,37 @@ def test_errors_are_one_line_with_their_exit_code(home, versions, arguments, cod
     assert done.stderr.startswith("error: ")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def decided(challenger: str, champion: str | None, day: int, **found: Any) -> dict[str, Any]:
+    checks = [{"name": "recall", "passed": found.get("promoted", False), "found": 0, "bound": 0, "says": "召回 -0.02"}]
+    return {"challenger": challenger, "champion": champion, "promoted": False, "dry_run": False, "checks": checks,
+            "decided": f"2026-11-0{day}T03:00:00+00:00"} | found  # fmt: skip
+
+
+def test_decisions_for_and_against_are_listed_newest_first_and_told_in_full(home, versions, capsys):
+    first, second = versions
+    main(["--home", str(home), "decisions"])
+    assert "no retraining has come to a decision yet" in capsys.readouterr().out
+    write(home / "retrain" / f"{first}.json", decided(first, None, 1, promoted=True))
+    write(home / "retrain" / f"{second}.json", decided(second, first, 2))
+    write(home / "retrain" / "progress.json", {"flags": {}})
+    main(["--home", str(home), "decisions"])
+    [_, newest, oldest] = capsys.readouterr().out.splitlines()
+    assert newest.split() == ["2026-11-02", "03:00:00", second, first, "not", "promoted:", "recall"]
+    assert oldest.split()[2:] == [first, "-", "promoted:", "there", "was", "no", "champion"]
+    main(["--home", str(home), "decisions", second])
+    said = capsys.readouterr().out
+    assert "FAILED  recall     召回 -0.02" in said and "not promoted: recall; the champion stays" in said
+    done = run(home, "decisions", "offline-20261101T000000Z-000000")
+    assert (done.returncode, done.stderr[:7]) == (2, "error: ") and "no retraining decided on" in done.stderr
+
+
+def test_a_version_whose_target_was_out_of_reach_is_kept_but_not_promoted(home):
+    registry = Registry(home / "registry")
+    version = registry.new_version("offline", datetime(2026, 11, 3, tzinfo=UTC))
+    manifest = {"threshold": {"value": 0.9, "precision": 0.9, "target_precision": 0.95}}
+    registry.add(version, {"w": np.zeros(1, np.float32)}, {"vocabulary": b"x"}, manifest)
+    done = run(home, "promote", version, "--reason", "x")
+    assert done.returncode == 2 and "has no threshold with precision 0.95 on valid, 0.9000 at best" in done.stderr
+    assert registry.champion() is None

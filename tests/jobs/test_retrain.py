@@ -1,7 +1,9 @@
 """jobs/retrain.py: the champion changes for a better model and for nothing else; a stopped run goes on."""
 
 import argparse
-import json
+import os
+import signal
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,22 +12,27 @@ import numpy as np
 import pytest
 
 from distill.dataset import Labelled
-from distill.errors import BadInput, BadModel
+from distill.errors import BadInput, Busy
 from distill.registry import Registry
 from distill.scorer import Scorer
-from jobs.retrain import Retraining, check_flags, in_words, parser
-from tests.conftest import submit
+from jobs import decisions
+from jobs.decisions import in_words
+from jobs.retrain import Retraining, check_flags, parser
+from tests.conftest import ROOT
 from tests.jobs.conftest import DAY, Chain
 from tests.jobs.tiny_model import TEXTS, add_model
 
 
 class Decided(Retraining):
-    """The last step alone, on rows that the model `truth` labels."""
+    """The steps after the training, on rows that the model `truth` labels."""
 
-    def __init__(self, registry: Registry, champion: str | None, challenger: str, truth: str, **flags: Any):
+    def __init__(self, registry: Registry, challenger: str, truth: str):
         self.registry = registry
-        self.args = argparse.Namespace(target_precision=0.8, min_coverage=0.9, dry_run=False, **flags)
-        self.state = {"champion": champion, "challenger": challenger, "teacher": "bert"}
+        self.args = argparse.Namespace(target_precision=0.8, min_coverage=0.9, dry_run=False)
+        self.folder = Path(os.environ["OPINION_HOME"]) / decisions.FOLDER
+        self.progress = self.folder / decisions.PROGRESS
+        self.state = {"champion": None, "days": [], "challenger": challenger, "teacher": "bert"}
+        self.keep()
         random, letters = np.random.default_rng(0), list("".join(TEXTS))
         texts = ["".join(random.choice(letters, 12)) for _ in range(400)]
         scores = Scorer(registry.load(truth)[1]).score(texts).scores
@@ -44,50 +51,84 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
 
 def test_the_first_model_is_promoted_since_there_is_none(registry: Registry) -> None:
     first = add_model("offline", 1)
-    decision = Decided(registry, None, first, first).decide()
-    assert decision["promoted"] and decision["checks"] == []
+    decision = Decided(registry, first, first).run()
+    assert decision["promoted"] and [check["name"] for check in decision["checks"]] == ["threshold"]
     now = registry.champion()
-    assert now and now.version == first and now.reason == "retrain: there was no champion"
+    assert now and now.version == first and now.reason.startswith("retrain: there was no champion; has precision")
 
 
 def test_a_worse_challenger_is_not_promoted_and_every_reason_is_told(registry: Registry) -> None:
     good, bad = add_model("offline", 1), add_model("offline", 2)
     registry.promote(good, "first")
-    decision = Decided(registry, good, bad, good).decide()
+    decision = Decided(registry, bad, good).run()
     now = registry.champion()
     assert now and now.version == good and not decision["promoted"]
     failed = [check["name"] for check in decision["checks"] if not check["passed"]]
     assert "recall" in failed
     said = in_words(decision)
     assert f"not promoted: {', '.join(failed)}; the champion stays" in said
+    assert decisions.read_all(Path(os.environ["OPINION_HOME"])) == [decision]
     assert all(check["says"] in said for check in decision["checks"])
 
 
 def test_a_better_one_is_promoted_with_its_reasons_but_not_in_a_dry_run(registry: Registry) -> None:
     good, bad = add_model("offline", 1), add_model("offline", 2)
     registry.promote(bad, "first")
-    run = Decided(registry, bad, good, good)
+    run = Decided(registry, good, good)
     run.args.dry_run = True
-    assert not run.decide()["promoted"]
+    assert not run.run()["promoted"]
     now = registry.champion()
     assert now and now.version == bad
     # Of random models what the old one catches, and where, is chance: only recall, speed and size are asked for here.
     run.args.dry_run, run.args.min_coverage = False, 0.0
     run.rows = replace(run.rows, sources=np.arange(400).astype(str))
-    decision = run.decide()
+    del run.state["decision"]
+    decision = run.run()
     assert decision["promoted"], in_words(decision)
     now = registry.champion()
     assert now and now.version == good and now.previous == bad
     assert all(check["says"] in now.reason for check in decision["checks"])
 
 
-def test_a_champion_that_was_changed_meanwhile_is_not_replaced_unseen(registry: Registry) -> None:
-    first, other, challenger = (add_model("offline", seed) for seed in (1, 2, 3))
-    registry.promote(other, "by hand, while the challenger was trained")
-    with pytest.raises(BadModel, match="the champion was changed while"):
-        Decided(registry, None, challenger, first).decide()
-    now = registry.champion()
-    assert now and now.version == other
+def test_a_champion_promoted_by_hand_meanwhile_is_the_one_to_beat(registry: Registry) -> None:
+    good, bad, other = (add_model("offline", seed) for seed in (1, 2, 3))
+    registry.promote(other, "before")
+    run = Decided(registry, bad, good)
+    registry.promote(good, "by hand, while the challenger was trained")
+    assert (decision := run.run())["champion"] == good and not decision["promoted"]
+    assert registry.resolve("champion") == good
+
+    class Late(Decided):
+        """Somebody is faster than the promotion that was decided."""
+
+        def promote(self, decision: dict[str, Any]) -> None:
+            if "late" not in self.state:
+                self.keep(late=True)
+                registry.promote(other, "by hand, after the comparison")
+            super().promote(decision)
+
+    registry.promote(bad, "by hand")
+    late = Late(registry, good_again := add_model("offline", 1), good)
+    late.args.min_coverage = 0.0
+    late.rows = replace(late.rows, sources=np.arange(400).astype(str))
+    with pytest.raises(Busy, match=f"{other} became the champion while {good_again} was compared with {bad}; run"):
+        late.run()
+    assert registry.resolve("champion") == other and late.progress.exists()
+    assert late.run()["champion"] == other
+    assert registry.resolve("champion") == good_again and not late.progress.exists()
+
+
+def test_a_challenger_that_was_rolled_back_is_not_promoted_by_the_run_that_goes_on(registry: Registry) -> None:
+    """The run died right after its promotion, a person rolled it back, and then the job was started again."""
+    old, new = add_model("offline", 2), add_model("offline", 1)
+    registry.promote(old, "first")
+    run = Decided(registry, new, new)
+    run.keep(decision={**run.decide(), "promoted": True})
+    run.promote(run.state["decision"])
+    assert registry.resolve("champion") == new
+    registry.rollback("too many complaints of one merchant")
+    assert run.run()["promoted"]
+    assert registry.resolve("champion") == old
 
 
 @pytest.mark.parametrize(
@@ -107,49 +148,46 @@ def test_flags_that_no_step_could_use_are_refused(registry: Registry, flags: str
 FLAGS = ["--epochs", "1", "--target-precision", "0.3", "--transfer-days", "1"]
 
 
+def retrain_until(point: str, home: Path) -> str:
+    """Start the same retraining in a process of its own, which dies at a point; what it said."""
+    command = [".venv/bin/spark-submit", "--properties-file", "spark_conf/local/spark-defaults.conf"]
+    command += ["tests/jobs/retrain_kill_at.py", point, *FLAGS]
+    environment = os.environ | {"OPINION_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    ) as process:
+        said = process.communicate(timeout=300)[0].decode()
+    assert process.returncode == (0 if point == "nowhere" else -signal.SIGKILL), said
+    return said
+
+
 @pytest.mark.spark
 @pytest.mark.slow
-def test_retraining_twice_makes_a_champion_and_then_a_challenger_that_has_it_as_a_teacher(chain: Chain) -> None:
-    registry = Registry(str(chain.home / "registry"))
-    first = submit("retrain", *FLAGS, home=chain.home)
-    assert first.returncode == 0, first.stderr
-    champion = registry.champion()
-    assert champion and f"promoted: {champion.version} is the champion" in first.stdout
-    assert champion.version.startswith("offline-") and champion.version not in chain.versions
+def test_killed_at_any_step_the_champion_stays_and_the_same_command_finishes(chain: Chain) -> None:
+    registry, folder = Registry(str(chain.home / "registry")), chain.home / "retrain"
+    retrain_until("saved", chain.home)
+    assert registry.champion() is None, "a first model is no champion before it is decided on"
+    said = retrain_until("nowhere", chain.home)
+    first = registry.champion()
+    assert first and "going on with the retraining begun" in said and "training offline" not in said
+    assert first.version == registry.resolve("offline") and first.version not in chain.versions
 
-    second = submit("retrain", *FLAGS, home=chain.home)
-    assert second.returncode == 0, second.stderr
+    for point in ("training", "decided"):
+        retrain_until(point, chain.home)
+        assert registry.champion() == first, point
+    assert len([version for version in registry.versions() if version.startswith("multi-teacher")]) == 1
+    retrain_until("switched", chain.home)
     challenger = registry.resolve("multi-teacher")
+    second = registry.champion()
+    assert second and (second.version, second.previous) == (challenger, first.version)
+    assert not (folder / f"{challenger}.json").exists()
+    said = retrain_until("nowhere", chain.home)
+    assert registry.champion() == second and len(registry.history()) == 2
+    assert [found["challenger"] for found in decisions.read_all(chain.home)] == [first.version, challenger]
+    assert in_words(decisions.read_all(chain.home)[-1]) in said and not (folder / decisions.PROGRESS).exists()
+
     lineage = registry.load(challenger)[1].manifest["lineage"]
-    assert [teacher["version"] for teacher in lineage["teachers"]] == [registry.resolve("bert"), champion.version]
+    assert [teacher["version"] for teacher in lineage["teachers"]] == [registry.resolve("bert"), first.version]
     assert lineage["transfer"]["days"] == [DAY] and lineage["inside"]["embeddings"]
-    decision = json.loads((chain.home / "retrain" / f"{challenger}.json").read_text(encoding="utf-8"))
-    assert (decision["champion"], decision["challenger"]) == (champion.version, challenger)
-    assert [check["name"] for check in decision["checks"]] == ["recall", "coverage", "sources", "speed", "size"]
-    now = registry.champion()
-    assert now and (now.version == challenger) is decision["promoted"] is all(c["passed"] for c in decision["checks"])
-    assert in_words(decision) in second.stdout
-    assert not (chain.home / "retrain" / "progress.json").exists()
-
-
-@pytest.mark.spark
-@pytest.mark.slow
-def test_a_retraining_that_was_stopped_goes_on_with_what_it_had(chain: Chain) -> None:
-    """As it is left by a death between the training and the decision; the challenger was saved, but not noted."""
-    registry = Registry(str(chain.home / "registry"))
-    before = set(registry.versions())
-    student = next(version for version in chain.versions if version.startswith("offline-"))
-    begun = {
-        "flags": vars(parser().parse_args([*FLAGS, "--dry-run"])),
-        "since": student.split("-")[1],
-        "champion": None,
-        "days": [DAY],
-        "teacher": registry.resolve("bert"),
-    }
-    (chain.home / "retrain").mkdir(exist_ok=True)
-    (chain.home / "retrain" / "progress.json").write_text(json.dumps(begun), encoding="utf-8")
-    done = submit("retrain", *FLAGS, "--dry-run", home=chain.home)
-    assert done.returncode == 0, done.stderr
-    assert f"going on with the retraining begun {begun['since']}" in done.stdout
-    assert set(registry.versions()) == before, "nothing was trained again"
-    assert f"challenger {registry.resolve('offline')}" in done.stdout and "not promoted: a dry run" in done.stdout
+    decision = decisions.read_all(chain.home)[-1]
+    assert decision["trained_on"]["labels_hash"] == lineage["data_hash"] == decision["held_out"]["labels_hash"]

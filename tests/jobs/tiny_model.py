@@ -37,7 +37,7 @@ def tiny_bundle(seed: int, threshold: float = 0.5) -> Bundle:
     manifest: dict[str, Any] = {
         "architecture": architecture.to_json(),
         "text": {"fingerprint": vocabulary.fingerprint()},
-        "threshold": {"value": threshold},
+        "threshold": {"value": threshold, "precision": 0.95, "target_precision": 0.95},
         "score_histogram": [1] * 20,
     }
     tensors = {name: tensor.detach().numpy().copy() for name, tensor in student.state_dict().items()}
