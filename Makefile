@@ -31,7 +31,10 @@ test: .venv/.installed-dev ## Set up what is missing, then lint, types and all t
 
 test-fast: .venv/.installed-dev ## Lint, types and the tests that start no Spark (under 3 minutes)
 	@$(MAKE) --no-print-directory lint
-	.venv/bin/pytest -m "not spark and not slow"
+	.venv/bin/pytest -m "not spark and not slow and not cluster"
+
+ship: .venv/.installed-ship ## dist/: the Python packages of a cluster's executors (TRAIN=1: torch and Horovod too)
+	PIP_FIND_LINKS=$(HOROVOD) .venv/bin/python jobs/ship.py $(if $(TRAIN),--train)
 
 test-cluster: .venv/.installed-cluster ## The tests on a real cluster of this machine: Spark, Hive metastore on PostgreSQL
 	.venv/bin/pytest -m cluster
@@ -76,13 +79,17 @@ clean: ## Remove .venv and caches, but nothing below OPINION_HOME
 	.venv/bin/pip install -q --find-links $(HOROVOD) --only-binary horovod -e .[demo,train]
 	@touch $@
 
+.venv/.installed-ship: .venv/.installed $(if $(TRAIN),$(HOROVOD)/built)
+	.venv/bin/pip install -q -e .[demo,ship]
+	@touch $@
+
 # Java's compiler runs tests/cluster/Metastore.java.
 .venv/.installed-cluster: .venv/.installed-dev
 	@missing=; command -v javac >/dev/null || missing=openjdk-17-jdk-headless; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	[ -e /usr/share/java/postgresql.jar ] || missing="$$missing libpostgresql-jdbc-java"; \
 	[ -z "$$missing" ] || { echo "missing: installing $$missing"; $(APT) $$missing; }
-	.venv/bin/pip install -q -e .[demo,dev,train,cluster]
+	.venv/bin/pip install -q -e .[demo,dev,train,ship,cluster]
 	@touch $@
 
 # Airflow's pins fight with ours.
@@ -106,5 +113,5 @@ $(HOROVOD)/built: | .venv/.installed
 	rm -rf build/horovod
 	@touch $@
 
-.PHONY: help setup setup-train demo test test-fast test-cluster test-airflow lint bench sql clean
+.PHONY: help setup setup-train demo test test-fast ship test-cluster test-airflow lint bench sql clean
 .DEFAULT_GOAL := help

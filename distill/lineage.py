@@ -1,16 +1,14 @@
 """How a model came to be, for its manifest."""
 
-import importlib.metadata
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from distill.packages import PACKAGES, installed
 from distill.plan import Plan
 from distill.ranks import Ranks
 from distill.training import Epoch
-
-PACKAGES = ("torch", "numpy", "numba", "pyspark", "pyarrow", "jieba", "safetensors", "transformers", "horovod")
 
 
 def lineage(known: Mapping[str, Any], plan: Plan, ranks: Ranks, curve: Sequence[Epoch]) -> dict[str, Any]:
@@ -22,11 +20,3 @@ def lineage(known: Mapping[str, Any], plan: Plan, ranks: Ranks, curve: Sequence[
         "packages": {name: version for name in PACKAGES if (version := installed(name))},
         "python": platform.python_version(),
     }
-
-
-def installed(package: str) -> str | None:
-    """The version of a package; None where it is not installed."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

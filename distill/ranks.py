@@ -85,7 +85,9 @@ class HorovodRanks:
         self._hvd: Any = hvd
         self.rank: int = hvd.rank()
         self.size: int = hvd.size()
-        self.device = torch.device("cuda", hvd.local_rank()) if torch.cuda.is_available() else torch.device("cpu")
+        # A rank may see the GPUs of all ranks of its host, or its own alone.
+        gpus = torch.cuda.device_count()
+        self.device = torch.device("cuda", hvd.local_rank() % gpus) if gpus else torch.device("cpu")
 
     def optimizer(self, optimizer: Optimizer, parameters: Iterable[tuple[str, Tensor]], passes: int) -> Optimizer:
         """A DistributedOptimizer that sums: the losses are shares of the mean over the batch of all ranks."""

@@ -24,6 +24,7 @@ from distill.errors import BadInput, Infrastructure, OpinionError
 from distill.ranks import Alone, HorovodRanks, Ranks
 from jobs.cli import home
 from jobs.discreet import hidden
+from jobs.shipping import TRAINING, check_versions, versions
 
 START_SECONDS = 120
 ENDING_SECONDS = 5  # that the others may take to end after one was killed
@@ -57,7 +58,8 @@ def launch(spark: SparkSession, size: int, work: Callable[[Ranks], Any], restart
         return work(Alone())
     if importlib.util.find_spec("horovod") is None:
         raise BadInput(f"--num-proc {size} needs Horovod; install it with make setup-train, or use --num-proc 1")
-    slots = spark.sparkContext.defaultParallelism
+    cores_of_a_rank = int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))
+    slots = spark.sparkContext.defaultParallelism // cores_of_a_rank
     if slots < size:
         raise BadInput(f"--num-proc {size} needs as many task slots; Spark has {slots} here, so give it more cores")
     for restart in range(restarts):
@@ -77,7 +79,12 @@ def launch_once(size: int, work: Callable[[Ranks], Any]) -> Any:
     folder = Path(tempfile.mkdtemp(dir=alive))
     try:
         results = horovod.spark.run(
-            rank_main, args=(work, folder), num_proc=size, use_gloo=True, start_timeout=START_SECONDS, verbose=0
+            rank_main,
+            args=(work, folder, versions(TRAINING)),
+            num_proc=size,
+            use_gloo=True,
+            start_timeout=START_SECONDS,
+            verbose=0,
         )
     except RuntimeError as e:
         dead = " and ".join(who_died(folder)) or f"a rank of {size}, before it had begun,"
@@ -99,15 +106,19 @@ def who_died(folder: Path) -> list[str]:
     return [file.read_text(encoding="utf-8") for file in left]
 
 
-def rank_main(work: Callable[[Ranks], Any], folder: Path) -> Any:
+def rank_main(work: Callable[[Ranks], Any], folder: Path, driver: dict[str, str]) -> Any:
     """What each rank runs: only rank 0 sends its result home."""
     from horovod.common.exceptions import HorovodInternalError
+    from horovod.spark.task import get_available_devices
 
+    if gpus := get_available_devices():  # those that Spark gave to this task: others may be another job's
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     ranks = HorovodRanks()
     signal.signal(signal.SIGTERM, leave)  # how Horovod ends the others when one has died
     mine = folder / str(ranks.rank)
     mine.write_text(f"rank {ranks.rank} of {ranks.size} ({socket.gethostname()}, pid {os.getpid()})", encoding="utf-8")
     try:
+        check_versions(driver)
         result = work(ranks)
         return result if ranks.rank == 0 else None
     except OpinionError as e:  # what a person can mend keeps its exit code

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distill.lineage import PACKAGES, installed
+from distill.packages import PACKAGES, installed
 from jobs.pages import render
 
 Rows = Sequence[Mapping[str, Any]]

@@ -23,6 +23,7 @@ from jobs.quarantine import stage_whatever_kills
 from jobs.report import day_summary
 from jobs.score_rows import STAGED_DDL, scorer_of
 from jobs.session import spark_session
+from jobs.shipping import ship
 from jobs.tables import OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT
 from jobs.warehouse import Warehouse
 
@@ -59,7 +60,7 @@ def score_day(warehouse: Warehouse, dt: str, version: str, path: str, bundle: Bu
             )
         # The files of this moment, so that a load of the day meanwhile changes nothing here.
         raw = warehouse.spark.read.schema(RAW_OPINION.ddl).parquet(raw_location)
-        warehouse.spark.sparkContext.addFile(path, recursive=True)
+        ship(warehouse.spark, path)
 
         def stage(scoring: Work) -> None:
             rows = without_repeats(raw).mapInArrow(discreet(scoring), STAGED_DDL)

@@ -4,11 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark import SparkFiles
 
-from distill import bundle as bundles
-from distill.errors import OpinionError
 from distill.scorer import Scorer
+from jobs.shipping import check_versions, received, versions
 from jobs.tables import OPINION_SCORE, REJECTED_OPINION, VALID_COMPLAINT
 
 STAGED = pa.schema(
@@ -37,16 +35,15 @@ _loaded: dict[str, Scorer] = {}
 
 
 def scorer_of(folder: str, digest: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """The function that Spark maps over Arrow batches; `folder` is the bundle's name among the files Spark shipped."""
+    """The function that Spark maps over Arrow batches; `folder` is the bundle's name among what was shipped."""
+    driver = versions()
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         # Once a worker process: Spark uses a process for many tasks.
         if digest not in _loaded:
-            bundle = bundles.load(SparkFiles.get(folder))
-            if bundle.digest != digest:
-                raise OpinionError(f"the bundle {folder} on this executor is not the driver's; run the job again")
+            check_versions(driver)
             _loaded.clear()
-            _loaded[digest] = Scorer(bundle)
+            _loaded[digest] = Scorer(received(folder, digest))
         for batch in batches:
             yield from score_batch(_loaded[digest], batch)
 

@@ -2,7 +2,11 @@
 
 from pyspark.sql import SparkSession
 
+from jobs.shipping import ship_code
+
 
 def spark_session(name: str) -> SparkSession:
-    """Start (or get) the session, with tables in the Hive metastore."""
-    return SparkSession.builder.appName(name).enableHiveSupport().getOrCreate()
+    """Start (or get) the session, with tables in the Hive metastore and this code on its executors."""
+    spark = SparkSession.builder.appName(name).enableHiveSupport().getOrCreate()
+    ship_code(spark)
+    return spark

@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyspark import SparkFiles, TaskContext
+from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from distill import bundle as bundles
 from distill.errors import BadInput, OpinionError
 from distill.registry import Registry
 from jobs import publish
@@ -24,6 +23,7 @@ from jobs.cli import day, home, job_parser, run_main
 from jobs.discreet import discreet
 from jobs.logits import LABELLED, hashed
 from jobs.session import spark_session
+from jobs.shipping import TRAINING, check_versions, received, ship, versions
 from jobs.snapshot import Wanted, chosen
 from jobs.tables import LABELLED_OPINION, RAW_OPINION, TEACHER_LOGIT
 from jobs.warehouse import Warehouse
@@ -71,7 +71,7 @@ class Store:
         self.digest, self.precision, self.train_rows = bundle.digest, args.precision, args.train_rows
         self.fingerprint = fingerprint(bundle.digest, args.precision)
         self.folder = Path(registry.path(self.version)).name
-        warehouse.spark.sparkContext.addFile(registry.path(self.version), recursive=True)
+        ship(warehouse.spark, registry.path(self.version))
 
     def texts(self, dt: str) -> DataFrame:
         """Ids and texts of a unit as they are at the moment; raises BadInput when there are none."""
@@ -168,7 +168,8 @@ _loaded: dict[tuple[str, str], Any] = {}
 def logits_of(
     folder: str, digest: str, precision: str
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """The function that Spark maps over Arrow batches; `folder` is the bundle's name among the files Spark shipped."""
+    """The function that Spark maps over Arrow batches; `folder` is the bundle's name among what was shipped."""
+    driver = versions(TRAINING)
 
     def compute(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         from distill.logits import teacher_of
@@ -176,9 +177,8 @@ def logits_of(
         task = TaskContext.get()
         gpu = task.resources().get("gpu") if task else None
         if (digest, precision) not in _loaded:  # once a worker process: Spark uses a process for many tasks
-            bundle = bundles.load(SparkFiles.get(folder))
-            if bundle.digest != digest:
-                raise OpinionError(f"the bundle {folder} on this executor is not the driver's; run the job again")
+            check_versions(driver)
+            bundle = received(folder, digest)
             device, threads = f"cuda:{gpu.addresses[0]}" if gpu else "cpu", task.cpus() if task else 1
             _loaded[digest, precision] = teacher_of(bundle, precision, device, threads)
         for batch in batches:

@@ -41,6 +41,7 @@ class Cluster:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "conf" / "log4j2.properties").write_text(LOG4J)
         self.home = self.folder / "home"  # OPINION_HOME of the jobs
+        self.shipped = False  # whether executors use what make ship has packed, or else this checkout's environment
         self.postgres = Postgres(self.folder / "postgres", self._env())
         self.metastore = Metastore(self.folder / "metastore", self._env(), self.postgres, SPARK_HOME)
         self.master = self._daemon("master", f"{DEPLOY}.master.Master")
@@ -89,21 +90,35 @@ class Cluster:
     @property
     def job_env(self) -> dict[str, str]:
         """The environment of a job's user."""
-        cluster = {"OPINION_HOME": str(self.home), "SPARK_CONF_DIR": f"{ROOT}/spark_conf/local"}
-        return os.environ | cluster | {"SPARK_LOCAL_IP": "127.0.0.1"}
+        return os.environ | {
+            "OPINION_HOME": str(self.home),
+            "SPARK_CONF_DIR": "spark_conf/standalone",
+            "SPARK_LOCAL_IP": "127.0.0.1",
+        }
 
     def command(self, script: str, *args: str, **conf: str) -> list[str]:
-        """spark-submit of a script; a setting in `conf` has _ for the dots of its name."""
+        """spark-submit of a script by spark_conf/standalone without GPUs; `conf` as in `flags`."""
+        no_gpu = ["--load-spark-defaults", "--properties-file", "spark_conf/no-gpu.conf"]
+        return [".venv/bin/spark-submit", *self.flags(**conf), *no_gpu, script, *args]
+
+    def flags(self, **conf: str) -> list[str]:
+        """What differs here from spark_conf/standalone; a setting in `conf` has _ for the dots of its name."""
         settings = {
+            "spark.master": self.master_url,
             "spark.hadoop.hive.metastore.uris": self.metastore.uri,
             "spark.opinion.data": f"file://{self.home}/data",
-            "spark.eventLog.enabled": "true",
+            "spark.sql.warehouse.dir": f"file://{self.home}/warehouse",
             "spark.eventLog.dir": f"file://{self.folder}/events",
+            "spark.cores.max": "2",
+            "spark.executor.cores": "1",
             "spark.executor.memory": "600m",
-        } | {key.replace("_", "."): value for key, value in conf.items()}
-        flags = [flag for key, value in settings.items() for flag in ("--conf", f"{key}={value}")]
-        properties = ["--properties-file", "spark_conf/local/spark-defaults.conf"]
-        return [".venv/bin/spark-submit", *properties, "--master", self.master_url, *flags, script, *args]
+            "spark.driver.memory": "1g",
+        }
+        if not self.shipped:
+            python = f"{ROOT}/.venv/bin/python"
+            settings |= {"spark.archives": "", "spark.pyspark.python": python}
+        settings |= {key.replace("_", "."): value for key, value in conf.items()}
+        return [flag for key, value in settings.items() for flag in ("--conf", f"{key}={value}")]
 
     def _env(self, **more: str) -> dict[str, str]:
         """What the components know of their surroundings: nothing of this project, but for where Spark is."""

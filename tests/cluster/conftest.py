@@ -11,8 +11,8 @@ from tests.cluster.cluster import Cluster
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Cluster]:
-    """The components, started once; its folder goes with it, so a test that fails says what its logs say."""
+def stack(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """The components, started once; their folder with all logs stays when a test failed."""
     # Not below pytest's own folder, which PostgreSQL's user cannot enter.
     folder = Path(tempfile.mkdtemp(prefix="opinion-cluster-"))
     cluster = Cluster(folder)
@@ -21,7 +21,10 @@ def stack() -> Iterator[Cluster]:
         yield cluster
     finally:
         cluster.stop()
-    shutil.rmtree(folder)
+    if request.session.testsfailed:
+        print(f"\nlogs of the cluster are in {folder}")
+    else:
+        shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from distill.scorer import Scorer
 from jobs import publish, score_rows
 from jobs.score_opinions import score_day, without_repeats
 from jobs.score_rows import STAGED_DDL, scorer_of
+from jobs.shipping import ship
 from jobs.tables import OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT
 from jobs.warehouse import Warehouse
 
@@ -100,7 +101,7 @@ def test_every_row_of_the_day_is_scored_or_rejected_with_its_reason(warehouse: W
 @pytest.mark.parametrize(("partitions", "batch"), [(1, 1), (3, 7), (8, 10000)])
 def test_partitions_and_batches_change_no_bit(spark, warehouse, model, partitions: int, batch: int) -> None:
     registry = Registry(str(Path(os.environ["OPINION_HOME"]) / "registry"))
-    spark.sparkContext.addFile(registry.path(model), recursive=True)
+    ship(spark, registry.path(model))
     limit = spark.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch")
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", batch)
     try:

@@ -1,0 +1,168 @@
+"""A night on the cluster as its people see it: executors without the project, a BI tool, the history server."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import tarfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from pyhive import hive
+
+from distill.errors import Infrastructure
+from distill.registry import Registry
+from tests.cluster.cluster import ROOT, SPARK_HOME, Cluster
+from tests.jobs.tiny_model import TEXTS, add_model
+
+pytestmark = pytest.mark.cluster
+
+DAY = "2026-11-09"
+ROWS = 400
+PAGE = (ROOT / "docs/cluster.md").read_text(encoding="utf-8")
+QUERY = "SELECT count(*), count(threshold), min(rows_read), max(score) FROM opinion.complaint WHERE dt = '2026-11-09'"
+WHERE = """
+import json
+from jobs.session import spark_session
+
+def where(_):
+    import sys, distill, jobs.score_rows, numpy
+    return [distill.__file__, jobs.score_rows.__file__, numpy.__file__, *sys.path]
+
+spark = spark_session("where")
+print(json.dumps(spark.sparkContext.parallelize(range(2), 2).map(where).collect()))
+"""
+
+
+def write_day(path: Path, rows: int) -> None:
+    rest = {"source": "web", "published_at": f"{DAY}T08:00:00Z"}
+    texts = [TEXTS[i % len(TEXTS)] * (1 + i % 3) for i in range(rows)]
+    lines = [json.dumps({"opinion_id": str(i), "text": text, **rest}) for i, text in enumerate(texts)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def documented(cluster: Cluster, command: str) -> str:
+    """Run a command of docs/cluster.md with the settings that are this cluster's own; what it printed."""
+    flags = shlex.join(cluster.flags())
+    done = subprocess.run(
+        command.replace("spark-submit", f"spark-submit {flags}").replace("PATH", str(cluster.home / "day.jsonl")),
+        shell=True,
+        cwd=ROOT,
+        env=os.environ | {"OPINION_HOME": str(cluster.home), "SPARK_LOCAL_IP": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def night(stack: Cluster) -> Iterator[str]:
+    """A day loaded and scored by the commands of the page, with what make ship packs; what the scoring job said."""
+    stack.shipped = True
+    write_day(stack.home / "day.jsonl", ROWS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPINION_HOME", str(stack.home))
+        version = add_model("tiny", 1)
+    Registry(str(stack.home / "registry")).promote(version, "the only one")
+    pack, load, score = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)[0].strip().splitlines()
+    documented(stack, pack)
+    assert f"read {ROWS} lines = stored {ROWS} + rejected 0 (none)" in documented(stack, load)
+    yield documented(stack, score)
+    stack.shipped = False
+
+
+def test_the_day_is_scored(night: str) -> None:
+    assert f"read {ROWS} = scored {ROWS} + rejected 0" in night
+
+
+def test_an_executor_has_of_the_project_only_what_was_shipped(cluster: Cluster, night: str, tmp_path: Path) -> None:
+    script = tmp_path / "where.py"
+    script.write_text(WHERE)
+    done = subprocess.run(
+        cluster.command(str(script)), cwd=ROOT, env=cluster.job_env, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    for distill_file, jobs_file, numpy_file, *path in json.loads(done.stdout):
+        assert distill_file.endswith("/code.zip/distill/__init__.py") and "/code.zip/jobs/" in jobs_file
+        assert "/environment/lib/" in numpy_file
+        ours = [entry for entry in path if entry.startswith(str(ROOT)) and not entry.startswith(str(SPARK_HOME))]
+        assert ours == []
+
+
+def test_an_executor_with_another_version_is_refused_by_name(cluster: Cluster, night: str, tmp_path: Path) -> None:
+    with tarfile.open(ROOT / "dist/environment.tar.gz") as packed:
+        packed.extractall(tmp_path, filter="fully_trusted")
+    [metadata] = tmp_path.glob("lib/*/site-packages/numba-*.dist-info/METADATA")
+    metadata.write_text(re.sub(r"^Version: .*$", "Version: 0.1", metadata.read_text(), flags=re.MULTILINE))
+    other = {"spark_archives": "", "spark_pyspark_python": str(tmp_path / "bin/python")}
+    done = cluster.submit("score_opinions", "--dt", DAY, **other)
+    assert done.returncode == Infrastructure.exit_code
+    assert "numba is 0.1, the driver's 0." in done.stderr and "make ship" in done.stderr
+
+
+def test_beeline_reads_what_the_night_wrote(cluster: Cluster, night: str) -> None:
+    url = f"jdbc:hive2://127.0.0.1:{cluster.thrift.port}/opinion"
+    flags = ["-n", "analyst", "--silent=true", "--showHeader=false", "--outputformat=csv2", "-e", QUERY]
+    done = subprocess.run([SPARK_HOME / "bin/beeline", "-u", url, *flags], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    check_complaints([float(value) for value in done.stdout.strip().splitlines()[-1].split(",")], night)
+
+
+def test_pyhive_reads_the_same_as_a_bi_tool_does(cluster: Cluster, night: str) -> None:
+    with (
+        hive.connect("127.0.0.1", cluster.thrift.port, username="analyst") as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(QUERY)
+        check_complaints(cursor.fetchone(), night)
+        cursor.execute("SELECT rows_read FROM opinion.scoring_run WHERE dt = %(dt)s", {"dt": DAY})
+        assert cursor.fetchall() == [(ROWS,)]
+
+
+def check_complaints(found: Any, night: str) -> None:
+    complaints, audited, rows_read, highest = found
+    assert f"; valid {complaints:.0f}; " in night
+    assert 0 < complaints == audited < ROWS and rows_read == ROWS and 0.5 <= highest <= 1
+
+
+def test_the_history_server_has_the_jobs(cluster: Cluster, night: str) -> None:
+    url = f"http://127.0.0.1:{cluster.history.port}/api/v1/applications"
+    until = time.monotonic() + 60
+    while True:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            found = {application["name"]: application for application in json.load(answer)}
+        if {"load_opinions", "score_opinions"} <= found.keys() or time.monotonic() > until:
+            break
+        time.sleep(1)
+    assert found["score_opinions"]["attempts"][0]["completed"]
+    with urllib.request.urlopen(f"{url}/{found['score_opinions']['id']}/jobs", timeout=60) as answer:
+        assert {job["status"] for job in json.load(answer)} == {"SUCCEEDED"}
+
+
+def test_all_listen_on_loopback_alone(cluster: Cluster) -> None:
+    for service in cluster.services.values():
+        process = service.process()
+        assert process is not None
+        for one in [process, *process.children(recursive=True)]:
+            listening = [c.laddr.ip for c in one.net_connections() if c.status == psutil.CONN_LISTEN]
+            assert {ip.removeprefix("::ffff:") for ip in listening} <= {"127.0.0.1"}, service.name
+
+
+def test_the_page_starts_and_stops_it(cluster: Cluster) -> None:
+    """What runs is left alone, and what was stopped comes back on the same port."""
+    start, stop, _ = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)[1].strip().splitlines()
+    before = {name: (service.port, service.process()) for name, service in cluster.services.items()}
+    said = documented(cluster, f"{stop} history".replace("FOLDER", str(cluster.folder)))
+    assert re.search(r"^history +stopped$", said, re.MULTILINE) and said.count("127.0.0.1") == len(before) - 1
+    said = documented(cluster, start.replace("FOLDER", str(cluster.folder)))
+    assert all(re.search(rf"^{name} +127\.0\.0\.1:{port}$", said, re.MULTILINE) for name, (port, _) in before.items())
+    after = {name: (service.port, service.process()) for name, service in cluster.services.items()}
+    assert [name for name in before if before[name] != after[name]] == ["history"]
