@@ -118,15 +118,15 @@ class Scorer:
         taps = np.concatenate([bundle.tensors[f"taps.{name}_{width}"] for width in widths]).transpose(0, 2, 1)
         embeddings = np.ascontiguousarray(bundle.tensors[f"embeddings.{name}.weight"], np.float32)
         biases = np.concatenate([bundle.tensors[f"biases.{name}_{width}"] for width in widths])
-        table = build_table(embeddings, np.ascontiguousarray(taps, np.float32))
-        steps = step_sizes(table, widths)
+        taps = np.ascontiguousarray(taps, np.float32)
+        steps = step_sizes(largest(embeddings, taps), widths)
         return Channel(
-            round_table(table, np.concatenate([np.tile(s, w) for s, w in zip(steps, widths, strict=True)])),
+            rounded_table(embeddings, taps, np.repeat(steps, widths, axis=0)),
             steps.ravel(),
             np.array(widths, np.int64),
             biases.astype(np.float32),
             np.ascontiguousarray(pooled, np.float32),
-            build_table(embeddings, np.ascontiguousarray(summed.T[None], np.float32)),
+            float_table(embeddings, np.ascontiguousarray(summed.T[None], np.float32)),
         )
 
     def score(self, texts: Sequence[str | None] | pa.Array) -> Scored:
@@ -182,38 +182,55 @@ def margin_of(score: float) -> float:
     return math.log(score / (1 - score))
 
 
-@numba.njit(cache=True)
-def build_table(embeddings: Floats, taps: Floats) -> Floats:
-    """The look-up table of a channel: embeddings (ids, d) and taps (t, d, f) -> (ids, t * f)."""
-    ids, dim = embeddings.shape
-    count, _, filters = taps.shape
-    table = np.zeros((ids, count * filters), np.float32)
-    for i in range(ids):
-        for t in range(count):
-            row = table[i, t * filters : (t + 1) * filters]
-            for d in range(dim):
-                e = embeddings[i, d]
-                for f in range(filters):
-                    row[f] += e * taps[t, d, f]
-    return table
-
-
-def step_sizes(table: Floats, widths: Sequence[int]) -> Floats:
-    """The value of 1 in a rounded table, (widths, filters): no window's sum leaves 16 bits."""
-    largest = np.abs(table).max(0).reshape(sum(widths), -1)
+def step_sizes(largest: Floats, widths: Sequence[int]) -> Floats:
+    """The value of 1 in a rounded table, (widths, filters): no window's sum leaves 16 bits; largest (taps, filters)."""
     sums = np.add.reduceat(largest, np.cumsum([0, *widths[:-1]]))
     # A tap rounds up by half a step at most, for which there is room in what is left of 32767.
     return np.maximum(sums / np.float32(32767 - max(widths)), np.float32(1e-30)).astype(np.float32)
 
 
 @numba.njit(cache=True)
-def round_table(table: Floats, steps: Floats) -> npt.NDArray[np.int16]:
-    """The table in whole steps: (ids, taps * filters) and (taps * filters,)."""
-    rounded = np.empty(table.shape, np.int16)
-    for i in range(len(table)):
-        for f in range(len(steps)):
-            rounded[i, f] = np.int16(np.rint(table[i, f] / steps[f]))
-    return rounded
+def multiply(embedding: Floats, taps: Floats, row: Floats) -> None:
+    """A token's row of the table: embedding (d,) and taps (t, d, f) -> row (t, f)."""
+    row[:] = np.float32(0)
+    for t in range(len(taps)):
+        for d in range(len(embedding)):
+            for f in range(taps.shape[2]):
+                row[t, f] += embedding[d] * taps[t, d, f]
+
+
+@numba.njit(cache=True)
+def largest(embeddings: Floats, taps: Floats) -> Floats:
+    """The greatest absolute value in each column of the table, (taps, filters), without its floats in memory."""
+    row = np.empty((taps.shape[0], taps.shape[2]), np.float32)
+    found = np.zeros_like(row)
+    for i in range(len(embeddings)):
+        multiply(embeddings[i], taps, row)
+        np.maximum(found, np.abs(row), found)
+    return found
+
+
+@numba.njit(cache=True)
+def rounded_table(embeddings: Floats, taps: Floats, steps: Floats) -> npt.NDArray[np.int16]:
+    """The table in whole steps, (taps, filters), of each column: int16 (ids, taps * filters)."""
+    count, filters = len(steps), len(steps[0])
+    row = np.empty((count, filters), np.float32)
+    table = np.empty((len(embeddings), count * filters), np.int16)
+    for i in range(len(embeddings)):
+        multiply(embeddings[i], taps, row)
+        for t in range(count):
+            for f in range(filters):
+                table[i, t * filters + f] = np.int16(np.rint(row[t, f] / steps[t, f]))
+    return table
+
+
+@numba.njit(cache=True)
+def float_table(embeddings: Floats, taps: Floats) -> Floats:
+    """The table as it is, float32 (ids, taps * filters)."""
+    table = np.empty((len(embeddings), taps.shape[0], taps.shape[2]), np.float32)
+    for i in range(len(embeddings)):
+        multiply(embeddings[i], taps, table[i])
+    return table.reshape(len(embeddings), -1)
 
 
 @numba.njit(cache=True)

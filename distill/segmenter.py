@@ -42,6 +42,7 @@ _SLOT_SHIFT = np.uint64(64 - _SLOT_BITS)
 _SLOT_MASK = np.uint64((1 << _SLOT_BITS) - 1)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
+_SPACE, _LINE_END = ord(" "), ord("\n")
 _BLOCK_SIGNS = np.isin(np.arange(128), [ord(sign) for sign in "+#&._%-"])
 
 
@@ -178,22 +179,61 @@ def _roots(edges: Edges) -> Edges:
 
 
 @numba.njit(cache=True)
-def _fill(codes: Codes, offsets: Offsets, frequencies: npt.NDArray[np.int64], edges: Edges) -> npt.NDArray[np.int64]:
-    """Put every word, codes[offsets[w]:offsets[w+1]], into the empty trie.
+def _parse(codes: Codes) -> tuple[Ints, Ints, npt.NDArray[np.int64], int]:
+    """The words of a dictionary's text, word w being codes[starts[w]:ends[w]], and their frequencies.
+
+    The last is the number of a line that is not "word frequency tag", 0 if all are. Compiled, so that no worker keeps a
+    Python object a word.
+    """
+    lines = 1
+    for code in codes:
+        lines += code == _LINE_END
+    starts, ends = np.empty(lines, np.int32), np.empty(lines, np.int32)
+    frequencies = np.zeros(lines, np.int64)
+    words, line, at = 0, 0, 0
+    while at < len(codes):
+        line += 1
+        starts[words] = at
+        while at < len(codes) and codes[at] != _SPACE and codes[at] != _LINE_END:
+            at += 1
+        ends[words] = at
+        at += 1
+        digits = at
+        while at < len(codes) and 0x30 <= codes[at] <= 0x39:
+            frequencies[words] = frequencies[words] * 10 + np.int64(codes[at] - 0x30)
+            at += 1
+        blank = ends[words] == starts[words]
+        if not blank and (not 0 < at - digits < 16 or at == len(codes) or codes[at] != _SPACE):
+            return starts, ends, frequencies, line
+        if blank:
+            at = ends[words]
+        else:
+            words += 1
+        while at < len(codes) and codes[at] != _LINE_END:
+            at += 1
+        at += 1
+    return starts[:words], ends[:words], frequencies[:words], 0
+
+
+@numba.njit(cache=True)
+def _fill(
+    codes: Codes, starts: Ints, ends: Ints, frequencies: npt.NDArray[np.int64], edges: Edges
+) -> npt.NDArray[np.int64]:
+    """Put every word, codes[starts[w]:ends[w]], into the empty trie.
 
     Returns the frequency of each node, or none when there is no room.
     """
-    of_node = np.zeros(len(codes) + 1, np.int64)
+    of_node = np.zeros(len(edges) * 3 // 4 + 2, np.int64)
     nodes = 1
     # First characters first: what nearly every step of a search reads then lies together.
-    for code in codes[offsets[:-1]]:
+    for code in codes[starts]:
         slot, edge = _find_edge(edges, np.uint64(0), code)
         if edge == 0 and _in_block(code):
             edges[slot] = (np.uint64(code) << _KEY_SHIFT) | (np.uint64(nodes) << _CHILD_SHIFT)
             nodes += 1
     for word in range(len(frequencies)):
         node = np.uint64(0)
-        for i in range(offsets[word], offsets[word + 1]):
+        for i in range(starts[word], ends[word]):
             if not _in_block(codes[i]):
                 break  # never met within a block; what it leaves are edges that lead to no word
             slot, edge = _find_edge(edges, node, codes[i])
@@ -204,7 +244,7 @@ def _fill(codes: Codes, offsets: Offsets, frequencies: npt.NDArray[np.int64], ed
                 if nodes > len(edges) * 3 // 4:
                     return of_node[:0]
             node = (edge >> _CHILD_SHIFT) & _NODE_MASK
-            if i < offsets[word + 1] - 1:
+            if i < ends[word] - 1:
                 edge |= _HAS_CHILDREN
             else:
                 # Of a repeated word the last frequency counts, and frequency 0 makes it no word.
@@ -228,12 +268,14 @@ class Segmenter:
         content = path.read_bytes()
         self.dictionary_sha256 = hashlib.sha256(content).hexdigest()
         try:
-            fields = content.lower().decode().split()
-            frequencies = np.array(list(map(int, fields[1::3])), np.int64)
-        except ValueError as error:
-            raise BadInput(f"{path}: lines must be a word, its frequency and a tag: {error}") from error
+            codes, _ = code_points([content.lower().decode()])
+        except UnicodeDecodeError as error:
+            raise BadInput(f"{path}: a dictionary is in UTF-8: {error}") from error
+        starts, ends, frequencies, wrong = _parse(codes)
+        if wrong:
+            raise BadInput(f"{path}: line {wrong} is not a word, its frequency and a tag")
         edges = np.zeros(1 << _SLOT_BITS, np.uint64)
-        frequency_of_node = _fill(*code_points(fields[0::3]), frequencies, edges)
+        frequency_of_node = _fill(codes, starts, ends, frequencies, edges)
         if not len(frequency_of_node) or not frequencies.any():
             raise BadInput(f"{path}: no dictionary, or one too large: {len(frequencies):,} words")
         # math.log, as jieba: numpy's differs in the last bit, which decides between equal routes.
