@@ -32,7 +32,7 @@ SAYS = {
     "stable": "The day looks like what the model was trained on",
     "moderate": "The day differs somewhat from what the model was trained on",
     "significant": "The day is far from what the model was trained on",
-    None: "The day was not compared with what the model was trained on",
+    None: "No verdict on drift was kept for this day",
 }
 
 

@@ -4,13 +4,12 @@ Written to OPINION_HOME/reports/retrain/VERSION of the challenger: index.html, f
 page needs nothing else and fetches nothing. Without --version it is the newest decision's.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from distill.errors import BadInput
-from distill.registry import VERSION, Registry
-from jobs import plots
+from distill.registry import Registry
+from jobs import decisions, plots
 from jobs.cli import home, job_parser, run_main
 from jobs.pages import Pictures, write
 from jobs.report import fit
@@ -28,7 +27,7 @@ def main() -> None:
     parser = job_parser(__doc__, "jobs/report_retrain.py")
     parser.add_argument("--version", help="the challenger of the decision (default: the newest decision)")
     args = parser.parse_args()
-    decision = decision_of(home() / "retrain", args.version)
+    decision = decision_of(home(), args.version)
     registry = Registry(str(home() / "registry"))
     roles = [role for role in ("champion", "challenger") if decision[role]]
     models: Models = {role: registry.load(decision[role]) for role in roles}
@@ -39,15 +38,13 @@ def main() -> None:
 
 
 def decision_of(folder: Path, version: str | None) -> dict[str, Any]:
-    """The decision about a challenger, or the newest; raises BadInput when there is none."""
-    files = [file for file in folder.glob("*.json") if VERSION.fullmatch(file.stem)]
-    decisions = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-    wanted = [one for one in decisions if version in (None, one["challenger"])]
+    """The decision about a challenger, or the newest, in a home; raises BadInput when there is none."""
+    found = decisions.read_all(folder)
+    wanted = [one for one in found if version in (None, one["challenger"])]
     if not wanted:
-        there = ", ".join(sorted(one["challenger"] for one in decisions)) or "none yet: run jobs/retrain.py"
-        raise BadInput(f"no decision {f'about {version} ' if version else ''}in {folder}; those there: {there}")
-    found: dict[str, Any] = max(wanted, key=lambda one: one["decided"])
-    return found
+        about = f" about {version}" if version else ""
+        raise BadInput(f"{folder} keeps no decision{about}; see jobs/registry.py decisions, or run jobs/retrain.py")
+    return wanted[-1]
 
 
 def draw(facts: dict[str, Any], folder: Path) -> Pictures:

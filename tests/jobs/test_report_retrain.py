@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from distill.errors import BadInput
+from jobs import decisions
 from jobs.report_retrain import decision_of
 from tests.jobs.example_facts import a_retraining
 
@@ -14,17 +15,16 @@ OLD, NEW = "offline-20261108T201500Z-1a2b3c", "multi-teacher-20261109T201500Z-1a
 
 def test_the_newest_decision_is_reported_unless_another_is_named(tmp_path: Path) -> None:
     for version, decided in ((OLD, "2026-11-08T21:00:00+00:00"), (NEW, "2026-11-09T21:00:00+00:00")):
-        decision = {"challenger": version, "decided": decided}
-        (tmp_path / f"{version}.json").write_text(json.dumps(decision), encoding="utf-8")
-    (tmp_path / "progress.json").write_text("{}", encoding="utf-8")
+        decisions.write(tmp_path / "retrain" / f"{version}.json", {"challenger": version, "decided": decided})
+    decisions.write(tmp_path / "retrain" / decisions.PROGRESS, {})
     assert decision_of(tmp_path, None)["challenger"] == NEW
     assert decision_of(tmp_path, OLD)["challenger"] == OLD
-    with pytest.raises(BadInput, match=rf"no decision about bert-1 in .*; those there: {NEW}, {OLD}"):
+    with pytest.raises(BadInput, match=r"keeps no decision about bert-1; see jobs/registry.py decisions"):
         decision_of(tmp_path, "bert-1")
 
 
 def test_without_a_decision_the_mend_is_said(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"no decision in .*none yet: run jobs/retrain.py"):
+    with pytest.raises(BadInput, match=r"keeps no decision; .* or run jobs/retrain.py"):
         decision_of(tmp_path, None)
 
 
