@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from distill import metrics
 from distill.board import Board
@@ -16,6 +15,7 @@ from distill.dataset import BATCH_TOKENS, Examples, by_length, moved, share, shu
 from distill.errors import OpinionError
 from distill.learner import Learner
 from distill.plan import Plan
+from distill.progress import bar
 from distill.ranks import Ranks
 from distill.schemes import Scheme
 
@@ -108,15 +108,8 @@ def steps(
     before = (progress.epoch - 1) * len(batches)
     teachers = plan.schedule[progress.epoch - 1] if plan.schedule else None
     factor = warm_up_then_cosine(plan.epochs * len(batches), plan.warm_up)
-    shown = tqdm(
-        range(progress.step, len(batches)),
-        f"epoch {progress.epoch}/{plan.epochs}",
-        leave=False,
-        disable=None if ranks.rank == 0 else True,
-        initial=progress.step,
-        total=len(batches),
-    )
-    for step in shown:
+    left, title = range(progress.step, len(batches)), f"epoch {progress.epoch}/{plan.epochs}"
+    for step in bar(left, title, progress.step, len(batches), shown=ranks.rank == 0):
         for learner in learners:
             learner.rate(factor(before + step))
         rows = share(batches[step], ranks.rank, ranks.size)
