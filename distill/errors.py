@@ -33,3 +33,9 @@ class Busy(OpinionError):
     """Another run holds what this one needs; its holder is named."""
 
     exit_code = 5
+
+
+class Held(OpinionError):
+    """A day is too far from what the model was trained on, and the user asked not to publish such a day."""
+
+    exit_code = 6

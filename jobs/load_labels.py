@@ -2,8 +2,9 @@
 
 A label is 1 (valid complaint) or 0 (junk). A text that carries both labels, in these files or together with what is in
 the table, is taken out of labelled_opinion and put into rejected_label for people to decide; lines that are not
-readable go there too. Without --split a text goes to train, valid or test (80/10/10) by the hash of its normalised
-form, so it never changes sides and equal texts are never on two.
+readable go there too. A row whose label is still empty is skipped and counted, so that an audit sample of
+score_opinions can be loaded half labelled, and again later. Without --split a text goes to train, valid or test
+(80/10/10) by the hash of its normalised form, so it never changes sides and equal texts are never on two.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,7 @@ from jobs.warehouse import Warehouse
 FIELDS = ("opinion_id", "text", "label", "source")
 NEEDED = ", ".join(FIELDS[:3])
 CONFLICT = "conflicting_label"
+UNLABELLED = "unlabelled"  # not rejected: nobody has judged it yet
 # Where a text is in several splits, the split that must stay unseen keeps it.
 SPLITS = ("test", "valid", "train")
 COLUMNS = list(REJECTED_LABEL.columns)
@@ -61,20 +63,24 @@ def load(warehouse: Warehouse, rows: DataFrame, source: str, split: str | None, 
             read, beside = count(new, source), there.count()
             if read == 0:
                 raise BadInput(f"{source} holds no row; the labels are left as they were")
-            if new.where("reason is null").isEmpty():
-                why = in_words(counts_by(new, "reason"))
-                raise BadInput(f"no row of {source} is a labelled text: {why}; each needs {NEEDED}, label 0 or 1")
-            run.stage(judge(new.unionByName(there)), tables)
+            why = counts_by(new.where("reason is not null"), "reason")
+            skipped = why.get(UNLABELLED, 0)
+            if read == sum(why.values()):
+                raise BadInput(
+                    f"no row of {source} is a labelled text: {in_words(why)}; each needs {NEEDED}, label 0 or 1"
+                )
+            labelled = new.where(F.col("reason").isNull() | (F.col("reason") != UNLABELLED))
+            run.stage(judge(labelled.unionByName(there)), tables)
         finally:
             new.unpersist()
         stored = run.read_back(LABELLED_OPINION)
         counts = {(r.split, r.label): r["count"] for r in stored.groupBy("split", "label").count().collect()}
         reasons = counts_by(run.read_back(REJECTED_LABEL), "reason")
-        repeated = read + beside - sum(counts.values()) - sum(reasons.values())
+        repeated = read - skipped + beside - sum(counts.values()) - sum(reasons.values())
         if repeated < 0:
             raise OpinionError(f"{read + beside} labels became {read + beside - repeated}; nothing was published")
         run.switch([(table, {}) for table in tables])
-    return summary(read, beside, counts, reasons, repeated)
+    return summary(read, skipped, beside, counts, reasons, repeated)
 
 
 def counts_by(rows: DataFrame, column: str) -> dict[str, int]:
@@ -82,7 +88,9 @@ def counts_by(rows: DataFrame, column: str) -> dict[str, int]:
     return {row[0]: row[1] for row in rows.groupBy(column).count().collect()}
 
 
-def summary(read: int, beside: int, counts: dict[tuple[str, int], int], reasons: dict[str, int], repeated: int) -> str:
+def summary(
+    read: int, skipped: int, beside: int, counts: dict[tuple[str, int], int], reasons: dict[str, int], repeated: int
+) -> str:
     """What the load found, conflicts in a line of their own."""
     splits = ", ".join(
         f"{split} {counts.get((split, 0), 0) + counts.get((split, 1), 0)} ({counts.get((split, 1), 0)} valid)"
@@ -93,6 +101,8 @@ def summary(read: int, beside: int, counts: dict[tuple[str, int], int], reasons:
         f"{sum(reasons.values())} rejected ({in_words(reasons) or 'none'}), {repeated} left out as repeats",
         f"stored: {splits}",
     ]
+    if skipped:
+        lines.append(f"{skipped} of the rows read have no label yet and were skipped")
     if CONFLICT in reasons:
         lines.append(
             f"warning: {reasons[CONFLICT]} rows carry both labels for one text and are not used for training; "
@@ -178,7 +188,8 @@ def parse_label(fields: Mapping[str, bytes | None], split: str | None) -> dict[s
     normalised = None if row["text"] is None else normalise(row["text"])
     reason = unscorable_reason(normalised)
     if reason or not identity or label not in ("0", "1"):
-        return rejected(fields, split, reason or ("unreadable_label" if identity else "missing_id"))
+        bad_label = "unreadable_label" if label else UNLABELLED
+        return rejected(fields, split, reason or (bad_label if identity else "missing_id"))
     hashed = text_hash(normalised or "")
     return row | {"opinion_id": identity, "label": int(label), "split": split or split_of(hashed), "text_hash": hashed}
 

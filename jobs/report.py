@@ -3,8 +3,11 @@
 import re
 import unicodedata
 
+from pyspark.sql import Row
 from pyspark.sql import functions as F
 
+from distill.drift import BANDS, Drift
+from jobs.audit_sample import csv_of
 from jobs.cli import home
 from jobs.tables import SCORING_RUN, VALID_COMPLAINT
 from jobs.warehouse import Warehouse
@@ -30,11 +33,22 @@ def day_summary(warehouse: Warehouse, dt: str) -> str:
             f"read {run.rows_read} = scored {run.rows_scored} + rejected {run.rows_rejected} ({reasons or 'none'}); "
             f"valid {run.rows_valid}; read to the length limit only: {run.rows_cut}",
             f"model {run.model_version}, threshold {run.threshold:.4f}, run {run.run_id}",
+            drift_line(run),
+            *([f"label its sample: {csv_of(dt, run.run_id)}"] if csv_of(dt, run.run_id).exists() else []),
             f"tables in {warehouse.root}, metastore in {home()}; look further with",
             f'  make sql Q="select score, source, text from {warehouse.database}.valid_complaint '
             f"where dt='{dt}' order by score desc limit 20\"",
         ]
     )
+
+
+def drift_line(run: Row) -> str:
+    """How far the day is from what its model was trained on."""
+    drift = Drift(run.drift_psi, run.drift_psi_length, run.drift_psi_unknown, run.drift_psi_source, run.drift_band)
+    if drift.band is None:
+        return "drift from the training: unknown, since the model says nothing of it"
+    far = "warning: the day is far from what the model was trained on; " if drift.band == BANDS[-1] else ""
+    return f"{far}drift from the training: {drift.band} (stability index of {drift.in_words()})"
 
 
 def one_line(text: str) -> str:

@@ -3,54 +3,108 @@
 Rows read = scored + rejected, checked before anything is published. A second run of a day replaces the first.
 """
 
+import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from distill.bundle import Bundle
-from distill.drift import expected_of
-from distill.errors import BadInput
+from distill.drift import BANDS, expected_of
+from distill.errors import BadInput, Held
 from distill.registry import Registry
 from distill.scorer import Scorer
 from jobs import publish
-from jobs.cli import day, home, job_parser, run_main
+from jobs.audit_sample import LEAST_SAMPLE, stage_sample
+from jobs.cli import Parser, day, home, job_parser, run_main
 from jobs.day_audit import count_staged
+from jobs.days import between, each
 from jobs.discreet import Work, discreet
 from jobs.quarantine import stage_whatever_kills
+from jobs.repeats import without_repeats
 from jobs.report import day_summary
 from jobs.score_rows import STAGED_DDL, scorer_of
 from jobs.session import spark_session
 from jobs.shipping import ship
-from jobs.tables import OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT
+from jobs.tables import AUDIT_SAMPLE, OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT
 from jobs.warehouse import Warehouse
 
 
 def main() -> None:
-    """Choose the model, score the day, say what was found."""
-    parser = job_parser(__doc__, "jobs/score_opinions.py --dt 2026-11-09")
-    parser.add_argument("--dt", type=day, required=True, help="the day to score, loaded by load_opinions before")
-    parser.add_argument("--model", default="champion", help="champion, or a version of the registry")
-    args = parser.parse_args()
+    """Choose the model, score the day or days, say what was found."""
+    args = parser().parse_args()
+    days = chosen_days(args)
     registry = Registry(str(home() / "registry"))
-    # Once, here: a champion promoted while the day is scored is the next run's.
+    # Once, here: a champion promoted while a day is scored is the next run's.
     version, bundle = registry.load(args.model)
     scorer = Scorer(bundle)
     spark = spark_session("score_opinions")
     warehouse = Warehouse(spark, args.database)
-    score_day(warehouse, args.dt, version, registry.path(version), bundle, scorer.threshold)
-    print(day_summary(warehouse, args.dt), flush=True)
+
+    def score(dt: str) -> None:
+        path = registry.path(version)
+        score_day(warehouse, dt, version, path, bundle, scorer.threshold, args.hold_on_drift, args.sample)
+        print(day_summary(warehouse, dt), flush=True)
+
+    if args.dt:
+        score(args.dt)
+    else:
+        each(days, lambda dt: not args.force and is_scored(warehouse, dt, version), score)
 
 
-def score_day(warehouse: Warehouse, dt: str, version: str, path: str, bundle: Bundle, threshold: np.float32) -> None:
-    """Publish the day's tables. Raises BadInput when the day was not loaded or is empty."""
+def parser() -> Parser:
+    """The command line."""
+    found = job_parser(__doc__, "jobs/score_opinions.py --dt 2026-11-09")
+    found.add_argument("--dt", type=day, help="the day to score, loaded by load_opinions before")
+    found.add_argument("--from", type=day, dest="first", metavar="DT", help="score all days from this one on …")
+    found.add_argument("--to", type=day, dest="last", metavar="DT", help="… to this one, where it is not done already")
+    found.add_argument("--force", action="store_true", help="with --from and --to: days that are done, too")
+    found.add_argument("--model", default="champion", help="champion, or a version of the registry")
+    found.add_argument("--hold-on-drift", action="store_true", help="publish no day that is far from the training")
+    found.add_argument("--sample", type=int, default=100, help="rows drawn for people to label; 0 for none")
+    return found
+
+
+def chosen_days(args: argparse.Namespace) -> list[str]:
+    """The days that the flags name; raises BadInput for flags that do not fit together."""
+    several = args.first or args.last or args.force
+    if bool(args.dt) == bool(several) or (several and not (args.first and args.last)):
+        raise BadInput("name one day with --dt, or several with both --from and --to (and --force)")
+    if args.sample and args.sample < LEAST_SAMPLE:
+        raise BadInput(f"--sample must be 0, or {LEAST_SAMPLE} or more, so that every band of scores has its rows")
+    days = [args.dt] if args.dt else between(args.first, args.last)
+    if not days:
+        raise BadInput(f"--from {args.first} is after --to {args.last}")
+    return days
+
+
+def is_scored(warehouse: Warehouse, dt: str, version: str) -> bool:
+    """Whether the day as it is loaded now was scored by this version."""
+    run = warehouse.read(SCORING_RUN, dt=dt).select("model_version", "raw_location").first()
+    return run is not None and tuple(run) == (version, warehouse.location(RAW_OPINION, {"dt": dt}))
+
+
+def score_day(
+    warehouse: Warehouse,
+    dt: str,
+    version: str,
+    path: str,
+    bundle: Bundle,
+    threshold: np.float32,
+    hold_on_drift: bool = False,
+    sample: int = 0,
+) -> None:
+    """Publish the day's tables, and write the CSV of its sample.
+
+    Raises BadInput when the day was not loaded or is empty, and Held when it is to be held on drift and is far off.
+    """
     partitions = [
         (OPINION_SCORE, {"dt": dt}),
         (REJECTED_OPINION, {"dt": dt, "stage": "score"}),
         (VALID_COMPLAINT, {"dt": dt}),
         (SCORING_RUN, {"dt": dt}),
+        (AUDIT_SAMPLE, {"dt": dt}),
     ]
     with publish.run(warehouse, "score_opinions", f"dt={dt}", partitions) as run:
         raw_location = warehouse.location(RAW_OPINION, {"dt": dt})
@@ -70,6 +124,11 @@ def score_day(warehouse: Warehouse, dt: str, version: str, path: str, bundle: Bu
 
         stage_whatever_kills(stage, scorer_of(Path(path).name, bundle.digest))
         counted = count_staged(run, raw, expected_of(bundle.manifest))
+        if hold_on_drift and counted.drift.band == BANDS[-1]:
+            raise Held(
+                f"{dt} is far from what {version} was trained on (stability index of {counted.drift.in_words()}); "
+                "nothing was published: look at the day, then score it without --hold-on-drift, or retrain"
+            )
         audit = counted.columns() | {
             "bundle_digest": bundle.digest,
             "threshold": float(threshold),
@@ -83,28 +142,8 @@ def score_day(warehouse: Warehouse, dt: str, version: str, path: str, bundle: Bu
         row = [audit[column] for column in SCORING_RUN.columns]
         audit_rows = warehouse.spark.createDataFrame([row], SCORING_RUN.ddl)
         run.stage(audit_rows.withColumn("table", F.lit(SCORING_RUN.name)), [SCORING_RUN])
+        stage_sample(run, raw, counted.cells, sample, dt)
         run.switch(partitions)
-
-
-def without_repeats(raw: DataFrame) -> DataFrame:
-    """The rows with a column `repeats`: null for the row of its id that is scored, else why it is not.
-
-    Of one id the earliest row counts, of equal times the first text in code point order. Only rows whose id may occur
-    twice, by its hash, are shuffled: those of a usual day stay where they were read.
-    """
-    raw = raw.withColumn("hash", F.xxhash64("opinion_id"))
-    twice = raw.where("opinion_id is not null").groupBy("hash").count().where("count > 1").select("hash")
-    once = raw.join(F.broadcast(twice), "hash", "left_anti").withColumn("repeats", F.lit(None).cast("string"))
-    same_id = Window.partitionBy("opinion_id").orderBy(F.col("published_at").asc_nulls_last(), "text", "source")
-    several = raw.join(F.broadcast(twice), "hash", "left_semi").withColumn("at", F.row_number().over(same_id))
-    first_text = F.first("text").over(same_id)
-    reason = (
-        F.when(F.col("at") == 1, F.lit(None))
-        .when(F.col("text").eqNullSafe(first_text), "duplicate_row")
-        .otherwise("id_with_another_text")
-    )
-    columns = [*RAW_OPINION.columns, "repeats"]
-    return once.select(columns).unionByName(several.withColumn("repeats", reason).select(columns))
 
 
 if __name__ == "__main__":

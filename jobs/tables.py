@@ -121,6 +121,41 @@ SCORING_RUN = Table(
     },
 )
 
+AUDIT_SAMPLE = Table(
+    "audit_sample",
+    "rows of a scored day for people to label: some of each stratum, which is a decision and a band of scores",
+    {
+        "opinion_id": "string",
+        "text": "string",
+        "source": "string",
+        "published_at": "timestamp",
+        "score": "float",
+        "is_valid": "boolean",
+        "stratum": "string",
+        "stratum_rows": "bigint",
+        "model_version": "string",
+        "run_id": "string",
+    },
+)
+NIGHT_PRECISION = Table(
+    "night_precision",
+    "one row a day whose sample was judged: precision and recall of its decisions, with 95% intervals",
+    {
+        "model_version": "string",
+        "sample_run_id": "string",
+        "rows_sampled": "bigint",
+        "rows_labelled": "bigint",
+        "complaints": "bigint",
+        "precision": "double",
+        "precision_lower": "double",
+        "precision_upper": "double",
+        "recall": "double",
+        "recall_lower": "double",
+        "recall_upper": "double",
+        "estimated": "timestamp",
+        "run_id": "string",
+    },
+)
 TEACHER_LOGIT = Table(
     "teacher_logit",
     "what a teacher says of the texts of a day, or of the labels (dt=labelled): raw logits of junk and valid complaint",
@@ -162,6 +197,8 @@ TABLES = (
     VALID_COMPLAINT,
     REJECTED_OPINION,
     SCORING_RUN,
+    AUDIT_SAMPLE,
+    NIGHT_PRECISION,
     TEACHER_LOGIT,
     SCHEME_RUN,
 )

@@ -100,21 +100,24 @@ def test_rows_that_cannot_be_used_are_kept_and_loading_twice_changes_nothing(loa
     ]
     found = loader.load(*rows)
     assert found.startswith(
-        "labels: read 13 rows beside 0 there already: 3 stored, 9 rejected (malformed_row 2, unreadable_label 2, "
-        "blank_line 1, invalid_utf8 1, missing_id 1, no_word_character 1, null_text 1), 1 left out as repeats"
+        "labels: read 13 rows beside 0 there already: 3 stored, 8 rejected (malformed_row 2, blank_line 1, "
+        "invalid_utf8 1, missing_id 1, no_word_character 1, null_text 1, unreadable_label 1), 1 left out as repeats"
     )
     assert [row.text for row in loader.stored()] == ["坏了", '两行\n"字"', "很好"]
     content = {row.content for row in loader.rejected()}
     assert {"h,x", "", 'i,"open,1,x'} <= content
     as_json = [json.loads(text) for text in content if text.startswith("{")]
-    assert sorted(row["opinion_id"] or "" for row in as_json) == ["", "c", "d", "e", "f", "g"]
+    assert sorted(row["opinion_id"] or "" for row in as_json) == ["", "c", "e", "f", "g"]
+    assert "1 of the rows read have no label yet and were skipped" in found
     assert {row["text"] for row in as_json} >= {"\\xff", None, "没有号"}
     stored, rejected = loader.stored(), loader.rejected()
     found = loader.load(*rows)
-    assert found.startswith("labels: read 13 rows beside 12 there already: 3 stored, 9 rejected")
+    assert found.startswith("labels: read 13 rows beside 11 there already: 3 stored, 8 rejected")
     assert (loader.stored(), loader.rejected()) == (stored, rejected)
-    with pytest.raises(BadInput, match=r"no row of .*labels.csv is a labelled text: unreadable_label 1; each needs"):
-        loader.load("k,x,valid,x")
+    with pytest.raises(
+        BadInput, match=r"no row of .*labels.csv is a labelled text: unlabelled 1, unreadable_label 1; each"
+    ):
+        loader.load("k,x,valid,x", "l,x,,x")
     with pytest.raises(BadInput, match=r"labels.csv holds no row; the labels are left as they were"):
         loader.load(replace=True)
     with pytest.raises(BadInput, match=r"has no column label; its columns are opinion_id, text, score"):
@@ -156,9 +159,10 @@ def test_the_hash_split_is_stable_and_80_10_10():
 
 def test_the_summary_tells_new_rows_from_those_there_already():
     counts = {("train", 0): 60_000, ("train", 1): 18_000, ("test", 1): 4_000}
-    found = summary(12_000, 92_991, counts, {"null_text": 3}, 22_988)
+    found = summary(12_050, 50, 92_991, counts, {"null_text": 3}, 22_988)
     assert found.splitlines() == [
-        "labels: read 12000 rows beside 92991 there already: 82000 stored, 3 rejected (null_text 3), "
+        "labels: read 12050 rows beside 92991 there already: 82000 stored, 3 rejected (null_text 3), "
         "22988 left out as repeats",
         "stored: train 78000 (18000 valid), valid 0 (0 valid), test 4000 (4000 valid)",
+        "50 of the rows read have no label yet and were skipped",
     ]

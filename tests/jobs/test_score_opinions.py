@@ -14,7 +14,8 @@ from distill.errors import BadInput
 from distill.registry import Registry
 from distill.scorer import Scorer
 from jobs import publish, score_rows
-from jobs.score_opinions import score_day, without_repeats
+from jobs.repeats import without_repeats
+from jobs.score_opinions import score_day
 from jobs.score_rows import STAGED_DDL, scorer_of
 from jobs.shipping import ship
 from jobs.tables import OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT

@@ -1,0 +1,106 @@
+"""Estimate the precision and recall of scored nights from the audit samples that people labelled.
+
+Every night draws a sample (audit_sample, and a CSV in audit/ of the home folder). Label it and load it with
+jobs/load_labels.py; this job then weighs the labels by stratum and keeps the estimates in night_precision.
+"""
+
+import argparse
+from dataclasses import astuple
+from datetime import UTC, datetime
+from typing import Any
+
+from pyspark.sql import functions as F
+
+from distill.errors import BadInput
+from distill.stratified import Estimate, Stratum, precision, recall
+from jobs import publish
+from jobs.cli import day, job_parser, run_main
+from jobs.logits import hashed
+from jobs.session import spark_session
+from jobs.tables import AUDIT_SAMPLE, LABELLED_OPINION, NIGHT_PRECISION
+from jobs.warehouse import Warehouse
+
+
+def main() -> None:
+    """Estimate and publish day by day, and show what was found."""
+    args = parser().parse_args()
+    warehouse = Warehouse(spark_session("night_precision"), args.database)
+    sampled = warehouse.days(AUDIT_SAMPLE)
+    if missing := sorted(set(args.dt) - set(sampled)):
+        raise BadInput(f"no sample was drawn of {', '.join(missing)}; score_opinions draws one, unless --sample 0")
+    for dt in args.dt or sampled:
+        print(in_words(estimate(warehouse, dt)), flush=True)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    found = job_parser(__doc__, "jobs/night_precision.py --dt 2026-11-09")
+    found.add_argument("--dt", type=day, nargs="+", default=[], help="the days (default: all that have a sample)")
+    return found
+
+
+def estimate(warehouse: Warehouse, dt: str) -> dict[str, Any]:
+    """Publish the estimates of one day; the row that was written, with its day."""
+    partitions = [(NIGHT_PRECISION, {"dt": dt})]
+    with publish.run(warehouse, "night_precision", f"dt={dt}", partitions) as run:
+        found = warehouse.read(AUDIT_SAMPLE, dt=dt)
+        first = found.select("model_version", F.col("run_id").alias("sample_run_id")).first()
+        strata = labelled_strata(warehouse, dt)
+        row = {
+            "model_version": first and first.model_version,
+            "sample_run_id": first and first.sample_run_id,
+            "rows_sampled": found.count(),
+            "rows_labelled": sum(stratum.labelled for stratum in strata),
+            "complaints": sum(stratum.complaints for stratum in strata),
+            **ratio("precision", precision(strata)),
+            **ratio("recall", recall(strata)),
+            "estimated": datetime.now(UTC),
+            "run_id": run.id,
+        }
+        rows = warehouse.spark.createDataFrame(
+            [tuple(row[name] for name in NIGHT_PRECISION.columns)], NIGHT_PRECISION.ddl
+        )
+        run.stage(rows.withColumn("table", F.lit(NIGHT_PRECISION.name)), [NIGHT_PRECISION])
+        run.switch(partitions)
+    return {"dt": dt, **row}
+
+
+def labelled_strata(warehouse: Warehouse, dt: str) -> list[Stratum]:
+    """The strata of a day's sample with what people said of their rows.
+
+    A row is judged by the label of its text, under whatever id that was loaded; a text that carries both labels is
+    in rejected_label, and so not labelled.
+    """
+    sample = hashed(warehouse.read(AUDIT_SAMPLE, dt=dt).select("text", "is_valid", "stratum", "stratum_rows"))
+    labels = hashed(warehouse.read(LABELLED_OPINION).select("text", "label")).select("text_hash", "label")
+    rows = F.broadcast(sample).join(labels, "text_hash", "left")
+    counts = rows.groupBy("is_valid", "stratum", "stratum_rows").agg(
+        F.count("label").alias("labelled"), F.count_if(F.col("label") == 1).alias("complaints")
+    )
+    return [
+        Stratum(row.is_valid, row.stratum_rows, row.labelled, row.complaints)
+        for row in counts.orderBy("is_valid", "stratum").collect()
+    ]
+
+
+def ratio(name: str, found: Estimate | None) -> dict[str, float | None]:
+    """The columns of an estimate."""
+    values = astuple(found) if found else (None, None, None)
+    return dict(zip((name, f"{name}_lower", f"{name}_upper"), values, strict=True))
+
+
+def in_words(row: dict[str, Any]) -> str:
+    """The estimates of a day for a person."""
+    said = [
+        f"{name} {row[name]:.3f} (95% interval {row[f'{name}_lower']:.3f} to {row[f'{name}_upper']:.3f})"
+        for name in ("precision", "recall")
+        if row[name] is not None
+    ]
+    open_ones = [name for name in ("precision", "recall") if row[name] is None]
+    if open_ones:
+        said.append(f"no {' or '.join(open_ones)}: some stratum has too few labels, or no complaint was found")
+    return f"{row['dt']}: {row['rows_labelled']} of {row['rows_sampled']} sampled rows are labelled; {', '.join(said)}"
+
+
+if __name__ == "__main__":
+    run_main(main)

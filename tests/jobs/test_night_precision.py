@@ -1,0 +1,139 @@
+"""From a scored night to its precision: the sample, its CSV, the labels that come back, what they say of the day."""
+
+import csv
+import os
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from distill.drift import Profile
+from distill.errors import Held
+from distill.registry import Registry
+from distill.scorer import Scorer
+from jobs import publish
+from jobs.audit_sample import csv_of
+from jobs.inputs import read_input
+from jobs.load_labels import FIELDS
+from jobs.load_labels import load as load_labels
+from jobs.night_precision import estimate, in_words
+from jobs.report import drift_line
+from jobs.score_opinions import is_scored, score_day
+from jobs.tables import AUDIT_SAMPLE, NIGHT_PRECISION, OPINION_SCORE, RAW_OPINION, SCORING_RUN
+from jobs.warehouse import Warehouse
+from tests.jobs.tiny_model import TEXTS, add_model
+
+DAY, ROWS, SIZE = "2026-11-09", 600, 60
+
+
+@pytest.fixture(scope="module")
+def warehouse(spark: SparkSession) -> Warehouse:
+    """A day of texts of random characters, and some rows that repeat an id."""
+    warehouse = Warehouse(spark, "nights")
+    random, letters = np.random.default_rng(0), list("".join(TEXTS))
+    texts = ["".join(random.choice(letters, 12)) for _ in range(ROWS)]
+    rows: list[tuple[Any, ...]] = [(f"o{i}", text, "web", None) for i, text in enumerate(texts)]
+    rows += [(f"o{i}", "物业乱收费", "web", None) for i in range(0, ROWS, 10)]
+    partitions = [(RAW_OPINION, {"dt": DAY})]
+    with publish.run(warehouse, "load_opinions", f"dt={DAY}", partitions) as run:
+        raw = spark.createDataFrame(rows, RAW_OPINION.ddl)
+        run.stage(raw.withColumn("table", F.lit(RAW_OPINION.name)), [RAW_OPINION])
+        run.switch(partitions)
+    return warehouse
+
+
+def score(warehouse: Warehouse, version: str, profile: Profile | None = None, **options: Any) -> None:
+    registry = Registry(str(Path(os.environ["OPINION_HOME"]) / "registry"))
+    _, bundle = registry.load(version)
+    if profile:
+        bundle = replace(bundle, manifest={**bundle.manifest, "profile": profile.to_json()})
+    score_day(warehouse, DAY, version, registry.path(version), bundle, Scorer(bundle).threshold, **options)
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_a_night_is_sampled_labelled_and_judged(warehouse: Warehouse, home: Path, tmp_path: Path) -> None:
+    version = add_model("offline", 1)
+    score(warehouse, version, sample=SIZE)
+    [run] = warehouse.read(SCORING_RUN, dt=DAY).collect()
+    scores = {row.opinion_id: row for row in warehouse.read(OPINION_SCORE, dt=DAY).collect()}
+    sample = warehouse.read(AUDIT_SAMPLE, dt=DAY).collect()
+    ids = {row.opinion_id for row in sample}
+    assert len(ids) == len(sample) == SIZE and sum(row.is_valid for row in sample) == SIZE // 2
+    assert {row.run_id for row in sample} == {run.run_id}
+    bands = Counter(
+        (s.is_valid, int(np.digitize(np.float32(s.score), [0.05, 0.2, 0.5, 0.8, 0.95]))) for s in scores.values()
+    )
+    for row in sample:
+        band = int(np.digitize(np.float32(row.score), [0.05, 0.2, 0.5, 0.8, 0.95]))
+        assert (row.score, row.is_valid) == (scores[row.opinion_id].score, scores[row.opinion_id].is_valid)
+        assert row.stratum_rows == bands[row.is_valid, band]
+        assert Scorer(Registry(str(home / "registry")).load(version)[1]).score([row.text]).scores[0] == row.score
+
+    # The same rows again when the day is scored again, in a file of their own, which says nothing of their scores.
+    score(warehouse, version, sample=SIZE)
+    [run] = warehouse.read(SCORING_RUN, dt=DAY).collect()
+    assert {row.opinion_id for row in warehouse.read(AUDIT_SAMPLE, dt=DAY).collect()} == ids
+    with open(csv_of(DAY, run.run_id), encoding="utf-8-sig", newline="") as file:
+        to_label = list(csv.DictReader(file))
+    assert list(to_label[0]) == ["opinion_id", "text", "label", "source"] and {row["label"] for row in to_label} == {""}
+    assert {row["opinion_id"] for row in to_label} == ids
+
+    # Half of it labelled says nothing of some stratum; all of it does.
+    truth = {row.opinion_id: int(row.score > 0.4) for row in sample}
+    for labelled in (set(list(ids)[: SIZE // 8]), ids):
+        path = tmp_path / f"{len(labelled)}.csv"
+        with open(path, "w", encoding="utf-8-sig", newline="") as file:
+            writer = csv.DictWriter(file, ["opinion_id", "text", "label", "source"])
+            writer.writeheader()
+            writer.writerows(
+                row | {"label": truth[row["opinion_id"]] if row["opinion_id"] in labelled else ""} for row in to_label
+            )
+        rows = read_input(warehouse.spark, [str(path)], "csv", FIELDS, needed=3)
+        said = load_labels(warehouse, rows, str(path), None, False)
+        assert (f"{SIZE - len(labelled)} of the rows read have no label yet" in said) is (labelled != ids)
+    found = estimate(warehouse, DAY)
+    assert (found["rows_sampled"], found["rows_labelled"]) == (SIZE, SIZE)
+    assert found["complaints"] == sum(truth.values()) and found["sample_run_id"] == run.run_id
+    exact = {"precision": 1.0, "recall": run.rows_valid / sum(s.score > 0.4 for s in scores.values())}
+    for name, value in exact.items():
+        assert found[f"{name}_lower"] <= value <= found[f"{name}_upper"], name
+    assert found["precision"] == 1.0 and found["precision_lower"] > 0.8
+    [stored] = warehouse.read(NIGHT_PRECISION, dt=DAY).collect()
+    assert stored.asDict() == {**found, "estimated": stored.estimated}
+    assert f"{SIZE} of {SIZE} sampled rows are labelled; precision 1.000" in in_words(found)
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_a_day_far_from_the_training_is_held_or_published_with_a_warning(warehouse: Warehouse, home: Path) -> None:
+    version = add_model("offline", 2)
+    far = Profile(1000, [1000, *[0] * 19], [0] * 10 + [1000], [1000, *[0] * 7], {"hotline": 1000})
+    before = warehouse.location(OPINION_SCORE, {"dt": DAY})
+    with pytest.raises(
+        Held, match=rf"{DAY} is far from what {version} was trained on .*sources .*nothing was published"
+    ):
+        score(warehouse, version, far, hold_on_drift=True)
+    assert warehouse.location(OPINION_SCORE, {"dt": DAY}) == before
+    assert not is_scored(warehouse, DAY, version)
+
+    score(warehouse, version, far)
+    assert is_scored(warehouse, DAY, version) and not is_scored(warehouse, DAY, add_model("offline", 3))
+    assert warehouse.read(AUDIT_SAMPLE, dt=DAY).count() == 0, (
+        "no sample was asked for, and the last one is of another run"
+    )
+    [run] = warehouse.read(SCORING_RUN, dt=DAY).collect()
+    assert run.drift_band == "significant"
+    assert min(run.drift_psi, run.drift_psi_length, run.drift_psi_source) > 0.25
+    assert drift_line(run).startswith("warning: the day is far from what the model was trained on; drift")
+
+    # Against itself the day is stable; what a bundle does not have is not compared.
+    same = Profile(run.rows_read, run.score_histogram, [], [], {"web": run.rows_read})
+    score(warehouse, version, same, hold_on_drift=True)
+    [run] = warehouse.read(SCORING_RUN, dt=DAY).collect()
+    assert (run.drift_psi, run.drift_psi_source, run.drift_psi_length, run.drift_band) == (0, 0, None, "stable")
