@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from distill import errors
 from jobs import cli
 from tests.pages import OPERATIONS, PAGES, ROOT, blocks
 
@@ -60,6 +61,11 @@ def test_the_targets_that_pages_name_are_there():
 def test_links_lead_somewhere(page):
     for link in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / link).exists(), link
+
+
+def test_every_exit_code_has_its_first_look():
+    codes = re.findall(r"^\| (\d) \|", OPERATIONS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {int(code) for code in codes} == {1, *(kind.exit_code for kind in errors.OpinionError.__subclasses__())}
 
 
 def test_the_settings_of_the_page_are_read(tmp_path, monkeypatch):
