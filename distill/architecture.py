@@ -50,5 +50,5 @@ class Architecture:
             widths = {str(channel): tuple(map(int, w)) for channel, w in section["widths"].items()}
             ids = {str(channel): int(section["ids"][channel]) for channel in widths}
             return cls(ids, widths, int(section["embedding"]), int(section["filters"]))
-        except (KeyError, TypeError, ValueError, AttributeError) as e:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as e:
             raise BadModel(f"the manifest's architecture is not readable ({e!r}); train the model again") from e

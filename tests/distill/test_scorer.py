@@ -160,6 +160,8 @@ def changed(**sections: object) -> Bundle:
         (changed(threshold=None), "'threshold'"),
         (changed(architecture={"kind": "bert"}), "bert"),
         (changed(architecture={"kind": "textcnn"}), "not readable"),
+        (changed(architecture={"kind": "textcnn", "ids": {}, "widths": {}, "embedding": float("inf"), "filters": 3}),
+         "not readable"),
         (changed(architecture={"kind": "textcnn", "ids": {"char": 9}, "widths": {"char": [1, 2]}, "embedding": 5,
                                "filters": 3}), "shape"),
     ],
