@@ -48,8 +48,9 @@ lint: .venv/.installed-dev ## ruff and mypy
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
-bench: .venv/.installed-dev ## The champion beside the linear model, on LABELLED=folder of train, valid and test.csv
-	.venv/bin/python benchmarks/baseline.py --labelled $(or $(LABELLED),../shared/data/labelled)
+bench: .venv/.installed-bench ## The night beside its floor and other ways to score: make bench DT=2026-11-09, a loaded day
+	.venv/bin/spark-submit $(CONF) benchmarks/scoring.py --dt $(DT)
+	.venv/bin/spark-submit $(CONF) benchmarks/training.py
 
 sql: .venv/.installed ## An analyst's query: make sql Q="select * from opinion.scoring_run"
 	@.venv/bin/spark-sql $(CONF) --hiveconf hive.cli.print.header=true -e "$(Q)"
@@ -73,6 +74,10 @@ clean: ## Remove .venv and caches, but nothing below OPINION_HOME
 .venv/.installed-dev: .venv/.installed-train
 	@command -v chromium >/dev/null || { echo "chromium is missing, to look at the pages: installing it"; $(APT) chromium; }
 	.venv/bin/pip install -q -e .[demo,dev,train]
+	@touch $@
+
+.venv/.installed-bench: .venv/.installed-train
+	.venv/bin/pip install -q -e .[demo,train,bench]
 	@touch $@
 
 .venv/.installed-train: .venv/.installed $(HOROVOD)/built

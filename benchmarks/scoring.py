@@ -36,7 +36,7 @@ import psutil
 import scoring_lines as lines
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.classification import LogisticRegression
-from pyspark.ml.feature import IDF, HashingTF, NGram, SQLTransformer
+from pyspark.ml.feature import IDF, HashingTF, NGram, Normalizer, SQLTransformer
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -278,8 +278,9 @@ def linear_pipeline() -> Pipeline:
             NGram(n=3, inputCol="c1", outputCol="c3"),
             SQLTransformer(statement=every),
             HashingTF(inputCol="grams", outputCol="counts", numFeatures=1 << 20, binary=True),
-            IDF(inputCol="counts", outputCol="features", minDocFreq=2),
-            LogisticRegression(regParam=3e-4, maxIter=60),
+            IDF(inputCol="counts", outputCol="weighed", minDocFreq=2),
+            Normalizer(inputCol="weighed", outputCol="features"),
+            LogisticRegression(regParam=1e-5, maxIter=60),
         ]
     )
 

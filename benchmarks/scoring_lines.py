@@ -135,7 +135,7 @@ def teacher(path: str) -> Load:
         from distill import bundle
         from distill.logits import teacher_of
         from distill.scorer import probability
-        from distill.text import normalise_batch
+        from distill.text_batch import normalise_batch
 
         model = teacher_of(bundle.load(path), "float32", threads=1)
         return lambda texts: probability(model.logits(normalise_batch(texts)))
