@@ -15,8 +15,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from distill.channel import Channel
 from distill.errors import BadInput
-from distill.scorer import Channel, Scorer, probability
+from distill.scorer import Scorer, probability
 from distill.text import normalise, unscorable_reason
 
 Span = tuple[int, int]  # characters [start, end) of the normalised text

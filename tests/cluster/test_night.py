@@ -14,7 +14,6 @@ from typing import Any
 
 import psutil
 import pytest
-from pyhive import hive
 
 from distill.errors import Infrastructure
 from distill.registry import Registry
@@ -117,6 +116,8 @@ def test_beeline_reads_what_the_night_wrote(cluster: Cluster, night: str) -> Non
 
 
 def test_pyhive_reads_the_same_as_a_bi_tool_does(cluster: Cluster, night: str) -> None:
+    from pyhive import hive  # of `make test-cluster` alone
+
     with (
         hive.connect("127.0.0.1", cluster.thrift.port, username="analyst") as connection,
         connection.cursor() as cursor,

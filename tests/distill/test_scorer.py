@@ -13,7 +13,7 @@ from distill.architecture import Architecture
 from distill.bundle import Bundle
 from distill.errors import BadModel
 from distill.plan import Dropout
-from distill.scorer import Scorer, largest, rounded_table, step_sizes
+from distill.scorer import Scorer
 from distill.text import NO_WORD_CHARACTER, NULL_TEXT, RAW_LIMIT, normalise, unscorable_reason
 from distill.textcnn import TextCNN, take
 from distill.vocabulary import Limit, Vocabulary
@@ -110,21 +110,6 @@ def test_a_score_does_not_depend_on_the_batch(given_texts: list[str | None], cut
     for others in (parts, alone):
         assert np.concatenate([o.scores for o in others] or [[]]).tobytes() == together.scores.tobytes()
         assert [reason for o in others for reason in o.reasons.to_pylist()] == together.reasons.to_pylist()
-
-
-def test_no_sum_of_table_rows_overflows_and_each_entry_is_off_by_half_a_step() -> None:
-    random = np.random.default_rng(0)
-    widths, filters, taps = (1, 2, 5), 4, 8
-    table = (random.normal(size=(50, taps, filters)) * random.uniform(0, 100, (taps, filters))).astype(np.float32)
-    table[:, 0, 3] = 0  # a filter of nothing
-    each = np.eye(taps * filters, dtype=np.float32).reshape(taps * filters, taps, filters).transpose(1, 0, 2).copy()
-    embeddings = table.reshape(50, -1)
-    steps = step_sizes(largest(embeddings, each), widths)
-    of_taps = np.repeat(steps, widths, axis=0)
-    rounded = rounded_table(embeddings, each, of_taps).reshape(50, taps, filters)
-    assert (np.abs(rounded * of_taps - table).max(0) <= of_taps / 2 * 1.01).all()
-    tops = np.add.reduceat(np.abs(rounded.astype(np.int64)).max(0), [0, 1, 3])
-    assert 32_000 < tops.max() <= 32_767
 
 
 def test_a_text_without_a_score_has_a_reason() -> None:
