@@ -69,8 +69,6 @@ def plain(texts: list[str], labels: list[int], steps: int) -> float:
     plan = Plan()
     student = Student(texts, plan)
     model, data = student.model, examples(student, texts, labels)
-    for embedding in model.embeddings.values():
-        embedding.sparse = False
     optimizer = torch.optim.AdamW(model.groups(plan.learning_rate, plan.weight_decay), fused=True)
     began, seen = 0.0, 0
     for step, rows in enumerate(shuffled(len(labels), plan.batch, 0, 1)[: WARM_UP + steps]):

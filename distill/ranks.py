@@ -60,7 +60,6 @@ class Alone:
 
     def step(self, optimizer: Optimizer, clip: float) -> None:
         """Clip and update."""
-        fill_gradients(optimizer)
         clip_gradients(optimizer, clip)
         optimizer.step()
 
@@ -100,7 +99,6 @@ class HorovodRanks:
     def step(self, optimizer: Any, clip: float) -> None:
         """Wait for the sums of the gradients, clip and update."""
         optimizer.synchronize()
-        fill_gradients(optimizer)
         clip_gradients(optimizer, clip)
         with optimizer.skip_synchronize():
             optimizer.step()
@@ -122,13 +120,6 @@ class HorovodRanks:
     def close(self) -> None:
         """Leave the ring."""
         self._hvd.shutdown()
-
-
-def fill_gradients(optimizer: Optimizer) -> None:
-    """Make sparse gradients dense: the moments and the decay of AdamW are of every row at every step."""
-    for parameter in (p for group in optimizer.param_groups for p in group["params"]):
-        if parameter.grad is not None and parameter.grad.is_sparse:
-            parameter.grad = parameter.grad.to_dense()
 
 
 def clip_gradients(optimizer: Optimizer, clip: float) -> None:

@@ -67,8 +67,7 @@ class TextCNN(nn.Module):
         self.taps = nn.ParameterDict()
         self.biases = nn.ParameterDict()
         for channel, widths in architecture.widths.items():
-            # Sparse: a batch has a gradient for few of the rows, and ranks exchange these alone.
-            embedding = nn.Embedding(architecture.ids[channel], dim, padding_idx=PADDING, sparse=True)
+            embedding = nn.Embedding(architecture.ids[channel], dim, padding_idx=PADDING)
             nn.init.normal_(embedding.weight, std=EMBEDDING_STD)
             nn.init.zeros_(embedding.weight[PADDING])
             self.embeddings[channel] = embedding
