@@ -101,7 +101,7 @@ def look(warehouse: Warehouse) -> dict[str, Any]:
     for day in DAYS:
         seen[f"{day} complaint"] = [[row.run_id, row.n, row.audited] for row in found if row.dt == day]
     seen["pending"] = sorted(os.listdir(pending)) if (pending := home() / "data/opinion/pending").exists() else []
-    seen["files"] = sum(1 for _ in (home() / "data").rglob("*"))
+    seen["folders"] = sum(1 for path in (home() / "data").rglob("*") if path.is_dir())  # of days, runs and tables
     return seen
 
 

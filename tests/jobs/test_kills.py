@@ -112,7 +112,7 @@ def test_the_day_runs_again_with_equal_content_and_no_litter(seen, point: str) -
     assert len(set(runs)) == 1
     assert runs[0] not in runs_and_content(looks["finished"])[0]
     assert looks["again"]["pending"] == []
-    assert looks["again"]["files"] == looks["A"]["files"]
+    assert looks["again"]["folders"] == looks["A"]["folders"]
 
 
 @pytest.mark.parametrize("point", SWITCHED)
