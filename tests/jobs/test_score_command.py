@@ -110,7 +110,7 @@ def test_an_altered_bundle(own_home: Path, tmp_path: Path) -> None:
     ("flags", "said"),
     [
         (["--dt", "2026-02-30"], "'2026-02-30' is not a day"),
-        (["--dt", DAY, "--databse", "x"], "unrecognized arguments: --databse"),
+        (["--dt", DAY, "--databse", "x"], "there is no flag --databse; did you mean --database?"),
     ],
 )
 def test_a_wrong_flag(tmp_path: Path, flags: list[str], said: str) -> None:
