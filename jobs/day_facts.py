@@ -15,7 +15,15 @@ from distill.explain import Explanation, explain
 from distill.scorer import Scorer, margin_of
 from distill.text import normalise
 from jobs.report import stars
-from jobs.tables import OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT
+from jobs.tables import (
+    AUDIT_SAMPLE,
+    NIGHT_PRECISION,
+    OPINION_SCORE,
+    RAW_OPINION,
+    REJECTED_OPINION,
+    SCORING_RUN,
+    VALID_COMPLAINT,
+)
 from jobs.warehouse import Warehouse
 
 TOP, BORDERLINE, DAYS = 20, 10, 30
@@ -73,6 +81,7 @@ def day_facts(warehouse: Warehouse, run: Row, bundle: Bundle) -> dict[str, Any]:
         "rejected": {"load": at_load, "score": dict(run.rejected_by_reason)},
         "histograms": {"day": list(run.score_histogram), "training": expected.scores if expected else None},
         "drift": drift(run.asDict()),
+        "sample": sample(warehouse, run),
         "sources": sources(warehouse, dt),
         "trend": trend(warehouse, dt),
         "ngrams": strongest_ngrams(highest),
@@ -101,6 +110,21 @@ def drift(run: Mapping[str, Any]) -> dict[str, Any]:
     """The stability indices of a run that are known, and the band of the furthest, in words too."""
     parts = [{"name": name, "psi": run[column]} for name, column in DRIFT.items() if run[column] is not None]
     return {"band": run["drift_band"], "says": SAYS[run["drift_band"]], "parts": parts}
+
+
+def sample(warehouse: Warehouse, run: Row) -> dict[str, Any]:
+    """How many opinions the run sampled, how many are labelled, and the estimates that night_precision kept."""
+    rows = warehouse.read(AUDIT_SAMPLE, dt=run.dt).where(F.col("run_id") == run.run_id).count()
+    found = warehouse.read(NIGHT_PRECISION, dt=run.dt).where(F.col("sample_run_id") == run.run_id).first()
+    return {
+        "rows": rows,
+        "labelled": found.rows_labelled if found else 0,
+        "estimates": [
+            {"name": name, "value": found[name], "lower": found[f"{name}_lower"], "upper": found[f"{name}_upper"]}
+            for name in ("precision", "recall")
+            if found and found[name] is not None
+        ],
+    }
 
 
 def sources(warehouse: Warehouse, dt: str) -> list[dict[str, Any]]:

@@ -85,7 +85,7 @@ def histogram(facts: dict[str, Any], file: Path) -> str:
         axes.set_ylim(bottom=0.5)
         axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.grid(axis="y")
-        axes.legend(loc="upper center")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, handlelength=1.2, columnspacing=1)
     return (
         "Opinions by score, on a logarithmic scale; right of the threshold are the valid complaints. The outline is "
         "the shape in the texts that days are compared with."
@@ -106,7 +106,10 @@ def trend(facts: dict[str, Any], file: Path) -> str:
             if known:
                 highest = max(highest, *(index for _, index in known))
                 below.plot(*zip(*known, strict=True), mark, color=colour, markersize=3.5, linewidth=1, label=name)
-        below.set(title="drift, PSI", xticks=places[::every], ylim=(0, 1.2 * highest))
+        # Linear up to `significant`, logarithmic beyond: one index far out must not hide the bounds and the others.
+        below.set_yscale("symlog", linthresh=SIGNIFICANT, linscale=1)
+        below.set(title="drift, PSI", xticks=places[::every], ylim=(0, 1.5 * highest))
+        below.yaxis.set_major_formatter("{x:g}")
         below.set_xticklabels([one["dt"][5:] for one in days[::every]])
         below.legend(ncols=4, loc="upper left", bbox_to_anchor=(0, -0.2), handlelength=1.2, columnspacing=1)
         for axes in (top, below):

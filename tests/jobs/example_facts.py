@@ -48,6 +48,14 @@ def a_day() -> dict[str, Any]:
         "rejected": {"load": {"broken_json": 7, "missing_id": 5}, "score": {"duplicate_row": 8, "null_text": 3}},
         "histograms": {"day": [900, *[3] * 17, 9, 30], "training": [500, *[10] * 18, 320]},
         "drift": drift(dict.fromkeys(DRIFT.values(), 0.05) | {"drift_psi": 0.31, "drift_band": "significant"}),
+        "sample": {
+            "rows": 100,
+            "labelled": 98,
+            "estimates": [
+                {"name": "precision", "value": 0.931, "lower": 0.871, "upper": 0.968},
+                {"name": "recall", "value": 0.62, "lower": 0.31, "upper": 0.94},
+            ],
+        },
         "sources": [
             {"source": "微博", "rows": 900, "valid": 30, "share": 30 / 900},
             {"source": HOSTILE, "rows": 91, "valid": 10, "share": 10 / 91},

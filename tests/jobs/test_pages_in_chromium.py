@@ -73,7 +73,13 @@ def opened(browser: Browser, written: Written) -> Iterator[Callable[[str, int], 
 
 
 SAID = {
-    "day": ["Opinions of 2026-11-09", "valid complaints among 1,001 opinions", "Highest scores", "7 broken json"],
+    "day": [
+        "Opinions of 2026-11-09",
+        "valid complaints among 1,001 opinions",
+        "Highest scores",
+        "7 broken json",
+        "from 98 labels",
+    ],
     "promoted": ["✓ Promoted: the challenger is the champion", "Model card of the challenger", "caught by both"],
     "kept": ["✗ Not promoted: the champion stays", "✗ failed", "The labels have changed since the decision"],
 }

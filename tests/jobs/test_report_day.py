@@ -15,7 +15,15 @@ from distill.scorer import Scorer
 from jobs import pages
 from jobs.day_facts import day_facts, run_of, strongest_ngrams
 from jobs.report_day import draw, funnel
-from jobs.tables import OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT
+from jobs.tables import (
+    AUDIT_SAMPLE,
+    NIGHT_PRECISION,
+    OPINION_SCORE,
+    RAW_OPINION,
+    REJECTED_OPINION,
+    SCORING_RUN,
+    VALID_COMPLAINT,
+)
 from jobs.warehouse import Warehouse
 from tests.jobs.example_facts import a_day
 from tests.jobs.tiny_model import TEXTS, tiny_bundle
@@ -56,6 +64,13 @@ def facts(spark: SparkSession, database: str) -> dict[str, Any]:
     put(warehouse, OPINION_SCORE, {"dt": DAY}, scores)
     put(warehouse, VALID_COMPLAINT, {"dt": DAY}, [(o, t, "web", AT, s, "tiny-1", "r2") for o, t, s in VALID])
     put(warehouse, REJECTED_OPINION, {"dt": DAY, "stage": "load"}, [(None, "{", "broken_json", "r1")] * 3)
+    sampled = [
+        (*row, score, valid, "s", 4, "tiny-1", "r2")
+        for row, score, valid in ((raw[0], 0.9, True), (raw[4], 0.1, False))
+    ]
+    put(warehouse, AUDIT_SAMPLE, {"dt": DAY}, [*sampled, (*sampled[0][:-1], "r1")])
+    night = ("tiny-1", "r2", 2, 2, 1, 0.9, 0.8, 0.95, None, None, None, AT, "r3")
+    put(warehouse, NIGHT_PRECISION, {"dt": DAY}, [night])
     for dt, share in (("2026-11-08", 1), (DAY, 4), ("2026-11-10", 5)):
         row = [RUN.get(column) for column in SCORING_RUN.columns]
         row[list(SCORING_RUN.columns).index("rows_valid")] = share
@@ -70,6 +85,8 @@ def test_the_facts_are_those_of_the_tables(facts: dict[str, Any], tmp_path: Path
     assert facts["counts"] == {"lines": 10, "read": 7, "scored": 6, "valid": 4, "rejected": 1, "cut": 0}
     indices = [{"name": "scores", "psi": 0.3}, {"name": "sources", "psi": 0.05}]
     assert facts["drift"]["band"] == "significant" and facts["drift"]["parts"] == indices
+    precision = {"name": "precision", "value": 0.9, "lower": 0.8, "upper": 0.95}
+    assert facts["sample"] == {"rows": 2, "labelled": 2, "estimates": [precision]}
     assert facts["rejected"] == {"load": {"broken_json": 3}, "score": {"null_text": 1}}
     assert [(one["dt"], one["valid"]) for one in facts["trend"]] == [("2026-11-08", 1), (DAY, 4)], "no later day"
     assert {one["source"]: (one["rows"], one["valid"]) for one in facts["sources"]} == {"web": (5, 4), None: (3, 0)}
