@@ -9,6 +9,7 @@ import torch
 from distill.architecture import KIND as TEXTCNN
 from distill.bundle import Bundle
 from distill.dataset import BATCH_TOKENS, by_length, moved
+from distill.packages import need_transformers
 from distill.scorer import Scorer, section
 
 if TYPE_CHECKING:
@@ -55,12 +56,13 @@ class TextCnnTeacher:
 def teacher_of(bundle: Bundle, precision: str, device: str = "cpu", threads: int | None = None) -> Teacher:
     """The model of a bundle on a device such as "cuda:0", torch with so many threads in this process.
 
-    Raises BadModel when it is of no kind that is known here.
+    Raises BadModel when it is of no kind that is known here, BadInput when it needs a package that is not installed.
     """
     if threads:
         torch.set_num_threads(threads)
     if section(bundle, "architecture").get("kind") == TEXTCNN:
         return TextCnnTeacher(Scorer(bundle))
+    need_transformers("a BERT as a teacher")
     from distill.bert import from_bundle  # late: it needs transformers, which a textCNN does not
 
     return BertTeacher(*from_bundle(bundle, precision), torch.device(device))

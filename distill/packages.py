@@ -1,6 +1,9 @@
 """The packages that a model or a score may depend on, and which version of them is here."""
 
 import importlib.metadata
+import importlib.util
+
+from distill.errors import BadInput
 
 PACKAGES = ("torch", "numpy", "numba", "pyspark", "pyarrow", "jieba", "safetensors", "transformers", "horovod")
 
@@ -11,3 +14,9 @@ def installed(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def need_transformers(what: str) -> None:
+    """Raise BadInput where transformers is not installed."""
+    if importlib.util.find_spec("transformers") is None:
+        raise BadInput(f"{what} needs the package transformers; install it with make setup-train")

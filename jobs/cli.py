@@ -131,10 +131,13 @@ def run_main(main: Callable[[], None]) -> NoReturn:
         file.setFormatter(Formatter(f"%(asctime)s {os.getpid()} %(levelname)s %(message)s"))
         logging.basicConfig(level=logging.INFO, handlers=[file])
         main()
+        sys.stdout.flush()
     except OpinionError as e:
         leave(e)
     except KeyboardInterrupt:
         leave(Infrastructure("interrupted; nothing was published"))
+    except BrokenPipeError:  # whoever read the output, such as head, has seen enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as e:
         leave(explain(e))
     sys.exit(0)

@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     found = job_parser(__doc__, "jobs/retrain.py --init PATH_OR_HUB_NAME --num-proc 2")
     found.add_argument("--init", help="pretrained encoder of a new teacher: a folder or a hub name")
-    found.add_argument("--teacher", default="bert", help="the teacher, if the registry has it (default: the newest)")
+    found.add_argument("--teacher", default="bert", help="a version of the registry, or the newest one of this name")
     found.add_argument("--new-teacher", action="store_true", help="train a teacher although there is one")
     found.add_argument("--teacher-epochs", type=int, default=1, help="passes of a new teacher over the labels")
     found.add_argument("--transfer-days", type=int, default=14, help="the newest days of raw_opinion that teach too")

@@ -3,9 +3,10 @@
 import argparse
 
 from distill.errors import BadInput
+from distill.packages import need_transformers
 from distill.plan import TEACHER, Plan
 from jobs.cli import Parser, day
-from jobs.trainings import check, need_transformers, training_parser
+from jobs.trainings import check, training_parser
 
 SCHEMES = {
     "textcnn": "hard labels, no teacher",

@@ -10,13 +10,14 @@ from functools import partial
 from pyspark.sql import SparkSession
 
 from distill.errors import BadInput
+from distill.packages import need_transformers
 from distill.plan import TEACHER
 from distill.registry import Registry
 from jobs.cli import Parser, home, run_main
 from jobs.launch import launch
 from jobs.session import spark_session
 from jobs.snapshot import Wanted, take
-from jobs.trainings import RESTARTS, begin, board_of, check, in_words, need_transformers, threads_of, training_parser
+from jobs.trainings import RESTARTS, begin, board_of, check, in_words, threads_of, training_parser
 from jobs.warehouse import Warehouse
 
 SCHEME = "bert"

@@ -1,7 +1,6 @@
 """What the jobs that train have in common: flags, the snapshot of the labels, and what is said at the end."""
 
 import argparse
-import importlib.util
 import json
 import os
 import shutil
@@ -80,12 +79,6 @@ def begin(
         raise BadInput(f"--resume {version}: there is nothing to resume in {folder}")
     print(f"training {version}; if it is stopped, the same flags and --resume {version} go on with it", flush=True)
     return Training(version, folder, json.loads(file.read_text(encoding="utf-8")))
-
-
-def need_transformers(what: str) -> None:
-    """Raise BadInput where transformers is not installed."""
-    if importlib.util.find_spec("transformers") is None:
-        raise BadInput(f"{what} needs the package transformers; install it with make setup-train")
 
 
 def board_of(version: str) -> str:

@@ -1,6 +1,7 @@
 """Any saved model as a teacher gives the logits of the model itself, text by text."""
 
 import runpy
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from distill.bert import Bert, Tokenizer, from_pretrained, to_bundle
 from distill.bundle import Bundle
 from distill.dataset import BATCH_TOKENS
-from distill.errors import BadModel
+from distill.errors import BadInput, BadModel
 from distill.logits import BertTeacher, fingerprint, teacher_of
 from distill.scorer import Scorer, probability
 from distill.text_batch import normalise_batch
@@ -91,3 +92,11 @@ def test_a_model_of_no_known_kind_is_refused(
 def test_other_models_and_precisions_have_other_fingerprints() -> None:
     found = {fingerprint(digest, precision) for digest in ("1a", "2b") for precision in ("float32", "bfloat16")}
     assert len(found) == 4
+
+
+def test_a_bert_without_its_package_says_how_to_install_it(
+    teacher: tuple[Bert, Tokenizer, Bundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(BadInput, match="needs the package transformers; install it with make setup-train"):
+        teacher_of(teacher[2], "float32")

@@ -103,6 +103,18 @@ def test_success_prints_utf_8_whatever_the_locale(tmp_path):
     assert (done.returncode, done.stdout.decode("utf-8"), done.stderr) == (0, "有效投诉\n", b"")
 
 
+def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path):
+    """As of `registry.py show | head`."""
+    read, write = os.pipe()
+    os.close(read)
+    code = "from jobs.cli import *\ndef main():\n    print('x')\nrun_main(main)"
+    environment = os.environ | {"OPINION_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_a_home_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "文件").write_text("")
     done = run("def main():\n    pass", tmp_path / "文件" / "home", LC_ALL="C", PYTHONIOENCODING="ascii")
