@@ -65,11 +65,25 @@ def compare(champion: Bundle, challenger: Bundle, rows: Labelled, target: float,
             kept is None or kept >= bounds.coverage,
             kept,
             bounds.coverage,
-            "the champion catches nothing" if kept is None else f"catches {kept:.1%} of what the champion catches",
+            "the champion catches nothing"
+            if kept is None
+            else f"catches {kept:.1%} of what the champion catches; at least {bounds.coverage:.1%} must stay",
         ),
         source_check(rows, caught[0], caught[1], bounds.source_loss),
-        Check("speed", slower <= bounds.slower, slower, bounds.slower, f"takes {slower:.2f} times as long a text"),
-        Check("size", larger <= bounds.larger, larger, bounds.larger, f"is {larger:.2f} times as large"),
+        Check(
+            "speed",
+            slower <= bounds.slower,
+            slower,
+            bounds.slower,
+            f"takes {slower:.2f} times as long a text; {bounds.slower:g} is allowed",
+        ),
+        Check(
+            "size",
+            larger <= bounds.larger,
+            larger,
+            bounds.larger,
+            f"is {larger:.2f} times as large; {bounds.larger:g} is allowed",
+        ),
     ]
 
 
@@ -91,7 +105,7 @@ def recall_check(labels: npt.NDArray[Any], old: Scores, new: Scores, target: flo
         low,
         -loss,
         f"recall at precision {target:g} is {after:.4f}, the champion's {before:.4f}; with {CONFIDENCE:.0%} "
-        f"confidence the difference is above {low:+.4f}",
+        f"confidence the difference is above {low:+.4f}; {0 - loss:+.4f} is allowed",
     )
 
 
@@ -132,7 +146,7 @@ def source_check(rows: Labelled, old: npt.NDArray[np.bool_], new: npt.NDArray[np
     if not lost:
         return Check("sources", True, None, loss, f"no source has {SOURCE_POSITIVES} complaints to judge by")
     worst = max(lost, key=lambda source: lost[source])
-    says = f"of {len(lost)} sources {worst} changes for the worst: recall {-lost[worst]:+.4f}"
+    says = f"of {len(lost)} sources {worst} changes for the worst: recall {-lost[worst]:+.4f}; {-loss:+.4f} is allowed"
     return Check("sources", lost[worst] <= loss, lost[worst], loss, says)
 
 
