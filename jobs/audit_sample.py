@@ -20,6 +20,7 @@ from jobs import publish
 from jobs.cli import home
 from jobs.day_audit import SCORE_BIN, STAGED_SCORES
 from jobs.repeats import reason
+from jobs.spreadsheets import escaped
 from jobs.tables import AUDIT_SAMPLE, OPINION_SCORE
 
 BANDS = (1, 4, 10, 16, 19)  # the score bins at which a band begins: scores 0.05, 0.2, 0.5, 0.8, 0.95
@@ -100,4 +101,4 @@ def write_csv(run: publish.Run, dt: str) -> None:
     with open(path, "w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(CSV_COLUMNS)
-        writer.writerows((row.opinion_id, row.text, "", row.source) for row in rows)
+        writer.writerows((escaped(row.opinion_id), escaped(row.text), "", escaped(row.source)) for row in rows)

@@ -3,7 +3,8 @@
 A label is 1 (valid complaint) or 0 (junk). A text that carries both labels, in these files or together with what is in
 the table, is taken out of labelled_opinion and put into rejected_label for people to decide; lines that are not
 readable go there too. A row whose label is still empty is skipped and counted, so that an audit sample of
-score_opinions can be loaded half labelled, and again later. Without --split a text goes to train, valid or test
+score_opinions can be loaded half labelled, and again later; the apostrophe that keeps a spreadsheet from taking a cell
+for a formula (`'=1+1`) is taken away. Without --split a text goes to train, valid or test
 (80/10/10) by the hash of its normalised form, so it never changes sides and equal texts are never on two.
 """
 
@@ -24,12 +25,14 @@ from jobs.inputs import count, read_input
 from jobs.load_opinions import in_words
 from jobs.records import BROKEN_ROW, content_of, reason_of_broken
 from jobs.session import spark_session
+from jobs.spreadsheets import unescaped
 from jobs.tables import LABELLED_OPINION, REJECTED_LABEL
 from jobs.warehouse import Warehouse
 
 FIELDS = ("opinion_id", "text", "label", "source")
 NEEDED = ", ".join(FIELDS[:3])
 CONFLICT = "conflicting_label"
+NOT_UTF_8 = "invalid_utf8"
 UNLABELLED = "unlabelled"  # not rejected: nobody has judged it yet
 # Where a text is in several splits, the split that must stay unseen keeps it.
 SPLITS = ("test", "valid", "train")
@@ -66,9 +69,8 @@ def load(warehouse: Warehouse, rows: DataFrame, source: str, split: str | None, 
             why = counts_by(new.where("reason is not null"), "reason")
             skipped = why.get(UNLABELLED, 0)
             if read == sum(why.values()):
-                raise BadInput(
-                    f"no row of {source} is a labelled text: {in_words(why)}; each needs {NEEDED}, label 0 or 1"
-                )
+                mend = "save the file as UTF-8" if NOT_UTF_8 in why else f"each needs {NEEDED}, label 0 or 1"
+                raise BadInput(f"no row of {source} is a labelled text: {in_words(why)}; {mend}")
             labelled = new.where(F.col("reason").isNull() | (F.col("reason") != UNLABELLED))
             run.stage(judge(labelled.unionByName(there)), tables)
         finally:
@@ -181,9 +183,9 @@ def parse_label(fields: Mapping[str, bytes | None], split: str | None) -> dict[s
     if (raw := fields.get(BROKEN_ROW)) is not None:
         return rejected(fields, split, reason_of_broken(raw))
     try:
-        row = {name: value.decode("utf-8") if value else None for name, value in fields.items()}
+        row = {name: unescaped(value.decode("utf-8")) if value else None for name, value in fields.items()}
     except UnicodeDecodeError:
-        return rejected(fields, split, "invalid_utf8")
+        return rejected(fields, split, NOT_UTF_8)
     label, identity = (row["label"] or "").strip(), (row["opinion_id"] or "").strip()
     normalised = None if row["text"] is None else normalise(row["text"])
     reason = unscorable_reason(normalised)

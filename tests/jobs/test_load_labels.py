@@ -118,6 +118,8 @@ def test_rows_that_cannot_be_used_are_kept_and_loading_twice_changes_nothing(loa
         BadInput, match=r"no row of .*labels.csv is a labelled text: unlabelled 1, unreadable_label 1; each"
     ):
         loader.load("k,x,valid,x", "l,x,,x")
+    with pytest.raises(BadInput, match=r"invalid_utf8 1; save the file as UTF-8"):
+        loader.load("k,退款,1,x".encode("gbk"))
     with pytest.raises(BadInput, match=r"labels.csv holds no row; the labels are left as they were"):
         loader.load(replace=True)
     with pytest.raises(BadInput, match=r"has no column label; its columns are opinion_id, text, score"):

@@ -38,6 +38,7 @@ def warehouse(spark: SparkSession) -> Warehouse:
     warehouse = Warehouse(spark, "nights")
     random, letters = np.random.default_rng(0), list("".join(TEXTS))
     texts = ["".join(random.choice(letters, 12)) for _ in range(ROWS)]
+    texts = [["", "=", "-"][i % 3] + text for i, text in enumerate(texts)]
     rows: list[tuple[Any, ...]] = [(f"o{i}", text, "web", None) for i, text in enumerate(texts)]
     rows += [(f"o{i}", "物业乱收费", "web", None) for i in range(0, ROWS, 10)]
     partitions = [(RAW_OPINION, {"dt": DAY})]
@@ -84,6 +85,7 @@ def test_a_night_is_sampled_labelled_and_judged(warehouse: Warehouse, home: Path
         to_label = list(csv.DictReader(file))
     assert list(to_label[0]) == ["opinion_id", "text", "label", "source"] and {row["label"] for row in to_label} == {""}
     assert {row["opinion_id"] for row in to_label} == ids
+    assert {row["text"][0] for row in to_label} > {"'"} and not {row["text"][0] for row in to_label} & set("=-")
 
     # Half of it labelled says nothing of some stratum; all of it does.
     truth = {row.opinion_id: int(row.score > 0.4) for row in sample}
