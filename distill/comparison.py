@@ -67,7 +67,7 @@ def compare(champion: Bundle, challenger: Bundle, rows: Labelled, target: float,
             bounds.coverage,
             "the champion catches nothing"
             if kept is None
-            else f"catches {kept:.1%} of what the champion catches; at least {bounds.coverage:.1%} must stay",
+            else f"catches {kept:.1%} of what the champion catches (at least {bounds.coverage:.1%})",
         ),
         source_check(rows, caught[0], caught[1], bounds.source_loss),
         Check(
@@ -75,14 +75,14 @@ def compare(champion: Bundle, challenger: Bundle, rows: Labelled, target: float,
             slower <= bounds.slower,
             slower,
             bounds.slower,
-            f"takes {slower:.2f} times as long a text; {bounds.slower:g} is allowed",
+            f"takes {slower:.2f} times as long a text (at most {bounds.slower:g})",
         ),
         Check(
             "size",
             larger <= bounds.larger,
             larger,
             bounds.larger,
-            f"is {larger:.2f} times as large; {bounds.larger:g} is allowed",
+            f"is {larger:.2f} times as large (at most {bounds.larger:g})",
         ),
     ]
 
@@ -105,7 +105,7 @@ def recall_check(labels: npt.NDArray[Any], old: Scores, new: Scores, target: flo
         low,
         -loss,
         f"recall at precision {target:g} is {after:.4f}, the champion's {before:.4f}; with {CONFIDENCE:.0%} "
-        f"confidence the difference is above {low:+.4f}; {0 - loss:+.4f} is allowed",
+        f"confidence the difference is above {low:+.4f} (at least {0 - loss:+.4f})",
     )
 
 
@@ -146,7 +146,7 @@ def source_check(rows: Labelled, old: npt.NDArray[np.bool_], new: npt.NDArray[np
     if not lost:
         return Check("sources", True, None, loss, f"no source has {SOURCE_POSITIVES} complaints to judge by")
     worst = max(lost, key=lambda source: lost[source])
-    says = f"of {len(lost)} sources {worst} changes for the worst: recall {-lost[worst]:+.4f}; {-loss:+.4f} is allowed"
+    says = f"of {len(lost)} sources {worst} changes for the worst: recall {-lost[worst]:+.4f} (at least {-loss:+.4f})"
     return Check("sources", lost[worst] <= loss, lost[worst], loss, says)
 
 

@@ -1,8 +1,9 @@
-"""A progress bar where a person looks on; in a log file nothing but the lines that are printed anyway."""
+"""A progress bar where a person looks on; in a log file a line now and then."""
 
 import os
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from typing import TextIO, TypeVar
 
 from tqdm import tqdm
@@ -16,6 +17,19 @@ def bar(steps: Iterable[T], title: str, done: int, total: int, shown: bool = Tru
     if terminal is None:
         return steps
     return tqdm(steps, title, file=terminal, leave=False, initial=done, total=total)
+
+
+def parts_of(total: int, parts: int, title: str, unit: str) -> Iterator[int]:
+    """0 to parts - 1, each worth an equal share of the total: a bar on the user's terminal, else a line after each."""
+    terminal, began = user_terminal(), time.monotonic()
+    with tqdm(None, title, total, file=terminal, leave=False, unit=f" {unit}", disable=terminal is None) as shown:
+        for part in range(parts):
+            yield part
+            shown.update(total * (part + 1) // parts - total * part // parts)
+            if terminal is None:
+                seconds = (time.monotonic() - began) / (part + 1)
+                left = f", {seconds * (parts - part - 1) / 60:.0f} min left" if part + 1 < parts else ""
+                print(f"part {part + 1} of {parts}: {total / parts / seconds:.0f} {unit}/s{left}", flush=True)
 
 
 def user_terminal() -> TextIO | None:

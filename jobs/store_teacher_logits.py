@@ -17,6 +17,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput, OpinionError
+from distill.progress import parts_of
 from distill.registry import Registry
 from jobs import publish
 from jobs.cli import day, home, job_parser, run_main
@@ -138,13 +139,10 @@ class Store:
             texts = missing.count()
             slots = self.warehouse.spark.sparkContext.defaultParallelism
             parts = -(-texts // (slots * TASK_TEXTS))
-            for part in range(parts):
-                started = time.monotonic()
+            for part in parts_of(texts, parts, f"logits of {self.version}", "texts"):
                 rows = missing.where(F.pmod(F.xxhash64("text_hash"), F.lit(parts)) == part).repartition(slots)
                 computed = rows.mapInArrow(discreet(logits_of(self.folder, self.digest, self.precision)), COMPUTED)
                 computed.write.mode("append").parquet(progress)
-                speed = texts / parts / (time.monotonic() - started)
-                print(f"part {part + 1} of {parts}: {speed:.0f} texts/s", flush=True)
         finally:
             missing.unpersist()
         return texts

@@ -76,7 +76,7 @@ def test_the_source_that_loses_most_is_named_and_small_ones_do_not_decide() -> N
     new[[0, 1, 2, *range(60, 75), *range(120, 129)]] = False
     worst = source_check(found, old, new, 0.1)
     assert not worst.passed and worst.found == pytest.approx(15 / 60)
-    assert "of 2 sources hotline" in worst.says and "-0.2500; -0.1000 is allowed" in worst.says
+    assert "of 2 sources hotline" in worst.says and "-0.2500 (at least -0.1000)" in worst.says
     assert source_check(found, old, new, 0.3).passed
     few = Labelled([""] * 9, np.ones(9, np.int64), sources[-9:], np.empty((9, 0, 2), np.float32))
     assert source_check(few, old[-9:], new[-9:], 0.1).passed

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
@@ -9,6 +10,8 @@ import termios
 from jobs.cli import CHECKOUT
 
 CODE = "from distill.progress import bar; print(sum(bar(range(5), 'epoch 1/1', 0, 5)))"
+
+PARTS = "from distill.progress import parts_of; print(*parts_of(900, 3, 'logits', 'texts'))"
 
 
 def run(command: list[str], **variables: str) -> tuple[str, str]:
@@ -52,3 +55,17 @@ def test_in_a_log_file_there_is_none(tmp_path):
             timeout=60,
         )
     assert done.returncode == 0 and (tmp_path / "log").read_text() == "10\n"
+
+
+def test_parts_are_a_bar_on_a_terminal_and_lines_elsewhere():
+    said, seen = run([sys.executable, "-c", PARTS])
+    assert said == "0 1 2\n" and "logits" in seen and "/900" in seen
+    done = subprocess.run([sys.executable, "-c", PARTS], cwd=CHECKOUT, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    lines = [re.sub(r"\d+ texts", "N texts", line) for line in done.stdout.splitlines()]
+    assert lines == [
+        "part 1 of 3: N texts/s, 0 min left",
+        "part 2 of 3: N texts/s, 0 min left",
+        "part 3 of 3: N texts/s",
+        "0 1 2",
+    ]
