@@ -54,8 +54,8 @@ bench: .venv/.installed-bench ## The night beside its floor and other ways to sc
 
 # Asked by a variable of the environment: a query may have lines, and signs that make and the shell would read.
 sql: export ASKED = $(value Q)
-sql: .venv/.installed ## An analyst's query: make sql Q="select * from opinion.scoring_run"; without Q, a prompt
-	@.venv/bin/spark-sql $(CONF) --hiveconf hive.cli.print.header=true $(if $(value Q),-e "$$ASKED")
+sql: .venv/.installed ## An analyst's query: make sql Q="select * from opinion.scoring_run"
+	@jobs/ask.sh "$$ASKED"
 
 clean: ## Remove .venv and caches, but nothing below OPINION_HOME
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
