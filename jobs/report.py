@@ -16,11 +16,20 @@ TOP = 10
 WIDTH = 72
 
 
-def day_summary(warehouse: Warehouse, dt: str) -> str:
-    """Counts of the day, its model, its highest scores and where to look further."""
+def day_summary(warehouse: Warehouse, dt: str, highest: bool = True) -> str:
+    """Counts of the day, its model, and, unless it is one of many, its highest scores and where to look further."""
     run = warehouse.read(SCORING_RUN, dt=dt).first()
     assert run is not None, "a scored day has its audit row"
     reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(run.rejected_by_reason.items()))
+    counts = [
+        f"read {run.rows_read} = scored {run.rows_scored} + rejected {run.rows_rejected} ({reasons or 'none'}); "
+        f"valid {run.rows_valid}; read to the length limit only: {run.rows_cut}",
+        f"model {run.model_version}, threshold {run.threshold:.4f}, run {run.run_id}",
+        drift_line(run),
+        *([f"label its sample: {csv_of(dt, run.run_id)}"] if csv_of(dt, run.run_id).exists() else []),
+    ]
+    if not highest:
+        return "\n".join(counts)
     top = warehouse.read(VALID_COMPLAINT, dt=dt).orderBy(F.desc("score"), "opinion_id").limit(TOP).collect()
     rows = [f"{row.score:8.4f}  {fit(row.source or '', 12)}  {fit(masked(row.text), WIDTH)}" for row in top]
     return "\n".join(
@@ -30,11 +39,7 @@ def day_summary(warehouse: Warehouse, dt: str) -> str:
             f"{'score':>8}  {'source':12}  text",
             *rows,
             "",
-            f"read {run.rows_read} = scored {run.rows_scored} + rejected {run.rows_rejected} ({reasons or 'none'}); "
-            f"valid {run.rows_valid}; read to the length limit only: {run.rows_cut}",
-            f"model {run.model_version}, threshold {run.threshold:.4f}, run {run.run_id}",
-            drift_line(run),
-            *([f"label its sample: {csv_of(dt, run.run_id)}"] if csv_of(dt, run.run_id).exists() else []),
+            *counts,
             f"tables in {warehouse.root}, metastore in {home()}; look further with",
             f'  make sql Q="select score, source, text from {warehouse.database}.valid_complaint '
             f"where dt='{dt}' order by score desc limit 20\"",

@@ -45,7 +45,7 @@ def main() -> None:
     def score(dt: str) -> None:
         path = registry.path(version)
         score_day(warehouse, dt, version, path, bundle, scorer.threshold, args.hold_on_drift, args.sample)
-        print(day_summary(warehouse, dt), flush=True)
+        print(day_summary(warehouse, dt, highest=bool(args.dt)), flush=True)
 
     if args.dt:
         score(args.dt)

@@ -22,7 +22,7 @@ from jobs.inputs import read_input
 from jobs.load_labels import FIELDS
 from jobs.load_labels import load as load_labels
 from jobs.night_precision import estimate, in_words
-from jobs.report import drift_line
+from jobs.report import day_summary, drift_line
 from jobs.score_opinions import is_scored, score_day
 from jobs.tables import AUDIT_SAMPLE, NIGHT_PRECISION, OPINION_SCORE, RAW_OPINION, SCORING_RUN
 from jobs.warehouse import Warehouse
@@ -86,6 +86,12 @@ def test_a_night_is_sampled_labelled_and_judged(warehouse: Warehouse, home: Path
     assert list(to_label[0]) == ["opinion_id", "text", "label", "source"] and {row["label"] for row in to_label} == {""}
     assert {row["opinion_id"] for row in to_label} == ids
     assert {row["text"][0] for row in to_label} > {"'"} and not {row["text"][0] for row in to_label} & set("=-")
+
+    said = day_summary(warehouse, DAY, highest=False)
+    assert said.startswith(f"read {run.rows_read} = scored") and said.endswith(
+        f"label its sample: {csv_of(DAY, run.run_id)}"
+    )
+    assert day_summary(warehouse, DAY).count("\n") == said.count("\n") + 10 + 6
 
     # Half of it labelled says nothing of some stratum; all of it does.
     truth = {row.opinion_id: int(row.score > 0.4) for row in sample}
