@@ -170,15 +170,17 @@ def complain(line: str) -> None:
 def explain(error: BaseException) -> OpinionError:
     """Turn an exception of Spark, Hive, the file system or a Python worker into one that says the mend."""
     text = str(error)
+    # Of what Spark makes exceptions of its own, the cause stands in Java's trace alone.
+    trace = f"{text}\n{getattr(error, '_stackTrace', None) or ''}"
     raised = re.search(r"distill\.errors\.(BadInput|BadModel|Infrastructure|OpinionError): (.+)", text)
     found: OpinionError
     if raised:
         kinds = {kind.__name__: kind for kind in (BadInput, BadModel, Infrastructure, OpinionError)}
         found = kinds[raised[1]](raised[2])
-    elif "No space left on device" in text or "Disk quota exceeded" in text:
+    elif "No space left on device" in trace or "Disk quota exceeded" in trace:
         found = Infrastructure(f"no space left below {home()}; free some or set OPINION_HOME to a larger disk")
-    elif "XSDB6" in text:
-        holders = "; ".join(locks.held(home() / "locks")) or "it holds no day yet"
+    elif "ERROR XSDB6" in trace:
+        holders = "; ".join(locks.held(home() / "locks")) or "a query, or a job that holds no day"
         found = Busy(
             f"another process has the embedded metastore open ({holders}); wait for it to end, "
             "or use a metastore service (spark.hadoop.hive.metastore.uris)"

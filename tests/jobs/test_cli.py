@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pyspark.errors.exceptions.captured import AnalysisException
 
 from distill import errors
 from jobs.cli import CHECKOUT, database_name, day, explain
@@ -187,3 +188,13 @@ def test_what_a_worker_refuses_keeps_its_kind_and_line(kind):
     )
     found = explain(RuntimeError(told))
     assert (type(found).__name__, str(found)) == (kind, "内存 is short; mend it")
+
+
+@pytest.mark.spark
+def test_an_embedded_metastore_in_use_is_busy(spark):
+    """As Spark tells it to the second process: what is wrong stands in the trace alone."""
+    told = "HiveException: java.lang.RuntimeException: Unable to instantiate SessionHiveMetaStoreClient"
+    cause = "Caused by: ERROR XSDB6: Another instance of Derby may have already booted the database metastore_db."
+    found = explain(AnalysisException(told, f"{told}\n\tat org.apache.spark\n{cause}"))
+    assert type(found) is errors.Busy and "another process has the embedded metastore open" in str(found)
+    assert type(explain(AnalysisException(told, f"{told}\n\tat org.apache.spark"))) is errors.Infrastructure
