@@ -5,6 +5,7 @@ import os
 import runpy
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -52,25 +53,67 @@ def assert_refused(done: subprocess.CompletedProcess[str], code: int, said: str)
     assert done.stdout == ""
 
 
-def test_one_core_and_two_give_equal_bits(own_home: Path) -> None:
-    found = []
-    for cores in (1, 2):
-        done = subprocess.run(
-            [*SUBMIT, "--master", f"local[{cores}]", "jobs/score_opinions.py", "--dt", DAY],
-            cwd=ROOT,
-            env=os.environ | {"OPINION_HOME": str(own_home)},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr
-        assert "read 201 = scored 200 + rejected 1 (duplicate_row 1)" in done.stdout
-        run = max((own_home / SCORES).glob("run=*"))
-        rows = pq.read_table(run / "table=opinion_score", columns=["opinion_id", "score"]).to_pylist()
-        assert len(rows) == 200
-        found.append({row["opinion_id"]: row["score"].hex() for row in rows})
-    assert len(found[0]) == 200
-    assert found[0] == found[1]
+@dataclass(frozen=True)
+class Operated:
+    """What the operations page's commands printed, the champion before them, and the scores that they left."""
+
+    printed: dict[str, str]
+    before: str
+    scores: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def operated(own_home: Path) -> Operated:
+    """The blocks of docs/operations.md that are marked `sh` were run where two models were champions.
+
+    In cron's locale, and on two cores.
+    """
+    registry = Registry(str(own_home / "registry"))
+    first = registry.champion()
+    assert first
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPINION_HOME", str(own_home))
+        registry.promote(MODEL["add_model"]("tiny", 2), "投诉更多")
+    flags = " ".join([*SUBMIT[1:], "--master local[2]"])
+    environment = os.environ | {"OPINION_HOME": str(own_home), "LC_ALL": "C", "SUBMIT_FLAGS": flags}
+    printed = {}
+    for command in [line for block in blocks(OPERATIONS, "sh") for line in block.splitlines()]:
+        command = command.replace("backup.tar", str(own_home / "backup.tar"))
+        done = subprocess.run(command, shell=True, cwd=ROOT, env=environment, capture_output=True, timeout=300)
+        assert done.returncode == 0, f"{command}\n{done.stdout.decode()}\n{done.stderr.decode()}"
+        printed[command] = done.stdout.decode("utf-8")
+    return Operated(printed, first.version, newest_scores(own_home))
+
+
+def newest_scores(home: Path) -> dict[str, str]:
+    """The bits of the day's scores by id, as its last run wrote them."""
+    run = max((home / SCORES).glob("run=*"))
+    rows = pq.read_table(run / "table=opinion_score", columns=["opinion_id", "score"]).to_pylist()
+    assert len(rows) == 200
+    return {row["opinion_id"]: row["score"].hex() for row in rows}
+
+
+def test_the_operations_of_the_page_do_what_they_say(own_home: Path, operated: Operated) -> None:
+    now = Registry(str(own_home / "registry")).champion()
+    assert now and (now.action, now.version) == ("rollback", operated.before)
+    assert "投诉更多" in operated.printed[".venv/bin/python jobs/registry.py list"]
+    scored = operated.printed[f"jobs/again.sh score_opinions --dt {DAY}"]
+    assert f"model {now.version}, " in scored
+    assert "read 201 = scored 200 + rejected 1 (duplicate_row 1)" in scored
+
+
+def test_one_core_and_two_give_equal_bits(own_home: Path, operated: Operated) -> None:
+    done = subprocess.run(
+        [*SUBMIT, "--master", "local[1]", "jobs/score_opinions.py", "--dt", DAY],
+        cwd=ROOT,
+        env=os.environ | {"OPINION_HOME": str(own_home)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    scores = newest_scores(own_home)
+    assert len(scores) == 200 and scores == operated.scores
 
 
 def test_a_run_while_another_has_the_day_names_the_other(own_home: Path) -> None:
@@ -103,10 +146,10 @@ def test_no_champion(tmp_path: Path) -> None:
 
 def test_an_altered_bundle(own_home: Path, tmp_path: Path) -> None:
     shutil.copytree(own_home / "registry", tmp_path / "registry")
-    [tensors] = (tmp_path / "registry").rglob("model.safetensors")
-    content = bytearray(tensors.read_bytes())
-    content[-1] ^= 1
-    tensors.write_bytes(content)
+    for tensors in (tmp_path / "registry").rglob("model.safetensors"):
+        content = bytearray(tensors.read_bytes())
+        content[-1] ^= 1
+        tensors.write_bytes(content)
     assert_refused(submit("score_opinions", "--dt", DAY, home=tmp_path), 3, "model.safetensors is altered")
 
 
@@ -119,23 +162,3 @@ def test_an_altered_bundle(own_home: Path, tmp_path: Path) -> None:
 )
 def test_a_wrong_flag(tmp_path: Path, flags: list[str], said: str) -> None:
     assert_refused(submit("score_opinions", *flags, home=tmp_path), 2, said)
-
-
-def test_the_operations_of_the_page_run(own_home: Path, tmp_path: Path) -> None:
-    """The blocks of docs/operations.md that are marked `sh`, where two models were champions, in cron's locale."""
-    registry = Registry(str(own_home / "registry"))
-    first = registry.champion()
-    environment = os.environ | {"OPINION_HOME": str(own_home), "LC_ALL": "C"}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OPINION_HOME", str(own_home))
-        registry.promote(MODEL["add_model"]("tiny", 2), "投诉更多")
-    printed = {}
-    for command in [line for block in blocks(OPERATIONS, "sh") for line in block.splitlines()]:
-        command = command.replace("backup.tar", str(tmp_path / "backup.tar"))
-        done = subprocess.run(command, shell=True, cwd=ROOT, env=environment, capture_output=True, timeout=300)
-        assert done.returncode == 0, f"{command}\n{done.stdout.decode()}\n{done.stderr.decode()}"
-        printed[command] = done.stdout.decode("utf-8")
-    now = registry.champion()
-    assert first and now and (now.action, now.version) == ("rollback", first.version)
-    assert "投诉更多" in printed[".venv/bin/python jobs/registry.py list"]
-    assert f"model {first.version}, " in printed[f"jobs/again.sh score_opinions --dt {DAY}"]
