@@ -76,6 +76,7 @@ def operated(own_home: Path) -> Operated:
         registry.promote(MODEL["add_model"]("tiny", 2), "投诉更多")
     flags = " ".join([*SUBMIT[1:], "--master local[2]"])
     environment = os.environ | {"OPINION_HOME": str(own_home), "LC_ALL": "C", "SUBMIT_FLAGS": flags}
+    (own_home / "retrain").mkdir()  # as the first retraining makes it
     printed = {}
     for command in [line for block in blocks(OPERATIONS, "sh") for line in block.splitlines()]:
         command = command.replace("backup.tar", str(own_home / "backup.tar"))
