@@ -12,6 +12,9 @@ CACHE = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/opinion-distill
 HOROVOD = $(CACHE)/horovod-$(HOROVOD_VERSION)-torch-$(TORCH_VERSION)-py311-$(shell uname -m)
 INPUTS = setup.py constraints.txt pyproject.toml spark_conf/local/find-spark-home
 
+# Two processes share the tests: a JVM and the Python workers of each are at home in 8 GB.
+PYTEST = .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 # Debian packages, where something is missing.
 APT = as=; [ "$$(id -u)" = 0 ] || as=sudo; $$as apt-get update -q && $$as apt-get install -y -q --no-install-recommends
 
@@ -27,11 +30,11 @@ demo: .venv/.installed ## Set up, then load, train and score real reviews, and s
 
 test: .venv/.installed-dev ## Set up what is missing, then lint, types and all tests (under 25 minutes)
 	@$(MAKE) --no-print-directory lint
-	.venv/bin/pytest
+	$(PYTEST)
 
 test-fast: .venv/.installed-dev ## Lint, types and the tests that start no Spark (under 3 minutes)
 	@$(MAKE) --no-print-directory lint
-	.venv/bin/pytest -m "not spark and not slow and not cluster"
+	$(PYTEST) -m "not spark and not slow and not cluster"
 
 ship: .venv/.installed-ship ## dist/: the Python packages of a cluster's executors (TRAIN=1: torch and Horovod too)
 	PIP_FIND_LINKS=$(HOROVOD) .venv/bin/python jobs/ship.py $(if $(TRAIN),--train)

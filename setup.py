@@ -37,6 +37,7 @@ setup(
             "pandas-stubs",
             "playwright",  # drives the system's Chromium, which the pages are looked at with
             "pytest",
+            "pytest-xdist",  # two processes share the tests
             "ruff",
             "types-psutil",
             "types-tqdm",

@@ -11,10 +11,18 @@ from pyspark.sql import SparkSession
 
 # Before torch is imported: idle threads that spin stall the other processes of a test.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# A job of a test lives for seconds: the compiler of Java that pays off after minutes takes half of its processor time.
+os.environ["SPARK_SUBMIT_OPTS"] = "-XX:TieredStopAtLevel=1"
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 CONF = ROOT / "spark_conf" / "local"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Processes that share the tests take a file each: the longest first, so that none ends long after the others."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path.name not in ("test_readme.py", "test_chain.py"), item.path not in slow))
 
 
 @pytest.fixture(scope="session")

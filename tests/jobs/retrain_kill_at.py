@@ -1,4 +1,4 @@
-"""Run by test_retrain.py through spark-submit: retrain, and die at a named point.
+"""Run by test_chain.py through spark-submit: retrain, and die at a named point.
 
     spark-submit tests/jobs/retrain_kill_at.py POINT FLAGS
 

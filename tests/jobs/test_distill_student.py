@@ -1,21 +1,14 @@
-"""jobs/distill_student.py: the whole chain from labels to a student that scores, and what is refused before it."""
+"""jobs/distill_student.py: what is refused, and its schedule; tests/jobs/test_chain.py trains with it."""
 
-import re
 from pathlib import Path
-from typing import Any
 
-import pyarrow.dataset as pads
 import pytest
 from pyspark.sql import SparkSession
 
 from distill.errors import BadInput
-from distill.logits import fingerprint
-from distill.registry import Registry
-from distill.text import normalise
 from jobs.distill_student import distil, plan_of, schedule
 from jobs.student_flags import parser
 from tests.conftest import submit
-from tests.jobs.conftest import DAY, LABELS, STREAM, Chain
 from tests.jobs.tiny_model import add_model
 
 
@@ -40,9 +33,6 @@ def test_a_route_comes_before_the_epochs_of_the_teacher_itself() -> None:
     assert (plan.epochs, plan.alpha_soft, len(plan.schedule)) == (5, (1.0, 1.0), 5)
 
 
-# From here on as their user runs them.
-
-
 @pytest.mark.spark
 @pytest.mark.slow
 def test_a_refusal_ends_the_job_before_spark_is_asked_for_anything(tmp_path: Path) -> None:
@@ -52,57 +42,3 @@ def test_a_refusal_ends_the_job_before_spark_is_asked_for_anything(tmp_path: Pat
     assert "--scheme offline needs one --teacher" in line
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "metastore_db").exists()
-
-
-def manifests(home: Path) -> dict[str, Any]:
-    registry = Registry(str(home / "registry"))
-    return {version: registry.load(version)[1].manifest for version in registry.versions()}
-
-
-@pytest.mark.spark
-@pytest.mark.slow
-def test_the_chain_leaves_a_teacher_its_route_and_a_student(chain: Chain) -> None:
-    home, said = chain.home, chain.said
-    found = manifests(home)
-    teacher, student = Registry(str(home / "registry")).resolve("bert"), said[-1].split("saved as ")[1].split()[0]
-    assert re.fullmatch(r"offline-\d{8}T\d{6}Z-[0-9a-f]{6}", student)
-    anchors = [version for version in found if version.startswith(f"{teacher}-step-")]
-    assert anchors and set(chain.versions) == {teacher, student, *anchors}
-    assert not list((home / "train").iterdir()), "snapshots and checkpoints are gone"
-    rows = found[teacher]["lineage"]["rows"]
-    assert sum(rows.values()) == len({normalise(text) for text, _ in LABELS})
-    assert found[teacher]["lineage"]["scheme"] == "bert"
-    assert found[student]["metrics"]["test"]["rows"] == rows["test"]
-
-
-@pytest.mark.spark
-@pytest.mark.slow
-def test_the_lineage_of_the_student_says_what_taught_it(chain: Chain) -> None:
-    home, said = chain.home, chain.said
-    registry = Registry(str(home / "registry"))
-    teacher, bundle = registry.load(registry.resolve("bert"))
-    lineage = registry.load(registry.resolve("offline"))[1].manifest["lineage"]
-    assert lineage["scheme"] == "offline"
-    [of_teacher] = lineage["teachers"]
-    assert of_teacher["version"] == teacher
-    assert fingerprint(bundle.digest, "float32") in of_teacher["fingerprints"]
-    assert of_teacher["train_rows"] == lineage["rows"]["train"]
-    assert (lineage["transfer"]["days"], lineage["transfer"]["rows"]) == ([DAY], len(set(STREAM)))
-    seen = lineage["rows"]["train"] + lineage["transfer"]["rows"]
-    assert [point["rows"] for point in lineage["curve"]] == [seen]
-    assert f"training on {seen} texts" in said[-1]
-    assert lineage["inside"] == {"teacher": teacher, "embeddings": True, "hint_layer": None, "hint_epochs": 1}
-    assert lineage["training"]["temperature"] > 0 and lineage["training"]["alpha_soft"] == [1.0]
-
-
-@pytest.mark.spark
-@pytest.mark.slow
-def test_the_student_scores_the_day(chain: Chain) -> None:
-    home = chain.home
-    student = Registry(str(home / "registry")).resolve("offline")
-    done = submit("score_opinions", "--dt", DAY, "--model", student, home=home)
-    assert done.returncode == 0, done.stderr
-    assert f"read {len(STREAM) + 3} = scored {len(STREAM) + 2} + rejected 1" in done.stdout
-    [run] = (home / "data/opinion/score_opinions" / f"dt={DAY}").glob("run=*")
-    rows = pads.dataset(run / "table=opinion_score", format="parquet").to_table()
-    assert set(rows["model_version"].to_pylist()) == {student} and rows.num_rows == len(STREAM) + 2

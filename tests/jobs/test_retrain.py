@@ -2,8 +2,6 @@
 
 import argparse
 import os
-import signal
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,6 @@ from distill.scorer import Scorer
 from jobs import decisions
 from jobs.decisions import in_words
 from jobs.retrain import Retraining, check_flags, parser
-from tests.conftest import ROOT
-from tests.jobs.conftest import DAY, Chain
 from tests.jobs.tiny_model import TEXTS, add_model
 
 
@@ -143,51 +139,3 @@ def test_a_challenger_that_was_rolled_back_is_not_promoted_by_the_run_that_goes_
 def test_flags_that_no_step_could_use_are_refused(registry: Registry, flags: str, says: str) -> None:
     with pytest.raises(BadInput, match=says):
         check_flags(parser().parse_args(flags.split()))
-
-
-FLAGS = ["--epochs", "1", "--target-precision", "0.3", "--transfer-days", "1"]
-
-
-def retrain_until(point: str, home: Path) -> str:
-    """Start the same retraining in a process of its own, which dies at a point; what it said."""
-    command = [".venv/bin/spark-submit", "--properties-file", "spark_conf/local/spark-defaults.conf"]
-    command += ["tests/jobs/retrain_kill_at.py", point, *FLAGS]
-    environment = os.environ | {"OPINION_HOME": str(home), "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-    ) as process:
-        said = process.communicate(timeout=300)[0].decode()
-    assert process.returncode == (0 if point == "nowhere" else -signal.SIGKILL), said
-    return said
-
-
-@pytest.mark.spark
-@pytest.mark.slow
-def test_killed_at_any_step_the_champion_stays_and_the_same_command_finishes(chain: Chain) -> None:
-    registry, folder = Registry(str(chain.home / "registry")), chain.home / "retrain"
-    retrain_until("saved", chain.home)
-    assert registry.champion() is None, "a first model is no champion before it is decided on"
-    said = retrain_until("nowhere", chain.home)
-    first = registry.champion()
-    assert first and "going on with the retraining begun" in said and "training offline" not in said
-    assert first.version == registry.resolve("offline") and first.version not in chain.versions
-
-    for point in ("training", "decided"):
-        retrain_until(point, chain.home)
-        assert registry.champion() == first, point
-    assert len([version for version in registry.versions() if version.startswith("multi-teacher")]) == 1
-    retrain_until("switched", chain.home)
-    challenger = registry.resolve("multi-teacher")
-    second = registry.champion()
-    assert second and (second.version, second.previous) == (challenger, first.version)
-    assert not (folder / f"{challenger}.json").exists()
-    said = retrain_until("nowhere", chain.home)
-    assert registry.champion() == second and len(registry.history()) == 2
-    assert [found["challenger"] for found in decisions.read_all(chain.home)] == [first.version, challenger]
-    assert in_words(decisions.read_all(chain.home)[-1]) in said and not (folder / decisions.PROGRESS).exists()
-
-    lineage = registry.load(challenger)[1].manifest["lineage"]
-    assert [teacher["version"] for teacher in lineage["teachers"]] == [registry.resolve("bert"), first.version]
-    assert lineage["transfer"]["days"] == [DAY] and lineage["inside"]["embeddings"]
-    decision = decisions.read_all(chain.home)[-1]
-    assert decision["trained_on"]["labels_hash"] == lineage["data_hash"] == decision["held_out"]["labels_hash"]

@@ -6,7 +6,8 @@ import pytest
 
 from distill.errors import BadInput
 from jobs.student_flags import check_scheme, parser
-from tests.jobs.conftest import DAY
+
+DAY = "2026-11-09"
 
 
 @pytest.mark.parametrize(
