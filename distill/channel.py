@@ -13,6 +13,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from distill import lanes
+from distill.lanes import LANES
 from distill.prefetch import prefetch
 
 Floats = npt.NDArray[np.float32]
@@ -21,9 +23,10 @@ Floats = npt.NDArray[np.float32]
 class Channel(NamedTuple):
     """One channel's part of the network.
 
-    table int16 (ids, taps * filters), in `steps`; steps float32 (widths * filters,), what 1 in the table is of each
-    filter; widths int64 (widths,); biases float32 (widths * filters,); output float32 (2, widths * filters), the output
-    layer's part for them; bag float32 (ids, 2), what a token adds to the logits through the embeddings' sum.
+    table int16 (ids, taps * filters) as `empty_table` makes it, in `steps`; steps float32 (widths * filters,), what 1
+    in the table is of each filter; widths int64 (widths,); biases float32 (widths * filters,); output float32
+    (2, widths * filters), the output layer's part for them; bag float32 (ids, 2), what a token adds to the logits
+    through the embeddings' sum.
     """
 
     table: npt.NDArray[np.int16]
@@ -62,18 +65,24 @@ def largest(embeddings: Floats, taps: Floats) -> Floats:
     return found
 
 
+def empty_table(ids: int, columns: int) -> npt.NDArray[np.int16]:
+    """Room for a table, int16 (ids, columns), behind which there is memory for one more load of LANES.
+
+    Made by numpy, which asks for large pages: rows are read from all over the table.
+    """
+    return np.zeros(ids * columns + LANES, np.int16)[: ids * columns].reshape(ids, columns)
+
+
 @numba.njit(cache=True)
-def rounded_table(embeddings: Floats, taps: Floats, steps: Floats) -> npt.NDArray[np.int16]:
-    """The table in whole steps, (taps, filters), of each column: int16 (ids, taps * filters)."""
+def round_table(embeddings: Floats, taps: Floats, steps: Floats, table: npt.NDArray[np.int16]) -> None:
+    """Fill the table, (ids, taps * filters), in whole steps, (taps, filters), of each column."""
     count, filters = len(steps), len(steps[0])
     row = np.empty((count, filters), np.float32)
-    table = np.empty((len(embeddings), count * filters), np.int16)
     for i in range(len(embeddings)):
         multiply(embeddings[i], taps, row)
         for t in range(count):
             for f in range(filters):
                 table[i, t * filters + f] = np.int16(np.rint(row[t, f] / steps[t, f]))
-    return table
 
 
 @numba.njit(cache=True)
@@ -95,7 +104,7 @@ def add_channel(
     """Add what a channel says of every text to its logits, (texts, 2)."""
     filters = len(channel.biases) // len(channel.widths)
     flat, columns = channel.table.reshape(-1), channel.table.shape[1]
-    best = np.empty(filters, np.int16)
+    best = np.empty(filters + LANES, np.int16)  # what is loaded beyond the filters is not looked at
     said = np.empty((2, filters), np.float32)  # side by side, so that the sums over widths need no order
     for text in range(len(offsets) - 1):
         tokens = ids[offsets[text] : offsets[text + 1]]
@@ -107,47 +116,60 @@ def add_channel(
         said[:] = np.float32(0)
         tap = 0
         for w in range(len(channel.widths)):
-            best_window(tokens, channel.table, tap, channel.widths[w], best)
+            best_window(tokens, flat, columns, tap * filters, filters, channel.widths[w], best)
             for f in range(filters):
                 at = w * filters + f
                 feature = max(best[f] * channel.steps[at] + channel.biases[at], np.float32(0))
                 said[0, f] += feature * channel.output[0, at]
                 said[1, f] += feature * channel.output[1, at]
             tap += channel.widths[w]
-        for label in range(2):
-            total = 0.0
-            for token in tokens:
-                total += channel.bag[token, label]
-            total /= math.sqrt(max(len(tokens), 1))
-            for f in range(filters):
-                total += said[label, f]
-            logits[text, label] += total
+        junk, valid = 0.0, 0.0
+        for token in tokens:
+            junk += channel.bag[token, 0]
+            valid += channel.bag[token, 1]
+        root = math.sqrt(max(len(tokens), 1))
+        logits[text, 0] += junk / root + sum_of(said[0])
+        logits[text, 1] += valid / root + sum_of(said[1])
 
 
 @numba.njit(cache=True)
 def best_window(
-    tokens: npt.NDArray[np.int32], table: npt.NDArray[np.int16], tap: int, width: int, best: npt.NDArray[np.int16]
+    tokens: npt.NDArray[np.int32],
+    flat: npt.NDArray[np.int16],
+    columns: int,
+    first: int,
+    filters: int,
+    width: int,
+    best: npt.NDArray[np.int16],
 ) -> None:
-    """Of every filter the greatest sum of a window of `width` tokens, whose taps are in the table from `tap` on."""
-    filters = len(best)
-    sums = np.empty(filters, np.int16)
+    """Of every filter the greatest sum of a window of `width` tokens.
+
+    flat: the table, a row being `columns` long, the filters of the first tap of this width from its `first` on. best
+    int16 (filters + LANES,), of which `filters` are of interest.
+    """
     # What fills up a short text has the embedding zero, and so adds nothing.
     last = min(width, len(tokens)) - 1
     best[:] = -32768 if last >= 0 else 0
-    for i in range(len(tokens) - last if last >= 0 else 0):
-        begin = tap * filters
-        window = table[tokens[i], begin : begin + filters]
-        for k in range(1, last):
-            begin += filters
-            row = table[tokens[i + k], begin : begin + filters]
-            for f in range(filters):
-                sums[f] = window[f] + row[f]
-            window = sums
-        if last == 0:
-            for f in range(filters):
-                best[f] = max(best[f], window[f])
-        else:
-            begin += filters
-            row = table[tokens[i + last], begin : begin + filters]
-            for f in range(filters):
-                best[f] = max(best[f], np.int16(window[f] + row[f]))
+    for block in range(0, filters if last >= 0 else 0, LANES):
+        top = lanes.load(best, block)  # type: ignore[call-arg, var-annotated]
+        for i in range(len(tokens) - last):
+            at = first + block
+            total = lanes.load(flat, tokens[i] * columns + at)
+            for k in range(1, last + 1):
+                at += filters
+                total = lanes.add(total, lanes.load(flat, tokens[i + k] * columns + at))
+            top = lanes.largest(top, total)
+        lanes.store(best, block, top)
+
+
+@numba.njit(cache=True)
+def sum_of(numbers: Floats) -> np.float32:
+    """The sum, in one order whatever the machine: halves are added side by side. The numbers are overwritten."""
+    count = len(numbers)
+    while count > 1:
+        half = (count + 1) // 2
+        for i in range(count - half):
+            numbers[i] += numbers[half + i]
+        count = half
+    total: np.float32 = numbers[0]
+    return total

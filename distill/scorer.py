@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from distill.architecture import Architecture
 from distill.bundle import VOCABULARY, Bundle
-from distill.channel import Channel, Floats, add_channel, float_table, largest, rounded_table, step_sizes
+from distill.channel import Channel, Floats, add_channel, empty_table, float_table, largest, round_table, step_sizes
 from distill.drift import Bins, length_bins, unknown_bins
 from distill.errors import BadModel
 from distill.text_batch import REASONS, SCORABLE, column_of, normalise_column
@@ -98,8 +98,10 @@ class Scorer:
         biases = np.concatenate([bundle.tensors[f"biases.{name}_{width}"] for width in widths])
         taps = np.ascontiguousarray(taps, np.float32)
         steps = step_sizes(largest(embeddings, taps), widths)
+        table = empty_table(len(embeddings), taps.shape[0] * taps.shape[2])
+        round_table(embeddings, taps, np.repeat(steps, widths, axis=0), table)
         return Channel(
-            rounded_table(embeddings, taps, np.repeat(steps, widths, axis=0)),
+            table,
             steps.ravel(),
             np.array(widths, np.int64),
             biases.astype(np.float32),
