@@ -1,43 +1,43 @@
 """The night's sample for people to label: rows of every band of scores, accepted and rejected.
 
-The rows are chosen by a hash of the day and their id, so that scoring a day again with the same model draws them again.
-In the CSV they stand in the order of that hash, without their scores: whoever labels should not know what the model
+In the CSV they stand in the order of their draws, without their scores: whoever labels should not know what the model
 says.
 """
 
 import csv
+import functools
 import math
+import operator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from distill.drift import SCORE_BINS
 from distill.stratified import LEAST, allocate
 from jobs import publish
+from jobs.candidates import BAND_STARTS, CANDIDATE, DRAW, draw
 from jobs.cli import home
-from jobs.day_audit import SCORE_BIN, STAGED_SCORES
-from jobs.repeats import reason
+from jobs.day_audit import SCORE_BIN
 from jobs.spreadsheets import escaped
-from jobs.tables import AUDIT_SAMPLE, OPINION_SCORE
 
-BANDS = (1, 4, 10, 16, 19)  # the score bins at which a band begins: scores 0.05, 0.2, 0.5, 0.8, 0.95
-LEAST_SAMPLE = 2 * LEAST * (len(BANDS) + 1)  # half of which gives LEAST rows of every band
+LEAST_SAMPLE = 2 * LEAST * (len(BAND_STARTS) + 1)  # half of which gives LEAST rows of every band
 CSV_COLUMNS = ("opinion_id", "text", "label", "source")  # as load_labels reads them
 
 
-def plan(cells: pd.DataFrame, size: int) -> pd.DataFrame:
+def plan(counts: pd.DataFrame, size: int) -> pd.DataFrame:
     """Of each stratum that has rows: is_valid, band, stratum (its name), stratum_rows and how many are drawn.
 
-    cells: rows by is_valid and score_bin. Half of the rows drawn are accepted ones, so far as there are so many.
+    counts: rows by is_valid and score_bin. Half of the rows drawn are accepted ones, so far as there are so many.
     """
-    band = pd.cut(cells["score_bin"], [-1, *(first - 1 for first in BANDS), SCORE_BINS - 1], labels=False)
-    middle = (cells["score_bin"] + 0.5) / SCORE_BINS * cells["rows"]
-    grouped = cells.assign(band=band, expected=middle).groupby(["is_valid", "band"], as_index=False)
+    band = pd.cut(counts["score_bin"], [-1, *(first - 1 for first in BAND_STARTS), SCORE_BINS - 1], labels=False)
+    middle = (counts["score_bin"] + 0.5) / SCORE_BINS * counts["rows"]
+    grouped = counts.assign(band=band, expected=middle).groupby(["is_valid", "band"], as_index=False)
     strata = grouped[["rows", "expected"]].sum()
-    edges = [0.0, *(first / SCORE_BINS for first in BANDS), 1.0]
+    edges = [0.0, *(first / SCORE_BINS for first in BAND_STARTS), 1.0]
     strata["stratum"] = [
         f"{'valid' if valid else 'junk'} {edges[at]:.2f}-{edges[at + 1]:.2f}"
         for valid, at in zip(strata["is_valid"], strata["band"], strict=True)
@@ -51,40 +51,38 @@ def plan(cells: pd.DataFrame, size: int) -> pd.DataFrame:
     return strata.rename(columns={"rows": "stratum_rows"}).drop(columns="expected")
 
 
-def stage_sample(run: publish.Run, raw: DataFrame, cells: pd.DataFrame, size: int, dt: str) -> None:
-    """Stage a sample of the day `raw` that `run` staged, and write its CSV; an empty one of size 0.
+def sample_rows(run: publish.Run, counts: pd.DataFrame, size: int, dt: str) -> list[dict[str, Any]]:
+    """Rows of audit_sample, without model and run, in the order of their draws; of the candidates that `run` staged.
 
-    cells: its counts. The CSV is there before the sample is published, so that a published one always has it.
+    counts: the day's scored rows, as `plan` wants them.
     """
     if not size:
-        run.warehouse.files.make_folder(run.location(AUDIT_SAMPLE))
-        return
-    run.stage(draw(run, raw, cells, size, dt), [AUDIT_SAMPLE])
-    write_csv(run, dt)
-
-
-def draw(run: publish.Run, raw: DataFrame, cells: pd.DataFrame, size: int, dt: str) -> DataFrame:
-    """Rows for audit_sample, of the scores that `run` staged of the day `raw`."""
-    strata = plan(cells, size)
-    # So many of each stratum's rows that too few are left by chance in one of a million nights: only they are sorted.
-    strata["share"] = [
-        min(1.0, (n + 5 * math.sqrt(n) + 10) / rows) if n else 0.0
-        for n, rows in zip(strata["drawn"], strata["stratum_rows"], strict=True)
+        return []
+    strata: dict[Any, Any] = {(row.is_valid, row.band): row for row in plan(counts, size).itertuples() if row.drawn}
+    in_band = " + ".join(f"int({SCORE_BIN} >= {first})" for first in BAND_STARTS)
+    candidates = run.read_back(CANDIDATE).withColumns({"band": F.expr(in_band), DRAW: draw(dt)})
+    low = [F.lit(False)] + [
+        low_enough(is_valid, band, row.drawn, row.stratum_rows) for (is_valid, band), row in strata.items()
     ]
-    columns = {"is_valid": "boolean", "band": "int", "stratum": "string", "stratum_rows": "bigint", "drawn": "int",
-               "share": "double"}  # fmt: skip
-    spark = run.warehouse.spark
-    planned = spark.createDataFrame(
-        strata[list(columns)].values.tolist(), ", ".join(f"{name} {kind}" for name, kind in columns.items())
-    )
-    begun = " + ".join(f"int({SCORE_BIN} >= {first})" for first in BANDS)
-    scores = run.read_back(OPINION_SCORE, STAGED_SCORES).withColumn("band", F.expr(begun))
-    hashed = scores.withColumn("hash", F.xxhash64(F.lit(dt), "opinion_id"))
-    likely = hashed.join(F.broadcast(planned), ["is_valid", "band"]).where("pmod(hash, 1000000) < share * 1000000")
-    at = F.row_number().over(Window.partitionBy("stratum").orderBy("hash", "opinion_id"))
-    drawn = likely.withColumn("at", at).where("at <= drawn")
-    rows = raw.join(F.broadcast(drawn), "opinion_id").withColumn("repeats", reason()).where("repeats IS NULL")
-    return rows.select(*AUDIT_SAMPLE.columns, F.lit(AUDIT_SAMPLE.name).alias("table"))
+    left = {key: row.drawn for key, row in strata.items()}
+    rows = []
+    for row in candidates.where(functools.reduce(operator.or_, low)).orderBy(DRAW, "opinion_id").collect():
+        key = row.is_valid, row.band
+        if left[key]:
+            left[key] -= 1
+            stratum = {"stratum": strata[key].stratum, "stratum_rows": strata[key].stratum_rows}
+            rows.append({column: row[column] for column in CANDIDATE.columns} | stratum)
+    return rows
+
+
+def low_enough(is_valid: bool, band: int, drawn: int, rows: int) -> Column:
+    """Whether a row is of the stratum, and its draw so low that it may be drawn.
+
+    So many of the stratum's rows are that too few are left by chance in one of a million nights.
+    """
+    share = min(1.0, (drawn + 5 * math.sqrt(drawn) + 10) / rows)
+    of_stratum = (F.col("is_valid") == bool(is_valid)) & (F.col("band") == int(band))
+    return of_stratum & (F.col(DRAW) <= min(int((share - 0.5) * 2**64), 2**63 - 1))
 
 
 def csv_of(dt: str, run_id: str) -> Path:
@@ -92,13 +90,11 @@ def csv_of(dt: str, run_id: str) -> Path:
     return home() / "audit" / f"{dt}.{run_id}.csv"
 
 
-def write_csv(run: publish.Run, dt: str) -> None:
-    """Write the sample that `run` staged as a CSV to label."""
-    path = csv_of(dt, run.id)
+def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write the sampled rows as a CSV to label."""
     path.parent.mkdir(exist_ok=True)
-    rows = run.read_back(AUDIT_SAMPLE).orderBy(F.xxhash64(F.lit(dt), "opinion_id")).collect()
     # With a byte order mark, by which spreadsheets know that it is UTF-8.
     with open(path, "w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(CSV_COLUMNS)
-        writer.writerows((escaped(row.opinion_id), escaped(row.text), "", escaped(row.source)) for row in rows)
+        writer.writerows((escaped(row["opinion_id"]), escaped(row["text"]), "", escaped(row["source"])) for row in rows)

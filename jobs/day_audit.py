@@ -1,20 +1,20 @@
 """What was staged of a day, counted by reading it back: does it add up, and how far is it from the training?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from distill import drift
 from distill.drift import LENGTH_EDGES, SCORE_BINS, UNKNOWN_EDGES, Drift, Profile
-from distill.errors import BadInput, OpinionError
-from jobs import publish
-from jobs.tables import OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, VALID_COMPLAINT
+from distill.errors import OpinionError
+from jobs import cells, publish
+from jobs.tables import OPINION_SCORE, REJECTED_OPINION, VALID_COMPLAINT
 
-# These columns are in the staged files, not in the table: only their counts are of interest.
-STAGED_SCORES = f"{OPINION_SCORE.ddl}, was_cut boolean, length_bin tinyint, unknown_bin tinyint"
+STAGED = "score float, is_valid boolean, reason string, cell smallint"  # of all tables, what is counted
 SCORE_BIN = f"int(least(floor(score * {SCORE_BINS}), {SCORE_BINS - 1}))"
 
 
@@ -22,25 +22,25 @@ SCORE_BIN = f"int(least(floor(score * {SCORE_BINS}), {SCORE_BINS - 1}))"
 class Counted:
     """A day that adds up: rows read, rejected by reason, and scored.
 
-    cells: the number of scored `rows` by is_valid, was_cut, score_bin, length_bin and unknown_bin.
+    counts: the number of scored `rows` by is_valid, score_bin, length_bin, unknown_bin and was_cut.
     """
 
     read: int
     reasons: dict[str, int]
-    cells: pd.DataFrame
+    counts: pd.DataFrame
     drift: Drift
 
     def columns(self) -> dict[str, Any]:
         """The columns of scoring_run that these counts fill."""
-        rows = self.cells["rows"]
+        rows = self.counts["rows"]
         return {
             "rows_read": self.read,
             "rows_scored": int(rows.sum()),
-            "rows_valid": int(rows[self.cells["is_valid"]].sum()),
+            "rows_valid": int(rows[self.counts["is_valid"]].sum()),
             "rows_rejected": sum(self.reasons.values()),
-            "rows_cut": int(rows[self.cells["was_cut"]].sum()),
+            "rows_cut": int(rows[self.counts["was_cut"]].sum()),
             "rejected_by_reason": self.reasons,
-            "score_histogram": by_bin(self.cells, "score_bin", SCORE_BINS),
+            "score_histogram": by_bin(self.counts, "score_bin", SCORE_BINS),
             "drift_psi": self.drift.scores,
             "drift_psi_length": self.drift.lengths,
             "drift_psi_unknown": self.drift.unknown,
@@ -49,58 +49,62 @@ class Counted:
         }
 
 
-def count_staged(run: publish.Run, raw: DataFrame, expected: Profile | None) -> Counted:
-    """Count the day that `run` staged of the rows `raw`, and compare it with the profile of the model's training.
+def count_staged(run: publish.Run, sources: Mapping[str, int], expected: Profile | None) -> Counted:
+    """Count what `run` staged of a day, and compare it with the profile of the model's training.
 
-    Raises OpinionError when what was staged is not what was read, and BadInput for an empty day.
+    sources: the rows that were read, by source. Raises OpinionError when what was staged is not what was read.
     """
-    sources = count_sources(raw, list(expected.sources) if expected else [])
     read = sum(sources.values())
-    if read == 0:
-        raise BadInput(f"the day {run.unit} of {run.warehouse.name(RAW_OPINION)} is empty; load it again")
-    cells = count_cells(run.read_back(OPINION_SCORE, STAGED_SCORES))
-    rows = cells["rows"]
-    scored, valid, wrong = (int(of.sum()) for of in (rows, rows[cells["is_valid"]], cells["wrong"]))
-    written = run.read_back(VALID_COMPLAINT).count()
-    rejected = run.read_back(REJECTED_OPINION).groupBy("reason").count().collect()
-    reasons = {row.reason: row["count"] for row in rejected}
-    if wrong or read != scored + sum(reasons.values()) or written != valid:
+    keys = ["table", "is_valid", "score_bin", "cell", "reason"]
+    wrong = ~F.col("score").between(0, 1) | F.col("score").isNull()
+    of_score = F.col("table") == OPINION_SCORE.name  # of other tables only the rows count
+    counted = (
+        run.read_back_all([OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION], STAGED)
+        .select(
+            "table",
+            *(
+                F.when(of_score, F.expr(value)).alias(name)
+                for name, value in (("is_valid", "is_valid"), ("score_bin", SCORE_BIN), ("cell", "cell"))
+            ),
+            "reason",
+            F.when(of_score, wrong).alias("wrong"),
+        )
+        .groupBy(*keys)
+        .agg(F.count("*").alias("rows"), F.count_if("wrong").alias("wrong"))
+    )
+    found = pd.DataFrame(counted.collect(), columns=[*keys, "rows", "wrong"])
+    scores = found[found["table"] == OPINION_SCORE.name]
+    lengths, unknown, cut = cells.unpack(scores["cell"].to_numpy(np.int16))
+    counts = pd.DataFrame(
+        {
+            "is_valid": scores["is_valid"].astype(bool),
+            "score_bin": scores["score_bin"],
+            "length_bin": lengths,
+            "unknown_bin": unknown,
+            "was_cut": cut,
+            "rows": scores["rows"],
+        }
+    )
+    aside = found[found["table"] == REJECTED_OPINION.name]
+    reasons = {reason: int(rows) for reason, rows in zip(aside["reason"], aside["rows"], strict=True)}
+    written = int(found["rows"][found["table"] == VALID_COMPLAINT.name].sum())
+    scored, valid = int(counts["rows"].sum()), int(counts["rows"][counts["is_valid"]].sum())
+    if (off := int(scores["wrong"].sum())) or read != scored + sum(reasons.values()) or written != valid:
         raise OpinionError(
-            f"read {read} rows but staged {scored} scores, {wrong} of them wrong, {sum(reasons.values())} rejected, "
+            f"read {read} rows but staged {scored} scores, {off} of them wrong, {sum(reasons.values())} rejected, "
             f"and {written} of {valid} valid; nothing was published"
         )
     day = Profile(
         read,
-        by_bin(cells, "score_bin", SCORE_BINS),
-        by_bin(cells, "length_bin", len(LENGTH_EDGES) + 1),
-        by_bin(cells, "unknown_bin", len(UNKNOWN_EDGES) + 1),
-        sources,
+        by_bin(counts, "score_bin", SCORE_BINS),
+        by_bin(counts, "length_bin", len(LENGTH_EDGES) + 1),
+        by_bin(counts, "unknown_bin", len(UNKNOWN_EDGES) + 1),
+        dict(sources),
     )
-    return Counted(read, reasons, cells, drift.compare(expected, day))
+    return Counted(read, reasons, counts, drift.compare(expected, day))
 
 
-def count_sources(raw: DataFrame, known: list[str]) -> dict[str, int]:
-    """Rows by source, those that are not known together under the empty name, as rows without a source are."""
-    source = F.when(F.col("source").isin(known), F.col("source")).otherwise("") if known else F.lit("")
-    return {row.source: row["count"] for row in raw.groupBy(source.alias("source")).count().collect()}
-
-
-def count_cells(scores: DataFrame) -> pd.DataFrame:
-    """Rows by decision, cut and bins, of staged scores; `wrong` counts what is no probability."""
-    keys = ["is_valid", "was_cut", "score_bin", "length_bin", "unknown_bin"]
-    counts = (
-        scores.withColumn("score_bin", F.expr(SCORE_BIN))
-        .groupBy(*keys)
-        .agg(
-            F.count("*").alias("rows"),
-            F.count_if(~F.col("score").between(0, 1) | F.col("score").isNull()).alias("wrong"),
-        )
-    )
-    cells = pd.DataFrame(counts.collect(), columns=[*keys, "rows", "wrong"])
-    return cells.astype({"is_valid": bool, "was_cut": bool, "rows": int, "wrong": int})
-
-
-def by_bin(cells: pd.DataFrame, column: str, bins: int) -> list[int]:
+def by_bin(counts: pd.DataFrame, column: str, bins: int) -> list[int]:
     """The rows of each bin."""
-    counts: list[int] = cells.groupby(column)["rows"].sum().reindex(range(bins), fill_value=0).tolist()
-    return counts
+    rows: list[int] = counts.groupby(column)["rows"].sum().reindex(range(bins), fill_value=0).tolist()
+    return rows

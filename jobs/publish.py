@@ -23,7 +23,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -35,6 +34,8 @@ from jobs.tables import TABLES, Table
 from jobs.warehouse import Warehouse
 
 log = logging.getLogger("opinion")
+# Hardly two rows share their id or score: a dictionary of them would be built, and dropped when it is too large.
+PLAIN_COLUMNS = {f"parquet.enable.dictionary#{column}": "false" for column in ("opinion_id", "text", "score")}
 BY_NAME = {table.name: table for table in TABLES}
 
 
@@ -72,13 +73,24 @@ class Run:
         """
         if pack:
             rows = rows.hint("rebalance", F.col("table"))
-        rows.write.partitionBy("table").mode("append").parquet(self.folder)
+        writer = rows.write.partitionBy("table").mode("append").options(**PLAIN_COLUMNS)
+        writer.parquet(self.folder)
         for table in tables:
             self.warehouse.files.make_folder(self.location(table))
+
+    def forget(self, table: Table) -> None:
+        """Remove what was staged of a table that will not be switched."""
+        self.warehouse.files.delete(self.location(table))
 
     def read_back(self, table: Table, ddl: str | None = None) -> DataFrame:
         """The staged rows of a table, with exactly the table's columns or those of `ddl`."""
         return self.warehouse.spark.read.schema(ddl or table.ddl).parquet(self.location(table))
+
+    def read_back_all(self, tables: list[Table], ddl: str) -> DataFrame:
+        """The staged rows of several tables, with the columns of `ddl` and a column `table`."""
+        parts = [self.location(table) for table in tables]
+        reader = self.warehouse.spark.read.schema(f"{ddl}, table string").option("basePath", self.folder)
+        return reader.parquet(*parts)
 
     def switch(self, partitions: list[tuple[Table, dict[str, str]]]) -> None:
         """Point every partition at this run's files, in the order given; from here on a death is finished by others.
@@ -86,8 +98,8 @@ class Run:
         Raises Busy, with nothing switched, when somebody else published one of them since this run began.
         """
         for table, partition in partitions:
-            before, now = self.seen[table.name], self.warehouse.location(table, partition)
-            if before != now:
+            now = self.warehouse.location(table, partition)
+            if self.seen[table.name] != now:
                 raise Busy(
                     f"{self.warehouse.name(table)} {partition} was published by another run while this one worked "
                     f"({now}); that run stands, run again to replace it"
@@ -96,7 +108,8 @@ class Run:
         pending = f"{self.warehouse.root}/pending/{self.job},{self.unit},{self.id}.json"
         self.warehouse.files.write_text(pending, json.dumps(switches))
         self.switching = True
-        repeat(self.warehouse, switches)
+        for table, partition in partitions:
+            self.warehouse.point(table, partition, self.location(table), self.seen[table.name])
         self.warehouse.files.delete(pending)
         kept = {self.id} | {run_of(before) for before in self.seen.values() if before}
         self.sweep(kept)
@@ -165,14 +178,10 @@ def finish(warehouse: Warehouse, pending: str) -> None:
         switches = json.loads(warehouse.files.read_text(pending))
     except FileNotFoundError:
         return
-    repeat(warehouse, switches)
-    warehouse.files.delete(pending)
-
-
-def repeat(warehouse: Warehouse, switches: list[Any]) -> None:
-    """Do the switches, again where they were done before."""
     for name, partition, location in switches:
-        warehouse.point(BY_NAME[name], partition, location)
+        table = BY_NAME[name]
+        warehouse.point(table, partition, location, warehouse.location(table, partition))
+    warehouse.files.delete(pending)
 
 
 def run_of(location: str) -> str:

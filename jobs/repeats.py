@@ -1,21 +1,26 @@
 """Which row of an id counts, where a day has several."""
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from jobs.day_survey import Hashes, id_hash
 from jobs.tables import RAW_OPINION
 
 
-def without_repeats(raw: DataFrame) -> DataFrame:
+def without_repeats(raw: DataFrame, repeated: Hashes) -> DataFrame:
     """The rows with a column `repeats`: null for the row of its id that is scored, else why it is not.
 
     Of one id the earliest row counts, of equal times the first text in code point order. Only rows whose id may occur
-    twice, by its hash, are shuffled: those of a usual day stay where they were read.
+    twice, by the `repeated` hashes, are shuffled: those of a usual day stay where they were read.
     """
-    raw = raw.withColumn("hash", F.xxhash64("opinion_id"))
-    twice = raw.where("opinion_id is not null").groupBy("hash").count().where("count > 1").select("hash")
-    once = raw.join(F.broadcast(twice), "hash", "left_anti").withColumn("repeats", F.lit(None).cast("string"))
-    several = raw.join(F.broadcast(twice), "hash", "left_semi").withColumn("repeats", reason())
+    never = F.lit(None).cast("string")
+    if not len(repeated):
+        return raw.withColumn("repeats", never)
+    twice = F.broadcast(raw.sparkSession.createDataFrame(pa.table({"hash": repeated})))
+    hashed = raw.withColumn("hash", id_hash())
+    once = hashed.join(twice, "hash", "left_anti").withColumn("repeats", never)
+    several = hashed.join(twice, "hash", "left_semi").withColumn("repeats", reason())
     columns = [*RAW_OPINION.columns, "repeats"]
     return once.select(columns).unionByName(several.select(columns))
 

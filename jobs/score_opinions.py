@@ -6,6 +6,7 @@ Rows read = scored + rejected, checked before anything is published. A second ru
 import argparse
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pyspark.sql import functions as F
@@ -16,9 +17,11 @@ from distill.errors import BadInput, Held
 from distill.registry import Registry
 from distill.scorer import Scorer
 from jobs import publish
-from jobs.audit_sample import LEAST_SAMPLE, stage_sample
+from jobs.audit_sample import LEAST_SAMPLE, csv_of, sample_rows, write_csv
+from jobs.candidates import CANDIDATE, DRAW, draw
 from jobs.cli import Parser, day, home, job_parser, run_main
 from jobs.day_audit import count_staged
+from jobs.day_survey import survey
 from jobs.days import between, each
 from jobs.discreet import Work, discreet
 from jobs.quarantine import stage_whatever_kills
@@ -27,7 +30,7 @@ from jobs.report import day_summary
 from jobs.score_rows import STAGED_DDL, scorer_of
 from jobs.session import spark_session
 from jobs.shipping import ship
-from jobs.tables import AUDIT_SAMPLE, OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT
+from jobs.tables import AUDIT_SAMPLE, OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT, Table
 from jobs.warehouse import Warehouse
 
 
@@ -114,16 +117,21 @@ def score_day(
             )
         # The files of this moment, so that a load of the day meanwhile changes nothing here.
         raw = warehouse.spark.read.schema(RAW_OPINION.ddl).parquet(raw_location)
+        expected = expected_of(bundle.manifest)
+        sources, repeated = survey(raw, list(expected.sources) if expected else [])
+        if not sources:
+            raise BadInput(f"the day dt={dt} of {warehouse.name(RAW_OPINION)} is empty; load it again")
         ship(warehouse.spark, path)
 
         def stage(scoring: Work) -> None:
-            rows = without_repeats(raw).mapInArrow(discreet(scoring), STAGED_DDL)
+            rows = without_repeats(raw, repeated).withColumns({DRAW: draw(dt)} if sample else {})
+            rows = rows.mapInArrow(discreet(scoring), STAGED_DDL)
             rows = rows.withColumns({"model_version": F.lit(version), "run_id": F.lit(run.id)})
             # The files of raw_opinion are packed as they should be, and so are those that their tasks write.
-            run.stage(rows, [OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION], pack=False)
+            run.stage(rows, [OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION, CANDIDATE], pack=False)
 
-        stage_whatever_kills(stage, scorer_of(Path(path).name, bundle.digest))
-        counted = count_staged(run, raw, expected_of(bundle.manifest))
+        stage_whatever_kills(stage, scorer_of(Path(path).name, bundle.digest, sample))
+        counted = count_staged(run, sources, expected)
         if hold_on_drift and counted.drift.band == BANDS[-1]:
             raise Held(
                 f"{dt} is far from what {version} was trained on (stability index of {counted.drift.in_words()}); "
@@ -132,18 +140,27 @@ def score_day(
         audit = counted.columns() | {
             "bundle_digest": bundle.digest,
             "threshold": float(threshold),
-            "run_id": run.id,
-            "model_version": version,
             "raw_location": raw_location,
             "application_id": warehouse.spark.sparkContext.applicationId,
             "started": run.started,
             "ended": datetime.now(UTC),
         }
-        row = [audit[column] for column in SCORING_RUN.columns]
-        audit_rows = warehouse.spark.createDataFrame([row], SCORING_RUN.ddl)
-        run.stage(audit_rows.withColumn("table", F.lit(SCORING_RUN.name)), [SCORING_RUN])
-        stage_sample(run, raw, counted.cells, sample, dt)
+        sampled = sample_rows(run, counted.counts, sample, dt)
+        stage_small(run, version, [(SCORING_RUN, [audit]), (AUDIT_SAMPLE, sampled)])
+        if sample:  # before the sample is published, so that a published one always has it
+            write_csv(csv_of(dt, run.id), sampled)
+        run.forget(CANDIDATE)
         run.switch(partitions)
+
+
+def stage_small(run: publish.Run, version: str, parts: list[tuple[Table, list[dict[str, Any]]]]) -> None:
+    """Stage rows that the driver has, of several tables in one write; model and run are added."""
+    kinds = {column: kind for table, _ in parts for column, kind in table.columns.items()} | {"table": "string"}
+    of_run = {"model_version": version, "run_id": run.id}
+    rows = [row | of_run | {"table": table.name} for table, rows in parts for row in rows]
+    ddl = ", ".join(f"{column} {kind}" for column, kind in kinds.items())
+    made = run.warehouse.spark.createDataFrame([[row.get(column) for column in kinds] for row in rows], ddl)
+    run.stage(made.coalesce(1), [table for table, _ in parts], pack=False)
 
 
 if __name__ == "__main__":

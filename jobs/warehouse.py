@@ -54,13 +54,12 @@ class Warehouse:
         # The first is the partition's; the table's own may follow.
         return str(next(row.data_type for row in rows if row.col_name == "Location"))
 
-    def point(self, table: Table, partition: dict[str, str], location: str) -> None:
-        """Make `location` the files of a partition (of the table, when it has none).
+    def point(self, table: Table, partition: dict[str, str], location: str, now: str | None) -> None:
+        """Make `location` the files of a partition (of the table, when it has none); `now` is what they are.
 
         One call to the metastore does it, so a reader sees it whole or not at all.
         """
         name, where = self.name(table), clause(partition)
-        now = self.location(table, partition)
         if now is None:
             self.spark.sql(f"ALTER TABLE {name} ADD {where} LOCATION '{location}'")
         elif now != location:

@@ -124,11 +124,11 @@ def arm(point: str) -> None:
         setattr(owner, name, dying)
 
     if point == "task":
-        before(score_rows, "score_batch", of=lambda _, batch: f"{DAYS[0]}-250" in batch["opinion_id"].to_pylist())
+        before(score_rows, "score_batch", of=lambda _, batch, *__: f"{DAYS[0]}-250" in batch["opinion_id"].to_pylist())
     elif point == "write":
         threading.Thread(target=die_when_written, args=(die,), daemon=True).start()
     elif point == "staged":
-        before(Run, "read_back")
+        before(Run, "read_back_all")
     elif point == "audited":  # the pending file is written but not yet renamed
         before(Files, "_path", of=lambda _, uri: uri.endswith(".json") and Path(f"{uri[7:]}.tmp").exists())
     elif point == "switched":

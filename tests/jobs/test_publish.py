@@ -187,7 +187,8 @@ def test_a_publication_that_the_run_did_not_see_is_not_replaced(warehouse: Wareh
         publish.run(warehouse, JOB, f"dt={day}", partitions_of(day)) as run,
     ):
         stage(run, 5, 5)
-        warehouse.point(REJECTED_OPINION, {"dt": day, "stage": "load"}, other)  # the second of the two tables
+        second, partition = partitions_of(day)[1]
+        warehouse.point(second, partition, other, warehouse.location(second, partition))
         run.switch(partitions_of(day))
     assert counts(warehouse, day) == (3, 0)
     assert pending(warehouse) == []

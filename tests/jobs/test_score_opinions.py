@@ -14,6 +14,7 @@ from distill.errors import BadInput
 from distill.registry import Registry
 from distill.scorer import Scorer
 from jobs import publish, score_rows
+from jobs.day_survey import survey
 from jobs.repeats import without_repeats
 from jobs.score_opinions import score_day
 from jobs.score_rows import STAGED_DDL, scorer_of
@@ -108,7 +109,8 @@ def test_partitions_and_batches_change_no_bit(spark, warehouse, model, partition
     try:
         raw = warehouse.read(RAW_OPINION, dt=DAY).select(*RAW_OPINION.columns).repartition(partitions)
         scoring = scorer_of(model, registry.load(model)[1].digest)
-        staged = without_repeats(raw).mapInArrow(scoring, STAGED_DDL).where("table = 'opinion_score'").collect()
+        rows = without_repeats(raw, survey(raw, []).repeated).mapInArrow(scoring, STAGED_DDL)
+        staged = rows.where("table = 'opinion_score'").collect()
     finally:
         spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", limit)
     texts = {opinion: text for opinion, text, *_ in reversed(ROWS)} | {"other": "物业乱收费"}
@@ -144,10 +146,10 @@ KILLERS = {
 def test_rows_that_kill_their_worker_are_set_aside_and_the_day_goes_on(warehouse, model, monkeypatch, capsys) -> None:
     score_batch = score_rows.score_batch
 
-    def dies(scorer: Scorer, batch: Any) -> Any:  # Spark ships a local function by value
+    def dies(scorer: Scorer, batch: Any, chosen: Any) -> Any:  # Spark ships a local function by value
         for opinion in batch.column("opinion_id").to_pylist():
             exec(KILLERS.get(opinion, ""))
-        yield from score_batch(scorer, batch)
+        yield from score_batch(scorer, batch, chosen)
 
     monkeypatch.setattr(score_rows, "score_batch", dies)
     score(warehouse, model)
