@@ -32,6 +32,9 @@ class Learner:
         self.name = name
         self.model: torch.nn.Module = model.to(ranks.device)
         self._ranks, self._clip = ranks, plan.clip
+        for module in model.modules():
+            if isinstance(module, torch.nn.Embedding):
+                module.sparse = ranks.sparse
         ranks.broadcast(dict(model.state_dict()))
         groups = model.groups(plan.learning_rate, plan.weight_decay)
         self._rates = [group["lr"] for group in groups]

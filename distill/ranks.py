@@ -18,6 +18,7 @@ class Ranks(Protocol):
     rank: int
     size: int
     device: torch.device
+    sparse: bool  # whether embeddings are to have gradients of only the rows that were looked up
 
     def optimizer(self, optimizer: Optimizer, parameters: Iterable[tuple[str, Tensor]], passes: int) -> Optimizer:
         """The optimizer, its gradients summed over all ranks after so many backward passes; `step` then updates.
@@ -49,7 +50,7 @@ class Ranks(Protocol):
 class Alone:
     """A single process."""
 
-    rank, size = 0, 1
+    rank, size, sparse = 0, 1, False
 
     def __init__(self) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -88,6 +89,9 @@ class HorovodRanks:
         # A rank may see the GPUs of all ranks of its host, or its own alone.
         gpus = torch.cuda.device_count()
         self.device = torch.device("cuda", hvd.local_rank() % gpus) if gpus else torch.device("cpu")
+        # A batch looks up a few thousand of an embedding's many rows: only those are exchanged. On GPUs, whose links are
+        # fast, all are: their sums of rows have no fixed order, and ranks would drift apart.
+        self.sparse = not gpus
 
     def optimizer(self, optimizer: Optimizer, parameters: Iterable[tuple[str, Tensor]], passes: int) -> Optimizer:
         """A DistributedOptimizer that sums: the losses are shares of the mean over the batch of all ranks."""
@@ -99,6 +103,9 @@ class HorovodRanks:
     def step(self, optimizer: Any, clip: float) -> None:
         """Wait for the sums of the gradients, clip and update."""
         optimizer.synchronize()
+        for parameter in parameters_of(optimizer):
+            if parameter.grad is not None and parameter.grad.is_sparse:
+                parameter.grad = parameter.grad.to_dense()  # as the optimizer wants it
         clip_gradients(optimizer, clip)
         with optimizer.skip_synchronize():
             optimizer.step()
@@ -125,4 +132,9 @@ class HorovodRanks:
 def clip_gradients(optimizer: Optimizer, clip: float) -> None:
     """Scale the gradients of all parameters down together to a norm of `clip`; 0 leaves them."""
     if clip:
-        torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], clip)
+        torch.nn.utils.clip_grad_norm_(parameters_of(optimizer), clip)
+
+
+def parameters_of(optimizer: Optimizer) -> list[Tensor]:
+    """All parameters of an optimizer."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
