@@ -13,12 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from distill.errors import BadInput
+from distill.prefetch import prefetch
 from distill.text import Codes, Offsets, code_points
 
 Ints = npt.NDArray[np.int32]
 
 _ID_BITS = 20
 _ID_SHIFT, _ID_MASK = np.uint64(_ID_BITS), np.uint64((1 << _ID_BITS) - 1)
+_AHEAD = 16  # tokens whose slots are on their way from memory
 _HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -49,12 +51,17 @@ def _hash(codes: Codes, start: int, end: int) -> np.uint64:
 
 
 @numba.njit(cache=True)
+def _home(slots: npt.NDArray[np.uint64], token_hash: np.uint64) -> np.int64:
+    """The slot where a token is, or after which it is looked for."""
+    return np.int64(token_hash & _ID_MASK) & (len(slots) - 1)
+
+
+@numba.njit(cache=True)
 def _find(slots: npt.NDArray[np.uint64], token_hash: np.uint64) -> np.int64:
     """The slot of the token, or the free one where it would go."""
-    mask = len(slots) - 1
-    slot = np.int64(token_hash & _ID_MASK) & mask
+    slot = _home(slots, token_hash)
     while slots[slot] != 0 and ((slots[slot] ^ token_hash) >> _ID_SHIFT) != 0:
-        slot = (slot + 1) & mask
+        slot = (slot + 1) & (len(slots) - 1)
     return slot
 
 
@@ -74,11 +81,16 @@ def look_up(
     codes: Codes, starts: Ints, ends: Ints, offsets: Offsets, table: TokenTable, edge: int
 ) -> tuple[Ints, Offsets]:
     """The ids of the tokens codes[starts[i]:ends[i]], each text's between two edges, and the offsets with them."""
+    hashes = np.empty(len(starts), np.uint64)
+    for i in range(len(starts)):
+        hashes[i] = _hash(codes, starts[i], ends[i])
     with_edges = offsets + 2 * np.arange(len(offsets))
     ids = np.full(with_edges[-1], edge, np.int32)
     for text in range(len(offsets) - 1):
         shift = with_edges[text] - offsets[text] + 1
         for i in range(offsets[text], offsets[text + 1]):
-            found = table.slots[_find(table.slots, _hash(codes, starts[i], ends[i]))]
+            if i + _AHEAD < len(hashes):
+                prefetch(table.slots, _home(table.slots, hashes[i + _AHEAD]))  # type: ignore[call-arg]
+            found = table.slots[_find(table.slots, hashes[i])]
             ids[i + shift] = found & _ID_MASK if found else table.unknown
     return ids, with_edges

@@ -137,7 +137,7 @@ def arm(point: str) -> None:
         delete = Files.delete
 
         def half(files: Files, uri: str) -> None:
-            if "/run=" in uri:
+            if "/run=" in uri and "/table=" not in uri:
                 delete(files, f"{uri}/table={OPINION_SCORE.name}")  # a folder is deleted file by file
                 die()
             delete(files, uri)
