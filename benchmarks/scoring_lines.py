@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from jobs.kept import kept
+
 Score = Callable[[list[str]], npt.NDArray[np.float32]]
 Load = Callable[[], Score]
 Batches = Iterator[pa.RecordBatch]
-
-_loaded: dict[str, Score] = {}
 
 
 def identity() -> Callable[[Batches], Batches]:
@@ -25,10 +25,9 @@ def scores_of(name: str, load: Load) -> Callable[[Batches], Batches]:
     """opinion_id and text -> opinion_id and score, with the model loaded once a worker."""
 
     def score(batches: Batches) -> Batches:
-        if name not in _loaded:
-            _loaded[name] = load()
+        line = kept(name, load)
         for batch in batches:
-            scores = _loaded[name]([text or "" for text in batch.column("text").to_pylist()])
+            scores = line([text or "" for text in batch.column("text").to_pylist()])
             yield pa.RecordBatch.from_arrays(
                 [batch.column("opinion_id"), pa.array(scores, pa.float32())], ["opinion_id", "score"]
             )

@@ -89,8 +89,8 @@ class HorovodRanks:
         # A rank may see the GPUs of all ranks of its host, or its own alone.
         gpus = torch.cuda.device_count()
         self.device = torch.device("cuda", hvd.local_rank() % gpus) if gpus else torch.device("cpu")
-        # A batch looks up a few thousand of an embedding's many rows: only those are exchanged. On GPUs, whose links are
-        # fast, all are: their sums of rows have no fixed order, and ranks would drift apart.
+        # A batch looks up a few thousand of an embedding's many rows: only those are exchanged. Not so on GPUs, where a
+        # sum of rows has no fixed order, so that ranks would drift apart; their links are fast.
         self.sparse = not gpus
 
     def optimizer(self, optimizer: Optimizer, parameters: Iterable[tuple[str, Tensor]], passes: int) -> Optimizer:

@@ -9,6 +9,7 @@ from distill.scorer import Scorer
 from jobs import cells
 from jobs.candidates import CANDIDATE, Candidates
 from jobs.discreet import Work
+from jobs.kept import kept
 from jobs.shipping import check_versions, received, versions
 from jobs.tables import OPINION_SCORE, REJECTED_OPINION, VALID_COMPLAINT
 
@@ -31,8 +32,6 @@ STAGED_DDL = (
     "score float, is_valid boolean, content string, reason string, cell smallint"
 )
 
-_loaded: dict[str, Scorer] = {}
-
 
 def scorer_of(folder: str, digest: str, sample: int = 0) -> Work:
     """The function that Spark maps over Arrow batches; `folder` is the bundle's name among what was shipped.
@@ -41,15 +40,15 @@ def scorer_of(folder: str, digest: str, sample: int = 0) -> Work:
     """
     driver = versions()
 
+    def load() -> Scorer:
+        check_versions(driver)
+        return Scorer(received(folder, digest))
+
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        # Once a worker process: Spark uses a process for many tasks.
-        if digest not in _loaded:
-            check_versions(driver)
-            _loaded.clear()
-            _loaded[digest] = Scorer(received(folder, digest))
+        scorer = kept(digest, load)
         chosen = Candidates(sample)
         for batch in batches:
-            yield from score_batch(_loaded[digest], batch, chosen if sample else None)
+            yield from score_batch(scorer, batch, chosen if sample else None)
         for rows in chosen.rows():
             yield staged(CANDIDATE.name, rows)
 

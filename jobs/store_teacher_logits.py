@@ -22,6 +22,7 @@ from distill.registry import Registry
 from jobs import publish
 from jobs.cli import day, home, job_parser, run_main
 from jobs.discreet import discreet
+from jobs.kept import kept
 from jobs.logits import LABELLED, hashed
 from jobs.session import spark_session
 from jobs.shipping import TRAINING, check_versions, received, ship, versions
@@ -160,27 +161,25 @@ class Store:
         return rows.where(F.col("fingerprint") == self.fingerprint)
 
 
-_loaded: dict[tuple[str, str], Any] = {}
-
-
 def logits_of(
     folder: str, digest: str, precision: str
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """The function that Spark maps over Arrow batches; `folder` is the bundle's name among what was shipped."""
     driver = versions(TRAINING)
 
-    def compute(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def load() -> Any:
         from distill.logits import teacher_of
 
+        check_versions(driver)
         task = TaskContext.get()
         gpu = task.resources().get("gpu") if task else None
-        if (digest, precision) not in _loaded:  # once a worker process: Spark uses a process for many tasks
-            check_versions(driver)
-            bundle = received(folder, digest)
-            device, threads = f"cuda:{gpu.addresses[0]}" if gpu else "cpu", task.cpus() if task else 1
-            _loaded[digest, precision] = teacher_of(bundle, precision, device, threads)
+        device, threads = f"cuda:{gpu.addresses[0]}" if gpu else "cpu", task.cpus() if task else 1
+        return teacher_of(received(folder, digest), precision, device, threads)
+
+    def compute(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        teacher = kept((digest, precision), load)
         for batch in batches:
-            logits = _loaded[digest, precision].logits(batch.column("text").to_pylist())
+            logits = teacher.logits(batch.column("text").to_pylist())
             starts = 2 * np.arange(len(logits) + 1, dtype=np.int32)
             lists = pa.ListArray.from_arrays(pa.array(starts), pa.array(logits.reshape(-1)))
             yield pa.RecordBatch.from_arrays([batch.column("text_hash"), lists], ["text_hash", "logits"])
