@@ -5,15 +5,12 @@ says.
 """
 
 import csv
-import functools
 import math
-import operator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from distill.drift import SCORE_BINS
@@ -61,12 +58,11 @@ def sample_rows(run: publish.Run, counts: pd.DataFrame, size: int, dt: str) -> l
     strata: dict[Any, Any] = {(row.is_valid, row.band): row for row in plan(counts, size).itertuples() if row.drawn}
     in_band = " + ".join(f"int({SCORE_BIN} >= {first})" for first in BAND_STARTS)
     candidates = run.read_back(CANDIDATE).withColumns({"band": F.expr(in_band), DRAW: draw(dt)})
-    low = [F.lit(False)] + [
-        low_enough(is_valid, band, row.drawn, row.stratum_rows) for (is_valid, band), row in strata.items()
-    ]
+    low = [low_enough(is_valid, band, row.drawn, row.stratum_rows) for (is_valid, band), row in strata.items()]
     left = {key: row.drawn for key, row in strata.items()}
     rows = []
-    for row in candidates.where(functools.reduce(operator.or_, low)).orderBy(DRAW, "opinion_id").collect():
+    found = candidates.where(" OR ".join(["false", *low])).collect()
+    for row in sorted(found, key=lambda row: (row[DRAW], row.opinion_id or "")):
         key = row.is_valid, row.band
         if left[key]:
             left[key] -= 1
@@ -75,14 +71,14 @@ def sample_rows(run: publish.Run, counts: pd.DataFrame, size: int, dt: str) -> l
     return rows
 
 
-def low_enough(is_valid: bool, band: int, drawn: int, rows: int) -> Column:
-    """Whether a row is of the stratum, and its draw so low that it may be drawn.
+def low_enough(is_valid: bool, band: int, drawn: int, rows: int) -> str:
+    """Whether a row is of the stratum, and its draw so low that it may be drawn, in SQL.
 
     So many of the stratum's rows are that too few are left by chance in one of a million nights.
     """
     share = min(1.0, (drawn + 5 * math.sqrt(drawn) + 10) / rows)
-    of_stratum = (F.col("is_valid") == bool(is_valid)) & (F.col("band") == int(band))
-    return of_stratum & (F.col(DRAW) <= min(int((share - 0.5) * 2**64), 2**63 - 1))
+    limit = min(int((share - 0.5) * 2**64), 2**63 - 1)
+    return f"(is_valid = {bool(is_valid)} AND band = {band} AND {DRAW} <= {limit})"
 
 
 def csv_of(dt: str, run_id: str) -> Path:

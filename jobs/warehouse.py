@@ -1,6 +1,5 @@
 """The Hive database: its tables, where each partition's files are, and reading them back."""
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -45,14 +44,18 @@ class Warehouse:
 
     def location(self, table: Table, partition: dict[str, str]) -> str | None:
         """Where a partition's files (the table's, when it has none) are now; None when there is no such partition."""
-        try:
-            rows = self.spark.sql(f"DESCRIBE EXTENDED {self.name(table)} {clause(partition)}").collect()
-        except AnalysisException as e:
-            if "PARTITION" in (e.getCondition() or ""):
+        # The catalog itself is asked: DESCRIBE goes the same way, but as a query, at ten times the time.
+        jvm, catalog = self.spark._jvm, self.spark._jsparkSession.sharedState().externalCatalog()
+        assert jvm is not None
+        if partition:
+            key = jvm.org.apache.spark.api.python.PythonUtils.toScalaMap(partition)
+            found = catalog.getPartitionOption(self.database, table.name, key)
+            if found.isEmpty():
                 return None
-            raise
-        # The first is the partition's; the table's own may follow.
-        return str(next(row.data_type for row in rows if row.col_name == "Location"))
+            stored = found.get()
+        else:
+            stored = catalog.getTable(self.database, table.name)
+        return str(jvm.org.apache.hadoop.fs.Path(stored.location()).toString())
 
     def point(self, table: Table, partition: dict[str, str], location: str, now: str | None) -> None:
         """Make `location` the files of a partition (of the table, when it has none); `now` is what they are.
