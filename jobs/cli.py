@@ -1,6 +1,7 @@
 """What every job's command line shares: checked arguments, the home folder, one clear line and an exit code."""
 
 import argparse
+import builtins
 import datetime as dt
 import logging
 import os
@@ -177,6 +178,11 @@ def explain(error: BaseException) -> OpinionError:
     if raised:
         kinds = {kind.__name__: kind for kind in (BadInput, BadModel, Infrastructure, OpinionError)}
         found = kinds[raised[1]](raised[2])
+    elif failed := re.search(r"WorkerFailed: ((\w+), .+)", text):
+        kind = getattr(builtins, failed[2], Exception)
+        said = f"a Python worker failed: {failed[1].split(' < ')[0]} (trace in {home()}/logs/jobs.log)"
+        # What a text or a bug raises it raises again; a disk or memory may be mended.
+        found = Infrastructure(said) if issubclass(kind, (OSError, MemoryError)) else OpinionError(said)
     elif "No space left on device" in trace or "Disk quota exceeded" in trace:
         found = Infrastructure(f"no space left below {home()}; free some or set OPINION_HOME to a larger disk")
     elif "ERROR XSDB6" in trace:

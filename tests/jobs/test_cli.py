@@ -198,3 +198,11 @@ def test_an_embedded_metastore_in_use_is_busy(spark):
     found = explain(AnalysisException(told, f"{told}\n\tat org.apache.spark\n{cause}"))
     assert type(found) is errors.Busy and "another process has the embedded metastore open" in str(found)
     assert type(explain(AnalysisException(told, f"{told}\n\tat org.apache.spark"))) is errors.Infrastructure
+
+
+@pytest.mark.parametrize(("kind", "code"), [("ValueError", 1), ("ArrowInvalid", 1), ("ConnectionResetError", 4)])
+def test_what_a_worker_raised_is_said_by_its_kind_and_place(kind, code):
+    told = f"jobs.discreet.WorkerFailed: {kind}, left out, at a.py:1 in f < b.py:2 in g"
+    found = explain(RuntimeError(f"from the Python worker:\nTraceback …\n{told}"))
+    assert found.exit_code == code
+    assert str(found).startswith(f"a Python worker failed: {kind}, left out, at a.py:1 in f (trace in ")
