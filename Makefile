@@ -40,7 +40,10 @@ ship: .venv/.installed-ship ## dist/: the Python packages of a cluster's executo
 	PIP_FIND_LINKS=$(HOROVOD) .venv/bin/python jobs/ship.py $(if $(TRAIN),--train)
 
 test-cluster: .venv/.installed-cluster ## The tests on a real cluster of this machine: Spark, Hive metastore on PostgreSQL
-	.venv/bin/pytest -m cluster
+	.venv/bin/pytest -m "cluster and not faults"
+
+test-faults: .venv/.installed-cluster ## What docs/promises.md promises: that cluster broken on purpose, in some thirty ways
+	.venv/bin/pytest -m faults
 
 test-airflow: .venv/.installed-airflow ## The DAG file in a real Airflow, in an environment of its own (a minute to install)
 	AIRFLOW_HOME=$(CURDIR)/.venv/airflow/home AIRFLOW__CORE__LOAD_EXAMPLES=False .venv/airflow/bin/python -m pytest \
@@ -123,5 +126,5 @@ $(HOROVOD)/built: | .venv/.installed
 	rm -rf build/horovod
 	@touch $@
 
-.PHONY: help setup setup-train demo test test-fast ship test-cluster test-airflow lint bench sql clean
+.PHONY: help setup setup-train demo test test-fast ship test-cluster test-faults test-airflow lint bench sql clean
 .DEFAULT_GOAL := help

@@ -20,6 +20,7 @@ from tests.cluster.service import Service
 ROOT = Path(__file__).resolve().parents[2]
 SPARK_HOME = Path(pyspark.__file__).parent
 DEPLOY = "org.apache.spark.deploy"
+CORE = ("master", "worker1", "worker2", "postgres", "metastore")  # what a job needs
 LOG4J = """\
 rootLogger.level = info
 rootLogger.appenderRef.console.ref = console

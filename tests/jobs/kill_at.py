@@ -1,12 +1,11 @@
-"""Run by test_kills.py through spark-submit: look at what a killed run left, run the day again, die at a named point.
+"""Run through spark-submit by test_kills.py, and by its like on a cluster: mend what a killed run left, die at a point.
 
-    spark-submit tests/jobs/kill_at.py REPORT POINT
+    spark-submit tests/jobs/kill_at.py REPORT POINT [DATABASE]
 
 The first process of a home makes its tables, days and models instead of looking. What is patched here is only where a
 run dies. The re-runs use model A and the runs that die model B, so that their rows differ.
 """
 
-import hashlib
 import json
 import os
 import signal
@@ -18,35 +17,30 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import functions as F
+from whole_day import load, look, score  # beside this file, which spark-submit runs
 
-from distill.registry import Registry
-from distill.scorer import Scorer
-from jobs import publish, score_opinions, score_rows
+from jobs import publish, score_rows
 from jobs.cli import home
 from jobs.files import Files
 from jobs.publish import Run
 from jobs.session import spark_session
-from jobs.tables import OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT
+from jobs.tables import OPINION_SCORE
 from jobs.warehouse import Warehouse
 
 DAYS = ("2026-11-09", "2026-11-10")  # runs die on the first
-TABLES = (OPINION_SCORE, REJECTED_OPINION, VALID_COMPLAINT, SCORING_RUN)  # in the order of their switches
-OF_A_RUN = ("run_id", "started", "ended", "application_id")
-WORDS = ("物业", "乱收费", "退款", "没到账", "菜", "真好吃", "客服", "打不通")
 
 
 def main() -> None:
     report, point = Path(sys.argv[1]), sys.argv[2]
-    warehouse = Warehouse(spark_session("kills"), "opinion")
+    warehouse = Warehouse(spark_session("kills"), (sys.argv[3:] or ["opinion"])[0])
     if not report.exists():
         seen = prepare(warehouse)
     else:
-        seen = {"found": look(warehouse)}
+        seen = {"found": look(warehouse, DAYS)}
         publish.finish_pending(warehouse)  # as the next run of any unit does
-        seen |= {"finished": look(warehouse)}
+        seen |= {"finished": look(warehouse, DAYS)}
         score(warehouse, DAYS[0], "A")
-        seen |= {"again": look(warehouse)}
+        seen |= {"again": look(warehouse, DAYS)}
     with open(report, "a", encoding="utf-8") as file:
         file.write(json.dumps(seen) + "\n")
     if point != "nowhere":
@@ -62,47 +56,12 @@ def prepare(warehouse: Warehouse) -> dict[str, Any]:
     add_model("A", 1)
     add_model("B", 2)
     for day in DAYS:
-        texts = [WORDS[i % 8] + WORDS[i // 8 % 8] + WORDS[i // 64 % 8] for i in range(400)] + ["!!!", None, " "]
-        rows = [(f"{day}-{i}", text, "test", None) for i, text in enumerate(texts)]
-        rows += rows[:2]
-        raw = warehouse.spark.createDataFrame(rows, RAW_OPINION.ddl).repartition(2)
-        partitions = [(RAW_OPINION, {"dt": day})]
-        with publish.run(warehouse, "load_opinions", f"dt={day}", partitions) as run:
-            run.stage(raw.withColumn("table", F.lit(RAW_OPINION.name)), [RAW_OPINION])
-            run.switch(partitions)
+        load(warehouse, day)
     score(warehouse, DAYS[1], "A")
     score(warehouse, DAYS[0], "B")
-    seen = {"B": look(warehouse)}
+    seen = {"B": look(warehouse, DAYS)}
     score(warehouse, DAYS[0], "A")  # a second run of the day leaves on the disk what every further one does
-    return seen | {"A": look(warehouse)}
-
-
-def score(warehouse: Warehouse, day: str, model: str) -> None:
-    registry = Registry(str(home() / "registry"))
-    version = next(v for v in registry.versions() if v.startswith(model.lower()))
-    version, bundle = registry.load(version)
-    score_opinions.score_day(warehouse, day, version, registry.path(version), bundle, Scorer(bundle).threshold)
-
-
-def look(warehouse: Warehouse) -> dict[str, Any]:
-    """What an analyst and the disk show now."""
-    warehouse.spark.catalog.clearCache()
-    seen: dict[str, Any] = {}
-    for table in TABLES:
-        rows = [row.asDict() for row in warehouse.read(table).collect()]
-        for day in DAYS:
-            of_day = [row for row in rows if row["dt"] == day]
-            content = sorted(repr([row[c] for c in table.columns if c not in OF_A_RUN]) for row in of_day)
-            digest = hashlib.sha256("\n".join(content).encode()).hexdigest()
-            runs = sorted({row["run_id"] for row in of_day})
-            seen[f"{day} {table.name}"] = {"runs": runs, "rows": len(of_day), "digest": digest}
-    view = "SELECT dt, run_id, count(*) n, count(rows_read) audited FROM opinion.complaint GROUP BY 1, 2"
-    found = warehouse.spark.sql(view).collect()
-    for day in DAYS:
-        seen[f"{day} complaint"] = [[row.run_id, row.n, row.audited] for row in found if row.dt == day]
-    seen["pending"] = sorted(os.listdir(pending)) if (pending := home() / "data/opinion/pending").exists() else []
-    seen["folders"] = sum(1 for path in (home() / "data").rglob("*") if path.is_dir())  # of days, runs and tables
-    return seen
+    return seen | {"A": look(warehouse, DAYS)}
 
 
 def arm(point: str) -> None:

@@ -1,0 +1,64 @@
+"""The page of all fault scenarios and of the soak: benchmarks/results/faults.json and faults.md.
+
+FAULTS_REPORT=$PWD/var/faults.jsonl .venv/bin/pytest -m cluster tests/cluster -k faults
+.venv/bin/python -m tests.cluster.soak --minutes 10 --seed 1 --json var/soak.json
+.venv/bin/python -m tests.cluster.fault_report var/faults.jsonl var/soak.json
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.cluster.cluster import ROOT
+
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def page(scenarios: list[dict[str, Any]], soak: dict[str, Any]) -> str:
+    """The results for people."""
+    commands = [f"    {line.strip()}" for line in (__doc__ or "").splitlines()[2:5]]
+    lines = [
+        "# Faults on the cluster",
+        "",
+        "Two workers, a Hive metastore on PostgreSQL, on 2 cores that others used too. Made by",
+        "",
+        *commands,
+        "",
+        "Rows are those of the day in `opinion_score` and `rejected_opinion`, for ranks those of an epoch; the exit",
+        "code is the struck job's (-9: killed); seconds are until the day, or the training, was right again.",
+        "",
+        "| scenario | exit code | rows before | rows after | seconds |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {s['scenario']} | {s['exit_code']} | {s['rows_before']} | {s['rows_after']} | {s['seconds']} |"
+        for s in scenarios
+    ]
+    faults = ", ".join(f"{name} {count}" for name, count in sorted(soak["faults"].items()))
+    lines += [
+        "",
+        f"{len(scenarios)} scenarios.",
+        "",
+        "## Soak",
+        "",
+        f"Seed {soak['seed']}, {soak['minutes']:g} minutes: {soak['steps']} steps, each a load or a scoring of one of",
+        f"two days under a fault ({faults}).",
+        f"{soak['refused_and_done_again']} attempts ended with an exit code and were made again; after every step both",
+        f"days were whole, with 0 rows lost or doubled. The slowest step took {soak['slowest_step_s']} s.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Read what tests and soak have written, write both files."""
+    told, soaked = (Path(name).read_text(encoding="utf-8") for name in sys.argv[1:3])
+    scenarios = list({s["scenario"]: s for s in map(json.loads, told.splitlines())}.values())  # the last of each
+    soak = json.loads(soaked)
+    content = {"scenarios": scenarios, "soak": soak}
+    (RESULTS / "faults.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (RESULTS / "faults.md").write_text(page(scenarios, soak), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
