@@ -1,6 +1,6 @@
 """The page of all fault scenarios and of the soak: benchmarks/results/faults.json and faults.md.
 
-FAULTS_REPORT=$PWD/var/faults.jsonl .venv/bin/pytest -m cluster tests/cluster -k faults
+FAULTS_REPORT=$PWD/var/faults.jsonl make test-faults
 .venv/bin/python -m tests.cluster.soak --minutes 10 --seed 1 --json var/soak.json
 .venv/bin/python -m tests.cluster.fault_report var/faults.jsonl var/soak.json
 """
@@ -25,16 +25,16 @@ def page(scenarios: list[dict[str, Any]], soak: dict[str, Any]) -> str:
         "",
         *commands,
         "",
-        "Rows are those of the day in `opinion_score` and `rejected_opinion`, for ranks those of an epoch; the exit",
-        "code is the struck job's (-9: killed); seconds are until the day, or the training, was right again.",
+        "Rows are those of the day in `opinion_score` and `rejected_opinion`, of a training those of an epoch. A",
+        "partition is whole when all its rows are of one run; there are four tables of two days. The tests compare",
+        "their content too with that of a run without a fault. The exit code is the struck job's (-9: killed), of two",
+        "jobs at once the refused one's; seconds are until the day, or the training, was right again.",
         "",
-        "| scenario | exit code | rows before | rows after | seconds |",
-        "| --- | --- | --- | --- | --- |",
+        "| scenario | exit code | rows before | rows after | partitions whole | seconds |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
-    lines += [
-        f"| {s['scenario']} | {s['exit_code']} | {s['rows_before']} | {s['rows_after']} | {s['seconds']} |"
-        for s in scenarios
-    ]
+    columns = ("scenario", "exit_code", "rows_before", "rows_after", "partitions_whole", "seconds")
+    lines += [f"| {' | '.join(str(s.get(column, '')) for column in columns)} |" for s in scenarios]
     faults = ", ".join(f"{name} {count}" for name, count in sorted(soak["faults"].items()))
     lines += [
         "",

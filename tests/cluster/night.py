@@ -36,6 +36,12 @@ def record(name: str, **figures: Any) -> None:
             file.write(line + "\n")
 
 
+def whole_partitions(seen: Look) -> str:
+    """How many partitions of both days hold the rows of exactly one run, of how many."""
+    runs = [seen[f"{day} {table.name}"]["runs"] for day in (DAY, OTHER) for table in TABLES]
+    return f"{sum(len(of) == 1 for of in runs)} of {len(runs)}"
+
+
 @dataclass
 class Fault:
     """How a run under a fault ended: its exit code, its error line, and seconds until the day was right again."""
@@ -109,17 +115,17 @@ class Night:
         yield found
         found.seconds = found.seconds or time.monotonic() - started
         after = self.look()
-        counts = [
-            sum(seen[f"{day} {t.name}"]["rows"] for t in TABLES[:2]) for seen in (before, after) for day in (DAY,)
-        ]
+        counts = [sum(seen[f"{DAY} {t.name}"]["rows"] for t in TABLES[:2]) for seen in (before, after)]
         assert counts == [self.rows, self.rows], "no row is lost or doubled"
-        assert all(len(after[f"{DAY} {table.name}"]["runs"]) == 1 for table in TABLES)
+        whole = whole_partitions(after)
+        assert whole == "8 of 8"
         self.other_is_untouched(after)
         record(
             name,
             exit_code=found.code,
             rows_before=counts[0],
             rows_after=counts[1],
+            partitions_whole=whole,
             seconds=round(found.seconds, 1),
             said=found.said.replace(str(self.cluster.folder), "FOLDER").replace(f"{ROOT}/", ""),
             **more,

@@ -13,10 +13,10 @@ import pytest
 from distill.registry import Registry
 from jobs import decisions, score_opinions, score_rows
 from tests.cluster.cluster import CORE, ROOT, Cluster
-from tests.cluster.night import DATABASE, DAY, OTHER, Night, attempt, record
+from tests.cluster.night import DATABASE, DAY, OTHER, Night, attempt, record, whole_partitions
 from tests.cluster.test_faults_scoring import at_the_marked_row
 from tests.distill.tiny_encoder import tiny_encoder
-from tests.jobs.conftest import LABELS
+from tests.jobs.test_chain import LABELS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.faults]
 
@@ -72,10 +72,13 @@ def test_while_a_day_is_scored(night: Night, tmp_path: Path, monkeypatch) -> Non
                 seen = night.look()[name]
                 assert isinstance(seen, list) or seen["digest"] == clean[name]["digest"]
                 clean[name] = seen
-    rows = {"rows_before": night.rows, "rows_after": night.rows}
-    record("two scorers of one day", exit_code=same[0].returncode, seconds=round(same[1], 1), **rows)
-    record("two scorers of different days", exit_code=0, seconds=round(other[1], 1), **rows)
-    night.is_whole("A")
+    whole = {
+        "rows_before": night.rows,
+        "rows_after": night.rows,
+        "partitions_whole": whole_partitions(night.is_whole("A")),
+    }
+    record("two scorers of one day", exit_code=same[0].returncode, seconds=round(same[1], 1), **whole)
+    record("two scorers of different days", exit_code=0, seconds=round(other[1], 1), **whole)
 
 
 def submit_scorer(cluster: Cluster, day: str, *flags: str) -> tuple[subprocess.CompletedProcess[str], float]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.cluster import CORE, ROOT, Cluster
-from tests.cluster.night import record
+from tests.cluster.night import record, whole_partitions
 from tests.jobs.test_kills import CHAINS, DAY, OTHER, PENDING, SWITCHED, TABLES, runs_and_content
 
 pytestmark = [pytest.mark.cluster, pytest.mark.faults]
@@ -88,6 +88,7 @@ def test_the_day_is_whole_after_the_death_and_after_the_next_run(seen: Seen, poi
     states = ("A", "found", "finished", "again")
     rows = [sum(looks[state][f"{DAY} {table}"]["rows"] for table in TABLES[:2]) for state in states]
     assert len(set(rows)) == 1, "no row is lost or doubled"
+    assert all(whole_partitions(looks[state]) == "8 of 8" for state in states)
     other = [name for name in looks["A"] if name.startswith(OTHER)]
     assert all([looks[state][name] for name in other] == [looks["A"][name] for name in other] for state in states)
     record(
@@ -95,6 +96,7 @@ def test_the_day_is_whole_after_the_death_and_after_the_next_run(seen: Seen, poi
         exit_code=-int(signal.SIGKILL),
         rows_before=rows[0],
         rows_after=rows[1],
+        partitions_whole=whole_partitions(looks["found"]),
         seconds=round(looks["seconds"], 1),
         switched_before=switched,
     )
