@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from distill.errors import OpinionError
 from jobs.cli import explain
 from jobs.session import spark_session
 from jobs.tables import SCORING_RUN
@@ -142,12 +143,12 @@ class Night:
         return "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files if file.is_file())
 
 
-def attempt(found: Fault, work: Callable[[], None]) -> None:
+def attempt(found: Fault, work: Callable[[], object]) -> None:
     """Do the work; what it raises becomes the exit code and the line of the job that would have ended with it."""
     try:
         work()
     except Exception as e:
-        error = explain(e)
+        error = e if isinstance(e, OpinionError) else explain(e)
         found.code, found.said = error.exit_code, " ".join(str(error).split())
 
 

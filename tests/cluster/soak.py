@@ -22,12 +22,10 @@ from typing import Any
 
 import psutil
 
-from distill.errors import OpinionError
 from distill.registry import Registry
 from jobs import publish, score_rows
-from jobs.cli import explain
 from tests.cluster.cluster import CORE, ROOT, Cluster
-from tests.cluster.night import DATABASE, DAY, OTHER, Night, night_on
+from tests.cluster.night import DATABASE, DAY, OTHER, Fault, Night, attempt, night_on
 from tests.cluster.test_faults_scoring import at_the_marked_row, killing_worker
 from tests.jobs.whole_day import TABLES, load, score
 
@@ -120,9 +118,9 @@ def step(night: Night, draw: random.Random) -> dict[str, Any]:
     thread.start()
     codes = []
     for _ in range(TRIES):
-        codes.append(
-            code_of(lambda: load(night.warehouse, day) if action == "load" else score(night.warehouse, day, action))
-        )
+        found = Fault()
+        attempt(found, lambda: load(night.warehouse, day) if action == "load" else score(night.warehouse, day, action))
+        codes.append(found.code)
         thread.join(timeout=120)
         night.cluster.start(*CORE)
         if codes[-1] == 0:
@@ -136,17 +134,6 @@ def step(night: Night, draw: random.Random) -> dict[str, Any]:
         "codes": codes,
         "seconds": round(time.monotonic() - started, 1),
     }
-
-
-def code_of(work: Callable[[], object]) -> int:
-    """The exit code that a job which does the work would have."""
-    try:
-        work()
-        return 0
-    except OpinionError as e:
-        return e.exit_code
-    except Exception as e:
-        return explain(e).exit_code
 
 
 def check(night: Night, poisoned: bool) -> None:
