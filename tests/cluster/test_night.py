@@ -110,7 +110,14 @@ def test_an_executor_with_another_version_is_refused_by_name(cluster: Cluster, n
 def test_beeline_reads_what_the_night_wrote(cluster: Cluster, night: str) -> None:
     url = f"jdbc:hive2://127.0.0.1:{cluster.thrift.port}/opinion"
     flags = ["-n", "analyst", "--silent=true", "--showHeader=false", "--outputformat=csv2", "-e", QUERY]
-    done = subprocess.run([SPARK_HOME / "bin/beeline", "-u", url, *flags], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [".venv/bin/beeline", "-u", url, *flags],
+        cwd=ROOT,
+        env=cluster.job_env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     check_complaints([float(value) for value in done.stdout.strip().splitlines()[-1].split(",")], night)
 
