@@ -69,4 +69,4 @@ def test_more_gpus_a_task_than_an_executor_has_are_refused(gpus: Cluster, tmp_pa
     amounts = {"spark_executor_resource_gpu_amount": "1", "spark_task_resource_gpu_amount": "2"}
     command = gpus.command(str(script), **amounts)
     done = subprocess.run(command, cwd=ROOT, env=gpus.job_env, capture_output=True, text=True, timeout=120)
-    assert done.returncode != 0 and re.search("task.*resource.*gpu", done.stdout)
+    assert done.returncode != 0 and re.search("gpu.*needs to be >= the task", done.stdout), done.stdout
