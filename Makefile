@@ -42,7 +42,7 @@ ship: .venv/.installed-ship ## dist/: the Python packages of a cluster's executo
 test-cluster: .venv/.installed-cluster ## The tests on a real cluster of this machine: Spark, Hive metastore on PostgreSQL
 	.venv/bin/pytest -m "cluster and not faults"
 
-test-faults: .venv/.installed-cluster ## What docs/promises.md promises: that cluster broken on purpose, in some thirty ways
+test-faults: .venv/.installed-cluster ## What docs/promises.md promises: that cluster broken on purpose, in thirty ways
 	.venv/bin/pytest -m faults
 
 test-airflow: .venv/.installed-airflow ## The DAG file in a real Airflow, in an environment of its own (a minute to install)

@@ -32,6 +32,9 @@ def page(scenarios: list[dict[str, Any]], soak: dict[str, Any]) -> str:
         "the next run mends it (driver or metastore killed), from that one's start; of a killed rank, from its death",
         "until the training had come to where the next one dies, or to its end.",
         "",
+        "A driver dies within a task; at the first file it writes; with all rows staged; with them counted; right",
+        "before each switch of a table; after the last one; and as it sweeps old files.",
+        "",
         "| scenario | exit code | rows before | rows after | partitions whole | seconds |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
