@@ -24,7 +24,7 @@ def restart(service: Service) -> None:
 
 def at_audit(monkeypatch: pytest.MonkeyPatch, does: Callable[[], None]) -> None:
     """Have it done when all is staged and nothing is switched."""
-    read_back, done = Run.read_back, []
+    read_back, done = Run.read_back_all, []
 
     def before(run, *args):  # type: ignore[no-untyped-def]
         if not done:
@@ -32,7 +32,7 @@ def at_audit(monkeypatch: pytest.MonkeyPatch, does: Callable[[], None]) -> None:
             does()
         return read_back(run, *args)
 
-    monkeypatch.setattr(Run, "read_back", before)
+    monkeypatch.setattr(Run, "read_back_all", before)
 
 
 def at_switch(monkeypatch: pytest.MonkeyPatch, nth: int, does: Callable[[], None]) -> None:

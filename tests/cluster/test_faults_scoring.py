@@ -29,10 +29,10 @@ def at_the_marked_row(does: Callable[[], None]) -> Callable[..., Any]:
     """A `score_batch` that does that where the marked row is; Spark ships local functions by value."""
     marked, original = MARKED, score_batch
 
-    def scoring(scorer: Scorer, batch: Any) -> Any:
+    def scoring(scorer: Scorer, batch: Any, chosen: Any) -> Any:
         if marked in batch.column("opinion_id").to_pylist():
             does()
-        yield from original(scorer, batch)
+        yield from original(scorer, batch, chosen)
 
     return scoring
 

@@ -18,12 +18,11 @@ import pytest
 from distill.errors import Infrastructure
 from distill.registry import Registry
 from tests.cluster.cluster import ROOT, SPARK_HOME, Cluster
-from tests.jobs.tiny_model import TEXTS, add_model
+from tests.cluster.day import DAY, ROWS, write_day
+from tests.jobs.tiny_model import add_model
 
 pytestmark = pytest.mark.cluster
 
-DAY = "2026-11-09"
-ROWS = 400
 PAGE = (ROOT / "docs/cluster.md").read_text(encoding="utf-8")
 QUERY = "SELECT count(*), count(threshold), min(rows_read), max(score) FROM opinion.complaint WHERE dt = '2026-11-09'"
 WHERE = """
@@ -37,13 +36,6 @@ def where(_):
 spark = spark_session("where")
 print(json.dumps(spark.sparkContext.parallelize(range(2), 2).map(where).collect()))
 """
-
-
-def write_day(path: Path, rows: int) -> None:
-    rest = {"source": "web", "published_at": f"{DAY}T08:00:00Z"}
-    texts = [TEXTS[i % len(TEXTS)] * (1 + i % 3) for i in range(rows)]
-    lines = [json.dumps({"opinion_id": str(i), "text": text, **rest}) for i, text in enumerate(texts)]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def documented(cluster: Cluster, command: str) -> str:
