@@ -10,6 +10,7 @@ import os
 import platform
 import shlex
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -23,8 +24,19 @@ from distill.text_batch import normalise_batch
 from jobs.cli import home
 from jobs.records import Opinion, parse_line
 
+Starts = list[tuple[float, float]]
 RESULTS = Path(__file__).parent / "results"
 BATCH, ROUNDS = 8192, 7
+# What a Python worker does until its first row is scored, from the start of the process.
+FIRST_ROW = """
+import resource, sys
+import jobs.score_rows
+from distill import bundle
+from distill.scorer import Scorer
+scores = Scorer(bundle.load(sys.argv[1])).score(["物业乱收费"]).scores
+assert 0 <= scores[0] <= 1
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
 
 
 def main() -> None:
@@ -33,10 +45,10 @@ def main() -> None:
     parser.add_argument("--model", default="champion", help="a version of the registry")
     args = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    started = time.perf_counter()
-    version, bundle = Registry(str(home() / "registry")).load(args.model)
+    registry = Registry(str(home() / "registry"))
+    version, bundle = registry.load(args.model)
     scorer = Scorer(bundle)
-    load_s = time.perf_counter() - started
+    starts = [start(registry.path(version)) for _ in range(ROUNDS)]
     texts = read(args.day)
     normalised = [t for t in normalise_batch(texts) if unscorable_reason(t) is None]
     encoded = [scorer.vocabulary.encode_batch(normalised[i : i + BATCH]) for i in range(0, len(normalised), BATCH)]
@@ -56,7 +68,14 @@ def main() -> None:
             seconds[name].append(time.perf_counter() - began)
     rates = {name: round(len(texts) / statistics.median(found[1:])) for name, found in seconds.items()}
     mean = sum(map(len, texts)) / len(texts)
-    write(version, len(texts), mean, load_s, rates, shlex.join(["benchmarks/scorer.py", *sys.argv[1:]]))
+    write(version, len(texts), mean, starts, rates, shlex.join(["benchmarks/scorer.py", *sys.argv[1:]]))
+
+
+def start(path: str) -> tuple[float, float]:
+    """Seconds from the start of a process to its first score and its end, and the most memory it had, in MiB."""
+    began = time.perf_counter()
+    said = subprocess.run([sys.executable, "-c", FIRST_ROW, path], check=True, capture_output=True, text=True).stdout
+    return time.perf_counter() - began, float(said)
 
 
 def read(path: Path) -> list[str]:
@@ -65,14 +84,16 @@ def read(path: Path) -> list[str]:
     return [record.text for record in records if isinstance(record, Opinion) and record.text]
 
 
-def write(version: str, texts: int, mean: float, load_s: float, rates: dict[str, int], command: str) -> None:
+def write(version: str, texts: int, mean: float, starts: Starts, rates: dict[str, int], command: str) -> None:
+    seconds, memory = (statistics.median(found) for found in zip(*starts, strict=True))
     result = {
         "command": command,
         "python": platform.python_version(),
         "model": version,
         "texts": texts,
         "mean_characters": round(mean, 1),
-        "load_s": round(load_s, 2),
+        "first_score_s": [round(s, 2) for s, _ in starts],
+        "worker_mib": round(memory),
         "texts_per_s_on_one_core": rates,
     }
     (RESULTS / "scorer.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
@@ -80,7 +101,8 @@ def write(version: str, texts: int, mean: float, load_s: float, rates: dict[str,
         "# The Python side of scoring, one core",
         "",
         f"`{command}`: {texts} texts of {mean:.1f} characters on average, in batches of {BATCH}; "
-        f"medians of {ROUNDS} rounds; reading the bundle and building its tables took {load_s:.2f} s.",
+        f"medians of {ROUNDS} rounds. A process has its first score {seconds:.2f} s after it was started, with all that "
+        f"compiled code cached, and then {memory:.0f} MiB.",
         "",
         "| step | texts/s |",
         "| --- | --- |",

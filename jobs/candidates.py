@@ -12,19 +12,15 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from distill.drift import SCORE_BINS
-from jobs.tables import Table
+from jobs.tables import AUDIT_SAMPLE, Table
 
 # Of a run only: staged as the tables are, in none of the warehouse, and read while the run lasts.
 CANDIDATE = Table(
     "candidate",
     "rows of a day of which its sample is drawn",
     {
-        "opinion_id": "string",
-        "text": "string",
-        "source": "string",
-        "published_at": "timestamp",
-        "score": "float",
-        "is_valid": "boolean",
+        column: AUDIT_SAMPLE.columns[column]
+        for column in ("opinion_id", "text", "source", "published_at", "score", "is_valid")
     },
 )
 BAND_STARTS = (1, 4, 10, 16, 19)  # the score bins at which a band begins: scores 0.05, 0.2, 0.5, 0.8, 0.95
