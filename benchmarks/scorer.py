@@ -101,8 +101,8 @@ def write(version: str, texts: int, mean: float, starts: Starts, rates: dict[str
         "# The Python side of scoring, one core",
         "",
         f"`{command}`: {texts} texts of {mean:.1f} characters on average, in batches of {BATCH}; "
-        f"medians of {ROUNDS} rounds. A process has its first score {seconds:.2f} s after it was started, with all that "
-        f"compiled code cached, and then {memory:.0f} MiB.",
+        f"medians of {ROUNDS} rounds. A process has its first score {seconds:.2f} s after it was started, with "
+        f"compiled code in its cache, and then {memory:.0f} MiB.",
         "",
         "| step | texts/s |",
         "| --- | --- |",
