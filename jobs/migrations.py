@@ -31,15 +31,21 @@ def migrate(spark: SparkSession, database: str, root: str) -> None:
         return
     # Hosts that do not share this lock may do the same statements twice, which changes nothing.
     with locks.hold(home() / "locks" / f"{database},migrate.lock", f"the tables of {database}", PATIENCE):
-        spark.sql(f"CREATE DATABASE IF NOT EXISTS {database}")
+        unless_there(spark, f"CREATE DATABASE IF NOT EXISTS {database}")
         for statement in due(spark, database).values():
-            try:
-                spark.sql(statement.format(database=database, root=root))
-            except AnalysisException as e:
-                if "ALREADY_EXISTS" not in (e.getCondition() or ""):
-                    raise
+            unless_there(spark, statement.format(database=database, root=root))
         if left := due(spark, database):
             raise Busy(f"{', '.join(left)} of {database} changed while this job migrated; run it again")
+
+
+def unless_there(spark: SparkSession, statement: str) -> None:
+    """Do a statement, and be content when another host has just done it."""
+    try:
+        spark.sql(statement)
+    except AnalysisException as e:
+        # As Spark finds it, or as the metastore answers where it came between Spark's look and its own.
+        if "ALREADY_EXISTS" not in (e.getCondition() or "") and "AlreadyExistsException" not in str(e):
+            raise
 
 
 def due(spark: SparkSession, database: str) -> dict[str, str]:
