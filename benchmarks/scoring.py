@@ -16,23 +16,20 @@ fewer rows, and its rate is of those.
 """
 
 import argparse
-import contextlib
 import json
 import os
 import platform
 import shlex
 import statistics
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import scoring_lines as lines
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.classification import LogisticRegression
@@ -40,6 +37,8 @@ from pyspark.ml.feature import IDF, HashingTF, NGram, Normalizer, SQLTransformer
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from scoring_page import draw, markdown
+from watched import LINE, watched
 
 from distill import metrics
 from distill.lineage import PACKAGES, installed
@@ -60,7 +59,6 @@ SLOW = {"torch": 20_000, "onnx": 20_000, "teacher": 2_000}  # rows at most
 MOST = 1_000_000  # rows that lines other than the floor and ours get
 FIRST_DAY = date(2000, 1, 1)  # of the made-up days, one a size
 SAMPLE = flags().get_default("sample")
-LINE = "OPINION_BENCH_LINE"  # in the environment of a line's workers
 
 
 def main() -> None:
@@ -297,104 +295,6 @@ def linear_pipeline() -> Pipeline:
 
 def probability() -> Any:
     return vector_to_array(F.col("probability"))[1].cast("float")
-
-
-@dataclass
-class Used:
-    """Seconds of processors, and the highest resident memory seen, in MiB."""
-
-    worker_s: float = 0
-    jvm_s: float = 0
-    worker_mib: float = 0
-    jvm_mib: float = 0
-
-
-@contextlib.contextmanager
-def watched(line: str) -> Iterator[Used]:
-    """Watch the JVM and the Python workers of a line while the block runs."""
-    used, ended = Used(), threading.Event()
-    jvm = psutil.Process(os.getppid())
-    spent: dict[int, list[float]] = {}  # a process's seconds, as first and as last seen
-
-    def look() -> None:
-        spent.setdefault(jvm.pid, [seconds_of(jvm)])[1:] = [seconds_of(jvm)]
-        used.jvm_mib = max(used.jvm_mib, jvm.memory_info().rss / 2**20)
-        for process in jvm.children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                if process.pid != os.getpid() and process.environ().get(LINE) == line:
-                    spent.setdefault(process.pid, [seconds_of(process)])[1:] = [seconds_of(process)]
-                    used.worker_mib = max(used.worker_mib, process.memory_info().rss / 2**20)
-
-    def watch() -> None:
-        while not ended.wait(0.1):
-            look()
-
-    look()
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield used
-    finally:
-        ended.set()
-        watcher.join()
-        look()
-        took = {pid: last - first for pid, (first, last) in spent.items()}
-        used.jvm_s = took.pop(jvm.pid)
-        used.worker_s = sum(took.values())
-
-
-def seconds_of(process: psutil.Process) -> float:
-    """Seconds of processors that a process has had."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
-def markdown(content: dict[str, Any], names: list[str], name: str) -> str:
-    """The page for people."""
-    head = ["line", "rows", "rows/s per core", "× floor", "JVM µs a row", "Python µs a row"]
-    head += ["worker MiB", "JVM MiB", "AUC", "recall at 95%"]
-    table = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    for line in names:
-        at = content[line]
-        quality = [f"{at[key]:.4f}" if key in at else "" for key in ("auc", "recall_at_95_precision")]
-        cells = [line, f"{at['rows']:,}", f"{at['rows_per_s_per_core']:,.0f}", f"{at['ratio_to_floor']:.2f}"]
-        cells += [f"{at['jvm_us_per_row']:.2f}", f"{at['worker_us_per_row']:.2f}"]
-        table.append(f"| {' | '.join([*cells, str(at['peak_rss_mb']), str(at['executor_rss_mb']), *quality])} |")
-    growth = content["us_per_row_by_rows"]
-    sizes = list(next(iter(growth.values())))
-    table += [
-        "",
-        f"| µs a row, all cores | {' | '.join(f'{n:,} rows' for n in sizes)} |",
-        f"|{' --- |' * (len(sizes) + 1)}",
-    ]
-    table += [
-        f"| {line} | {' | '.join(f'{at[n]:.2f}' if n in at else '' for n in sizes)} |" for line, at in growth.items()
-    ]
-    memory = ", ".join(f"{value} at {int(n):,} rows" for n, value in content["ours_peak_rss_mb_by_rows"].items())
-    return (
-        f"# Scoring, from Hive table to Hive table\n\n`{content['command']}`: {content['machine']}, Spark on "
-        f"{content['cores']} of them, Python {content['python']}, pyspark {content['versions']['pyspark']}, model "
-        f"{content['model']}; medians of {content['rounds']} interleaved rounds.\n\n"
-        + "\n".join(table)
-        + "\n\nJVM and Python µs are of a core; the JVM's hold the whole job, audit and publish too.\n\n"
-        + f"MiB of a worker of ours: {memory}.\n\n![µs a row by rows]({name}.png)\n"
-    )
-
-
-def draw(growth: dict[str, dict[int, float]], file: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
-    for line, at in growth.items():
-        axes.plot(list(at), list(at.values()), "o-", label=line)
-    axes.set(xscale="log", yscale="log", xlabel="rows of the day", ylabel="µs a row, all cores")
-    axes.legend()
-    axes.grid(alpha=0.3, which="both")
-    figure.savefig(file, dpi=130)
-    pyplot.close(figure)
 
 
 if __name__ == "__main__":
