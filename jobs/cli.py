@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from distill.errors import BadInput, BadModel, Busy, Infrastructure, OpinionError
 from jobs import locks, settings
 from jobs.discreet import Formatter, hidden, without_numbers
+from jobs.file_errors import file_error, full_text
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 log = logging.getLogger("opinion")
@@ -170,11 +171,23 @@ def complain(line: str) -> None:
 
 def explain(error: BaseException) -> OpinionError:
     """Turn an exception of Spark, Hive, the file system or a Python worker into one that says the mend."""
+    found = known_failure(error)
     text = str(error)
-    # Of what Spark makes exceptions of its own, the cause stands in Java's trace alone.
-    trace = f"{text}\n{getattr(error, '_stackTrace', None) or ''}"
+    if found is None and (type(error).__module__.startswith(("py4j", "pyspark")) or isinstance(error, OSError)):
+        found = Infrastructure(f"{hidden(first_line(text))} (full trace in {home()}/logs/jobs.log)")
+    elif found is None:
+        found = OpinionError(
+            f"{type(error).__name__}: {hidden(first_line(text))} (a bug; trace in {home()}/logs/jobs.log)"
+        )
+    found.__cause__ = error
+    return found
+
+
+def known_failure(error: BaseException) -> OpinionError | None:
+    """The error with its cause and cure, where the exception is one of those that are known; else None."""
+    text, trace = str(error), full_text(error)
     raised = re.search(r"distill\.errors\.(BadInput|BadModel|Infrastructure|OpinionError): (.+)", text)
-    found: OpinionError
+    found: OpinionError | None
     if raised:
         kinds = {kind.__name__: kind for kind in (BadInput, BadModel, Infrastructure, OpinionError)}
         found = kinds[raised[1]](raised[2])
@@ -193,13 +206,8 @@ def explain(error: BaseException) -> OpinionError:
         )
     elif re.search(r"MetaException|TTransportException|Unable to instantiate .*MetaStoreClient", text):
         found = Infrastructure(f"the Hive metastore failed: {first_line(text)}")
-    elif type(error).__module__.startswith(("py4j", "pyspark")) or isinstance(error, OSError):
-        found = Infrastructure(f"{hidden(first_line(text))} (full trace in {home()}/logs/jobs.log)")
     else:
-        found = OpinionError(
-            f"{type(error).__name__}: {hidden(first_line(text))} (a bug; trace in {home()}/logs/jobs.log)"
-        )
-    found.__cause__ = error
+        found = file_error(trace)
     return found
 
 

@@ -49,6 +49,9 @@ class Files:
         try:
             stream = self._fs.open(self._path(uri))
         except Py4JJavaError as e:
+            # A file system that cannot be reached must not look like one without the file.
+            if e.java_exception.getClass().getName() != "java.io.FileNotFoundException":
+                raise
             raise FileNotFoundError(uri) from e
         try:
             return str(self._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))

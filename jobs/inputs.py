@@ -11,13 +11,15 @@ from urllib.parse import unquote
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
-from distill.errors import BadInput
-from jobs.cli import explain
-from jobs.discreet import discreet, hidden
+from distill.errors import BadInput, OpinionError
+from jobs.cli import explain, known_failure
+from jobs.discreet import discreet
+from jobs.file_errors import full_text, innermost_cause
+from jobs.input_files import Input, check_columns, shown
+from jobs.parquet_input import read_parquet
 from jobs.records import BROKEN_ROW
 
 BATCH_ROWS, BATCH_BYTES = 8192, 16 << 20
@@ -29,12 +31,14 @@ def read_input(spark: SparkSession, path: str | list[str], kind: str, fields: Se
     """The records of the input as binary columns: `line` for jsonl, the named fields for csv and parquet.
 
     A CSV row that is none is in the column BROKEN_ROW as it was. Raises BadInput for a path that is not there and for
-    a table without the first `needed` of the fields (for CSV on counting the rows, see `count`).
+    a table without the first `needed` of the fields (for CSV on counting the rows, see `count`), Infrastructure when
+    the file system cannot be reached.
     """
     try:
+        files = Input(spark, path)
         if kind == "parquet":
-            return read_parquet(spark, path, fields, needed)
-        lines = spark.read.text(path, lineSep="\n")
+            return read_parquet(files, fields, needed)
+        lines = files.reader().text(files.paths, lineSep="\n")
         line = F.col("value").cast("binary").alias("line")
         if kind == "jsonl":
             return lines.select(line)
@@ -56,49 +60,20 @@ def count(rows: DataFrame, path: str) -> int:
     try:
         return rows.count()
     except (PySparkException, Py4JJavaError) as e:
-        raise (unreadable(path, e) if "FAILED_READ_FILE" in str(e) else explain(e)) from e
+        raise explain(e) from e
 
 
-def unreadable(path: str | list[str], error: Exception) -> BadInput:
+def unreadable(path: str | list[str], error: Exception) -> OpinionError:
     """The error of an input that Spark cannot open, from what Spark says."""
-    text, shown = str(error), path if isinstance(path, str) else " ".join(path)
+    text = full_text(error)
     if missing := re.search(r"PATH_NOT_FOUND.*does not exist: (?:file:)?(.+?)\. SQLSTATE", text):
         return BadInput(f"--input {missing[1]}: no such file or folder")
-    if "TIMESTAMP(NANOS" in text:
-        return BadInput(f"--input {shown}: Spark reads no nanoseconds; write its times in microseconds")
-    file = re.search(r"reading file (?:file:/*(?=/))?(\S+?)\.?\s", text)
-    # The innermost cause says most; Python's Java errors begin with a line about the call.
-    causes = re.findall(r"^(?:Caused by)?: ?(?:[\w.$]+(?:Exception|Error): )?(.+)", text, re.MULTILINE)
-    cause = causes[-1] if causes else text.splitlines()[0]
-    return BadInput(f"--input {file[1] if file else shown} cannot be read: {cause.strip()[:300]}")
-
-
-def check_columns(path: str, names: Sequence[str], fields: Sequence[str], needed: int) -> None:
-    """Raise BadInput unless the first `needed` of the fields are among the names, and no field is there twice."""
-    # A file that has lost its header begins with what somebody wrote.
-    shown = f"its columns are {', '.join(hidden(name)[:40] for name in names)}"
-    if missing := [name for name in fields[:needed] if name not in names]:
-        raise BadInput(f"--input {path} has no column {', '.join(missing)}; {shown}")
-    if twice := [name for name in fields if names.count(name) > 1]:
-        raise BadInput(f"--input {path} has two columns {', '.join(twice)}; {shown}")
-
-
-def read_parquet(spark: SparkSession, path: str | list[str], fields: Sequence[str], needed: int) -> DataFrame:
-    """The named fields of Parquet files; numbers and times as text, times with their offset."""
-    rows = spark.read.parquet(*([path] if isinstance(path, str) else path))
-    shown = path if isinstance(path, str) else " ".join(path)
-    check_columns(shown, rows.columns, fields, needed)
-    kinds = {f.name: f.dataType for f in rows.schema.fields if f.name in fields}
-    for name, kind in kinds.items():
-        if isinstance(kind, T.ArrayType | T.MapType | T.StructType | T.VariantType):
-            raise BadInput(f"--input {shown}: column {name} is {kind.simpleString()}; make it a string")
-
-    def as_bytes(name: str) -> Column:
-        if isinstance(kinds[name], T.TimestampType):
-            return F.date_format(name, "yyyy-MM-dd'T'HH:mm:ss.SSSSSSxxx").cast("binary")
-        return F.col(name).cast("string").cast("binary")
-
-    return rows.select([as_bytes(name).alias(name) for name in fields if name in kinds])
+    if colon := re.search(r"Relative path in absolute URI: (\S+)", text):
+        return BadInput(
+            f"--input {shown(path)}: {colon[1]} has a colon in its name, which no glob of Hadoop can match; "
+            "give its folder or its whole name"
+        )
+    return known_failure(error) or BadInput(f"--input {shown(path)} cannot be read: {innermost_cause(text)}")
 
 
 Batches = Iterator[pa.RecordBatch]

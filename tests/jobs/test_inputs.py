@@ -111,4 +111,4 @@ def test_paths_that_are_refused(spark, path, kind, message):
 def test_parquet_that_is_refused(spark, tmp_path, columns, message):
     pq.write_table(pa.table(columns), tmp_path / "day.parquet")
     with pytest.raises(BadInput, match=message):
-        read_input(spark, str(tmp_path / "day.parquet"), "parquet", FIELDS, needed=2)
+        read_input(spark, str(tmp_path / "day.parquet"), "parquet", (*FIELDS, "published_at"), needed=2)
