@@ -14,7 +14,7 @@ from distill.errors import BadInput
 from distill.explain import Explanation, explain
 from distill.scorer import Scorer, margin_of
 from distill.text import normalise
-from jobs import times
+from jobs import time_zones
 from jobs.report import stars
 from jobs.tables import (
     AUDIT_SAMPLE,
@@ -47,7 +47,7 @@ SAYS = {
 
 def run_of(warehouse: Warehouse, dt: str) -> Row:
     """The audit row of a day; raises BadInput when the day is not scored."""
-    row = times.first(warehouse.read(SCORING_RUN, dt=dt))
+    row = time_zones.first(warehouse.read(SCORING_RUN, dt=dt))
     if row is None:
         raise BadInput(f"{warehouse.name(SCORING_RUN)} has no day {dt}; score it: jobs/score_opinions.py --dt {dt}")
     return row
@@ -57,13 +57,13 @@ def day_facts(warehouse: Warehouse, run: Row, bundle: Bundle) -> dict[str, Any]:
     """Everything a day's report shows; `bundle` is that of the model that scored it."""
     dt, scorer, expected = run.dt, Scorer(bundle), expected_of(bundle.manifest)
     valid = warehouse.read(VALID_COMPLAINT, dt=dt)
-    highest = explained(scorer, times.collect(valid.orderBy(F.desc("score"), "opinion_id").limit(EXPLAINED)))
+    highest = explained(scorer, time_zones.collect(valid.orderBy(F.desc("score"), "opinion_id").limit(EXPLAINED)))
     at_load = by_reason(warehouse.read(REJECTED_OPINION, dt=dt, stage="load"))
-    above = times.collect(valid.orderBy("score", "opinion_id").limit(BORDERLINE * 3))
+    above = time_zones.collect(valid.orderBy("score", "opinion_id").limit(BORDERLINE * 3))
     return {
         "dt": dt,
         "database": warehouse.database,
-        "zone": str(times.session_zone(warehouse.spark)),
+        "zone": str(time_zones.session_zone(warehouse.spark)),
         "model": {
             "version": run.model_version,
             "digest": run.bundle_digest,
@@ -117,7 +117,7 @@ def drift(run: Mapping[str, Any]) -> dict[str, Any]:
 def sample(warehouse: Warehouse, run: Row) -> dict[str, Any]:
     """How many opinions the run sampled, how many are labelled, and the estimates that night_precision kept."""
     rows = warehouse.read(AUDIT_SAMPLE, dt=run.dt).where(F.col("run_id") == run.run_id).count()
-    found = times.first(warehouse.read(NIGHT_PRECISION, dt=run.dt).where(F.col("sample_run_id") == run.run_id))
+    found = time_zones.first(warehouse.read(NIGHT_PRECISION, dt=run.dt).where(F.col("sample_run_id") == run.run_id))
     return {
         "rows": rows,
         "labelled": found.rows_labelled if found else 0,
@@ -144,7 +144,7 @@ def sources(warehouse: Warehouse, dt: str) -> list[dict[str, Any]]:
 
 def trend(warehouse: Warehouse, dt: str) -> list[dict[str, Any]]:
     """The last scored days up to this one, oldest first."""
-    runs = times.collect(warehouse.read(SCORING_RUN).where(F.col("dt") <= dt).orderBy(F.desc("dt")).limit(DAYS))
+    runs = time_zones.collect(warehouse.read(SCORING_RUN).where(F.col("dt") <= dt).orderBy(F.desc("dt")).limit(DAYS))
     return [
         {
             "dt": run.dt,
@@ -166,7 +166,7 @@ def just_below(warehouse: Warehouse, dt: str) -> list[Row]:
     rows = raw.join(F.broadcast(nearest), "opinion_id", "inner")
     # Of an id that occurs twice the first is the row that was scored.
     ordered = rows.orderBy(F.desc("score"), "opinion_id", F.col("published_at").asc_nulls_last(), "text")
-    return list({row.opinion_id: row for row in reversed(times.collect(ordered))}.values())[::-1]
+    return list({row.opinion_id: row for row in reversed(time_zones.collect(ordered))}.values())[::-1]
 
 
 def explained(scorer: Scorer, rows: Iterable[Row]) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from jobs.inputs import count, read_input
 from jobs.records import Opinion, Rejected, parse_fields, parse_line
 from jobs.session import spark_session
 from jobs.tables import RAW_OPINION, REJECTED_OPINION
-from jobs.times import session_zone
+from jobs.time_zones import session_zone
 from jobs.warehouse import Warehouse
 
 FIELDS = ("opinion_id", "text", "source", "published_at")

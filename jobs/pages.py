@@ -16,7 +16,7 @@ from markupsafe import Markup
 from jobs.cli import complain
 from jobs.plots import chinese_font
 from jobs.report import one_line
-from jobs.times import BEIJING, shown
+from jobs.time_zones import BEIJING, shown
 
 TEMPLATES = Path(__file__).parent / "templates"
 LEVELS = 4  # of highlighting, on either side of nothing

@@ -17,7 +17,7 @@ from distill.errors import BadInput, BadModel
 from distill.registry import Registry
 from jobs import decisions
 from jobs.cli import Parser, home, run_main
-from jobs.times import WHEN, shown
+from jobs.time_zones import WHEN, shown
 
 MEASURES = ("auc", "precision", "recall")
 

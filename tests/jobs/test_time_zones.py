@@ -20,7 +20,7 @@ from jobs.night_precision import estimate
 from jobs.report_day import draw, funnel
 from jobs.score_opinions import score_day
 from jobs.tables import AUDIT_SAMPLE, NIGHT_PRECISION, RAW_OPINION, SCORING_RUN, VALID_COMPLAINT
-from jobs.times import collect, first, session_zone, shown
+from jobs.time_zones import collect, first, session_zone, shown
 from jobs.warehouse import Warehouse
 from tests.jobs.tiny_tables import put
 
