@@ -25,6 +25,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from scoring_lines import size_of
 
 from distill import bundle as bundles
 from distill.logits import BertTeacher, teacher_of
@@ -53,7 +54,8 @@ def main() -> None:
     version = registry.resolve(args.teacher)
     path = registry.path(version)
     torch.set_num_threads(1)
-    teacher = teacher_of(bundles.load(path), args.precision)
+    bundle = bundles.load(path)
+    teacher = teacher_of(bundle, args.precision)
     assert isinstance(teacher, BertTeacher)
     lengths = teacher.tokenizer.encode(texts).lengths
     halves = [texts[0::2], texts[1::2]]
@@ -80,7 +82,8 @@ def main() -> None:
             loop()
             seconds[name].append(time.monotonic() - started)
     speed = {name: count / statistics.median(seconds[name]) for name, (_, count) in zip(names, loops, strict=True)}
-    write(speed, float(lengths.float().mean()), seconds, version, args)
+    named = f"{version}, {size_of(bundle)}"
+    write(speed, float(lengths.float().mean()), seconds, named, args)
 
 
 def read(path: Path) -> list[str]:
@@ -133,14 +136,14 @@ def both(workers: list[Connection], halves: list[list[str]]) -> None:
 
 
 def write(
-    speed: dict[str, float], tokens: float, seconds: dict[str, list[float]], version: str, args: argparse.Namespace
+    speed: dict[str, float], tokens: float, seconds: dict[str, list[float]], named: str, args: argparse.Namespace
 ) -> None:
     command = shlex.join(["benchmarks/logits.py", *sys.argv[1:]])
     lines = [
         "# Storing a teacher's logits",
         "",
-        f"`{command}`, {args.texts} texts of {tokens:.1f} tokens on average, {args.precision}, median of {args.rounds} "
-        "interleaved rounds.",
+        f"`{command}`, teacher {named}, {args.precision}; {args.texts} texts of {tokens:.1f} tokens on average, "
+        f"median of {args.rounds} interleaved rounds.",
         "",
         "| loop | texts/s | tokens/s | seconds of each round |",
         "| --- | --- | --- | --- |",
@@ -154,7 +157,7 @@ def write(
     ]
     content = {
         "command": command,
-        "teacher": version,
+        "teacher": named,
         "tokens_per_text": tokens,
         "texts_per_s": speed,
         "seconds": seconds,

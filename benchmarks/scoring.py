@@ -6,7 +6,7 @@
     onnx      the same student exported, in onnxruntime, with jieba
     linear    Spark ML: hashed 1- to 3-grams of characters and logistic regression, in the JVM alone
     fastText  a supervised fastText model of the same labels
-    teacher   the BERT that taught the student
+    teacher   the BERT that taught the student, by its lineage
 
 Rows are texts of a day of the stream, repeated to size under fresh ids. Each line has Python workers of its own, so
 that their memory can be told apart; rounds are interleaved, figures are medians. A line that would take minutes gets
@@ -41,6 +41,7 @@ from scoring_page import draw, markdown
 from watched import LINE, watched
 
 from distill import metrics
+from distill.errors import BadInput
 from distill.lineage import PACKAGES, installed
 from distill.registry import Registry
 from distill.scorer import Scorer
@@ -65,7 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dt", type=day, required=True, help="a loaded day, whose texts are scored")
     parser.add_argument("--model", default="champion")
-    parser.add_argument("--teacher", default="bert")
+    parser.add_argument("--teacher", help="a BERT (default: the first teacher of the model, by its lineage)")
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000, 3_000_000])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--lines", nargs="+", choices=LINES, default=LINES)
@@ -105,6 +106,7 @@ class Bench:
         self.registry = Registry(str(home() / "registry"))
         self.version, self.bundle = self.registry.load(args.model)
         self.threshold = Scorer(self.bundle).threshold
+        self.teacher = self.teacher_of_model() if "teacher" in args.lines else None
         self.folder = home() / "tmp" / "bench"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.sizes = {rows: str(FIRST_DAY + timedelta(days=i)) for i, rows in enumerate(sorted(args.rows))}
@@ -112,6 +114,7 @@ class Bench:
         self.measured: dict[tuple[str, int], Measured] = {}
         self.quality: dict[str, dict[str, float]] = {}
         self.linear: PipelineModel | None = None
+        self.named: str | None = None  # the teacher, for its line
         self.loads: dict[str, lines.Load] = {}
         for name in ("floor", "score"):
             self.spark.sql(f"DROP TABLE IF EXISTS bench.{name}")
@@ -119,6 +122,15 @@ class Bench:
         keys = "PARTITIONED BY (line string, dt string) STORED AS PARQUET"
         self.spark.sql(f"CREATE TABLE bench.floor ({columns}) {keys}")
         self.spark.sql(f"CREATE TABLE bench.score (opinion_id string, score float) {keys}")
+
+    def teacher_of_model(self) -> str:
+        """The version of the teacher: another than the student's own would compare two recipes."""
+        if self.args.teacher:
+            return self.registry.resolve(self.args.teacher)
+        taught_by = self.bundle.manifest.get("lineage", {}).get("teachers", [])
+        if not taught_by:
+            raise BadInput(f"{self.version} had no teacher: name one with --teacher, or leave it out of --lines")
+        return str(taught_by[0]["version"])
 
     def run(self) -> None:
         """Make what is measured, then measure it, round by round."""
@@ -154,12 +166,13 @@ class Bench:
             "fastText": lambda: lines.fasttext(
                 lines.train_fasttext(splits["train"].text.tolist(), splits["train"].label.tolist(), self.folder)
             ),
-            "teacher": lambda: lines.teacher(self.registry.path(self.registry.resolve(self.args.teacher))),
+            "teacher": lambda: lines.teacher(self.registry.path(str(self.teacher))),
         }
         self.loads = {name: make() for name, make in makers.items() if name in wanted}
         for name, load in self.loads.items():
             if name == "teacher":  # its own figures, on the same rows; to score them again here takes minutes
-                _, bundle = self.registry.load(self.registry.resolve(self.args.teacher))
+                _, bundle = self.registry.load(str(self.teacher))
+                self.named = f"{self.teacher}, {lines.size_of(bundle)}, float32"
                 test = bundle.manifest["metrics"]["test"]
                 self.quality[name] = {"auc": test["auc"], "recall_at_95_precision": test["recall"]}
                 continue
@@ -257,6 +270,7 @@ class Bench:
             "python": platform.python_version(),
             "versions": {p: v for p in (*PACKAGES, "onnxruntime", "fasttext-numpy2-wheel") if (v := installed(p))},
             "model": self.version,
+            "teacher_model": self.named,
             "rows": base,
             "rounds": self.args.rounds,
             **found,

@@ -1,6 +1,7 @@
 """What the scoring benchmark compares: each way of scoring as a loader, run once in a Python worker, that gives a
 function from raw texts to scores."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from distill.bundle import Bundle
 from jobs.kept import kept
 
 Score = Callable[[list[str]], npt.NDArray[np.float32]]
@@ -125,6 +127,13 @@ def fasttext(file: str) -> Load:
         return score
 
     return load
+
+
+def size_of(teacher: Bundle) -> str:
+    """Layers, width and longest text of a BERT."""
+    config = json.loads(teacher.files["config.json"])
+    longest = teacher.manifest["architecture"]["max_length"]
+    return f"{config['num_hidden_layers']} layers of width {config['hidden_size']}, texts of at most {longest} tokens"
 
 
 def teacher(path: str) -> Load:

@@ -32,6 +32,7 @@ def markdown(content: dict[str, Any], names: list[str], name: str) -> str:
         f"{content['model']}; medians of {content['rounds']} interleaved rounds.\n\n"
         + "\n".join(table)
         + "\n\nJVM and Python µs are of a core; the JVM's hold the whole job, audit and publish too.\n\n"
+        + (f"The teacher is {content['teacher_model']}.\n\n" if content["teacher_model"] else "")
         + f"MiB of a worker of ours: {memory}.\n\n![µs a row by rows]({name}.png)\n"
     )
 

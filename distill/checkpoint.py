@@ -10,6 +10,7 @@ share the file system.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -25,6 +26,9 @@ from distill.learner import Learner
 from distill.plan import Plan
 from distill.ranks import Ranks
 from distill.schemes import Scheme
+
+# Whatever else lies in the folders is not ours.
+PLACE, ANCHOR = re.compile(r"epoch-\d+-step-\d+"), re.compile(r"step-(\d+)\.safetensors")
 
 
 @dataclass
@@ -65,7 +69,7 @@ class Checkpoints:
         if rank == 0:
             staged.rename(final)
             for other in self.folder.glob("epoch-*"):
-                if other != final:
+                if other != final and PLACE.fullmatch(other.name.removesuffix(".tmp")):
                     shutil.rmtree(other)
         self._ranks.total(1, "checkpoint in place")
 
@@ -74,7 +78,7 @@ class Checkpoints:
 
         A fresh start where there is none. Raises BadInput when it is of another plan or another number of ranks.
         """
-        found = sorted(self.folder.glob("epoch-*[0-9]")) if self.folder else []
+        found = sorted(p for p in self.folder.glob("epoch-*") if PLACE.fullmatch(p.name)) if self.folder else []
         if not found:
             return Progress(), {}
         place = json.loads((found[-1] / f"rank-{self._ranks.rank}.json").read_text(encoding="utf-8"))
@@ -108,7 +112,7 @@ class Checkpoints:
     def route(self) -> dict[int, dict[str, Tensor]]:
         """The tensors of the anchor points by step, in order."""
         found = sorted(self.folder.glob("route/step-*.safetensors")) if self.folder else []
-        return {int(file.stem.removeprefix("step-")): load_file(file) for file in found}
+        return {int(step[1]): load_file(file) for file in found if (step := ANCHOR.fullmatch(file.name))}
 
 
 def flat_state(learners: Sequence[Learner], best: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -32,6 +32,8 @@ from distill.fitness import unfit
 CHAMPION = "champion"
 SCHEME = r"[a-z][a-z0-9_-]{0,39}"
 VERSION = re.compile(rf"{SCHEME}-[0-9]{{8}}T[0-9]{{6}}Z-[0-9a-f]{{6}}(-step-[0-9]+)?")
+# Other files in the folder are not ours, such as the ._* that macOS puts beside each file that it copies.
+RECORD = re.compile(rf"[0-9][0-9T.]*Z-{VERSION.pattern}\.json")
 
 
 @dataclass(frozen=True)
@@ -134,14 +136,14 @@ class Registry:
         for wait in (0.05, 0.2, 0.5):
             with bundle.storage_errors(self.root), contextlib.suppress(FileNotFoundError):
                 return self._read(posixpath.join(self._path, CHAMPION))
-            if not self._names("history"):
+            if not self._records():
                 break
             time.sleep(wait)
         return None
 
     def history(self) -> list[Switch]:
         """Every switch, oldest first."""
-        names = [name for name in self._names("history") if name.endswith(".json")]
+        names = self._records()
         with bundle.storage_errors(self.root):
             return [self._read(posixpath.join(self._path, "history", name)) for name in names]
 
@@ -161,19 +163,35 @@ class Registry:
         return self._switch("promote", version, current, reason)
 
     def rollback(self, reason: str) -> Switch:
-        """Put back the version that the champion replaced.
+        """Put back the version that the champion replaced when it was promoted.
+
+        A rollback after a rollback goes one promotion further back, and never to a version that was rolled back from.
 
         Raises:
             BadModel: there is no champion, or the version before it is gone or not whole.
-            BadInput: it replaced none, it came by a rollback itself (going on would bring back the bad one),
-                or no reason is given.
+            BadInput: no version was promoted before it, or no reason is given.
         """
         current = self._in_use()
-        if current.action == "rollback" or current.previous is None:
-            why = f"came by a rollback from {current.previous}" if current.previous else "is the first"
-            raise BadInput(f"champion {current.version} {why}: promote the one you want by its name")
-        self.load(current.previous)
-        return self._switch("rollback", current.previous, current, reason)
+        promoted = self._promoted(current)
+        if len(promoted) < 2:
+            raise BadInput(f"no version was promoted before champion {current.version}: promote one by its name")
+        self.load(promoted[-2])
+        return self._switch("rollback", promoted[-2], current, reason)
+
+    def _promoted(self, current: Switch) -> list[str]:
+        """The promotions in force, oldest first: a rollback has undone the last. The champion's is at the end."""
+        stack: list[str] = []
+        recorded = [switch for switch in self.history() if switch != current]
+        for switch in [*recorded, current]:
+            if switch.action == "rollback":
+                while stack and stack[-1] != switch.version:
+                    stack.pop()
+                stack = stack or [switch.version]  # what was before it is not recorded
+            else:
+                if switch.previous and stack[-1:] != [switch.previous]:
+                    stack.append(switch.previous)
+                stack.append(switch.version)
+        return stack
 
     def _in_use(self) -> Switch:
         current = self.champion()
@@ -218,6 +236,9 @@ class Registry:
             return switch
         except (ValueError, TypeError, BadInput) as error:
             raise BadModel(f"{path} is damaged ({error}): delete it, then promote a version again") from error
+
+    def _records(self) -> list[str]:
+        return [name for name in self._names("history") if RECORD.fullmatch(name)]
 
     def _names(self, folder: str) -> list[str]:
         chosen = pafs.FileSelector(posixpath.join(self._path, folder), allow_not_found=True)

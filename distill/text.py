@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from distill.radicals import unified
+
 Codes = npt.NDArray[np.uint32]  # code points
 Offsets = npt.NDArray[np.int64]  # where each text, or each text's tokens, begin: one more than there are texts
 
@@ -31,8 +33,8 @@ def normalise(text: str) -> str:
     """The form of `text` that is segmented, scored and compared.
 
     HTML entities are resolved; terminal escapes, control and invisible characters are dropped (tabs and line
-    ends are spaces); lone surrogates become U+FFFD; then NFKC, lower case, and white space is one space
-    between words. Applying it twice changes nothing more.
+    ends are spaces); lone surrogates become U+FFFD; then NFKC, characters in place of radicals that look like
+    them, lower case, and white space is one space between words. Applying it twice changes nothing more.
     """
     # One step may uncover work for an earlier one (a zero-width space inside an entity, an upper-case letter
     # in what NFKC takes apart), hence the fixed point. Every further round has shortened the text or moved it
@@ -50,7 +52,7 @@ def _normalise_once(text: str) -> str:
         text = _ANSI_ESCAPE.sub("", text)
     if not text.isprintable():
         text = "".join(map(_printable, text))
-    text = unicodedata.normalize("NFKC", _SHOWS_NOTHING.sub("", text)).lower()
+    text = unified(unicodedata.normalize("NFKC", _SHOWS_NOTHING.sub("", text))).lower()
     return " ".join(text.split())
 
 

@@ -37,6 +37,7 @@ _PROBE_TEXTS = (
     "【某某商城】全场５折起，回复ＴＤ退订；AT&amp;T的T恤、C++、B超、4S店&nbsp;&#x4e0d;卖",
     "這個網站的客服態度很差，買的東西壞了也不給退！①㈠℡ﬁ…",
     "南京市长江大桥研究生命的起源,结婚的和尚未结婚的,乒乓球拍卖完了",
+    "居⺠投诉⻓期无⼈管,⻋⻔坏了",
 )
 
 
@@ -157,7 +158,7 @@ class Vocabulary:
         )
 
     def fingerprint(self) -> str:
-        """SHA-256 of what the whole way from raw text to ids makes of fixed texts.
+        """SHA-256 of what the whole way from raw text to ids makes of fixed texts, normalised texts included.
 
         Another Python, Unicode version, dictionary or code that encodes differently has another fingerprint.
         The texts are a few real ones, every character of the basic plane, and the vocabulary's own words run
@@ -166,8 +167,11 @@ class Vocabulary:
         characters = "".join(map(chr, range(0x10000)))
         words = "".join(self.channels.get("word", ()))
         runs = [run[i : i + 64] for run in (characters, words) for i in range(0, len(run), 64)]
-        encoded = self.encode_batch(normalise_batch([*_PROBE_TEXTS, *runs]))
+        normalised = normalise_batch([*_PROBE_TEXTS, *runs])
+        encoded = self.encode_batch(normalised)
         digest = hashlib.sha256(f"{self.segmenter.name} {self.segmenter.dictionary_sha256}".encode())
+        # Themselves too: a character that is no token of its own may still be part of a word.
+        digest.update("\n".join(normalised).encode("utf-8", "surrogatepass"))
         for name, (ids, offsets) in sorted(encoded.channels.items()):
             digest.update(name.encode() + ids.tobytes() + offsets.tobytes())
         return digest.hexdigest()

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from distill.drift import SCORE_BINS
 from distill.stratified import LEAST, allocate
-from jobs import publish
+from jobs import publish, time_zones
 from jobs.candidates import BAND_STARTS, CANDIDATE, DRAW, draw
 from jobs.cli import home
 from jobs.day_audit import SCORE_BIN
@@ -61,7 +61,7 @@ def sample_rows(run: publish.Run, counts: pd.DataFrame, size: int, dt: str) -> l
     low = [low_enough(is_valid, band, row.drawn, row.stratum_rows) for (is_valid, band), row in strata.items()]
     left = {key: row.drawn for key, row in strata.items()}
     rows = []
-    found = candidates.where(" OR ".join(["false", *low])).collect()
+    found = time_zones.collect(candidates.where(" OR ".join(["false", *low])))
     for row in sorted(found, key=lambda row: (row[DRAW], row.opinion_id or "")):
         key = row.is_valid, row.band
         if left[key]:

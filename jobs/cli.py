@@ -3,6 +3,7 @@
 import argparse
 import builtins
 import datetime as dt
+import itertools
 import logging
 import os
 import re
@@ -41,10 +42,12 @@ class Parser(argparse.ArgumentParser):
         self.register("action", "store_true", settings.Switch)
         self.job = job
         self.shared: list[str] = []
+        self.words: Sequence[str] = ()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse; no `args` means the user's command line, and only that one is filled up from the settings."""
         words: Sequence[str] = sys.argv[1:] if args is None else list(args)
+        self.words = words
         if self._subparsers is None:  # else the flags of its commands are theirs to know
             self.refuse_unknown(words)
         if self.job and args is None and not {"-h", "--help"} & set(words):
@@ -57,13 +60,25 @@ class Parser(argparse.ArgumentParser):
     def refuse_unknown(self, words: Sequence[str]) -> None:
         """Name a flag that there is not, and the nearest: a required one that is missing would be named instead."""
         known = self._option_string_actions
-        for word in words:
+        for before, word in zip(["", *words], words, strict=False):
             flag = word.partition("=")[0]
             if flag.startswith("--") and flag not in known:
-                self.error(f"there is no flag {flag}{settings.nearest(flag, known)}")
+                self.error(f"there is no flag {flag}{settings.nearest(flag, known)}{self.as_value_of(before)}")
+
+    def as_value_of(self, flag: str) -> str:
+        """How a value that begins with - is given to a flag; empty where the flag is none, or takes no value."""
+        action = self._option_string_actions.get(flag)
+        return f"; a value that begins with - is written {flag}=VALUE" if action and action.nargs != 0 else ""
 
     def error(self, message: str) -> NoReturn:
         """Refuse the command line."""
+        known = self._option_string_actions
+        for flag, word in itertools.pairwise(self.words):
+            lacks_value = re.match(rf"argument (\S+/)?{re.escape(flag)}: expected", message)
+            if lacks_value and word.startswith("-") and word not in known:
+                message += self.as_value_of(flag)
+        if re.match(r"unrecognized arguments:.* -", message):
+            message += "; a value that begins with - is written --FLAG=VALUE, a path ./-NAME"
         complain(f"error: {message} (see {self.prog} --help)")
         self.exit(BadInput.exit_code)
 
@@ -130,7 +145,7 @@ def run_main(main: Callable[[], None]) -> NoReturn:
         stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     try:
         file = logging.FileHandler(home() / "logs" / "jobs.log", encoding="utf-8")
-        file.setFormatter(Formatter(f"%(asctime)s {os.getpid()} %(levelname)s %(message)s"))
+        file.setFormatter(Formatter(f"%(asctime)s {os.getpid()} %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
         logging.basicConfig(level=logging.INFO, handlers=[file])
         main()
         sys.stdout.flush()

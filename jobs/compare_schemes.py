@@ -18,7 +18,7 @@ from distill import metrics
 from distill.dataset import Labelled, read_labelled
 from distill.errors import BadInput
 from distill.registry import Registry
-from jobs import distill_student, publish, student_flags
+from jobs import distill_student, publish, student_flags, time_zones
 from jobs.cli import home, job_parser, run_main
 from jobs.grid import LINEAR, TEACHER, Entry, Grid, flags_of, read_grid
 from jobs.scheme_report import write_report
@@ -57,7 +57,9 @@ class Compare:
     def rows(self) -> list[dict[str, Any]]:
         """What the table holds of this grid and these labels, in the grid's order."""
         found = self.warehouse.read(SCHEME_RUN, experiment=self.grid.experiment)
-        there = {row["run"]: row.asDict() for row in found.where(found.labels_hash == self.labels_hash).collect()}
+        there = {
+            row["run"]: row.asDict() for row in time_zones.collect(found.where(found.labels_hash == self.labels_hash))
+        }
         return [there[key] for entry, seed in self.all_runs() if (key := self.key(entry, seed)) in there]
 
     def all_runs(self) -> list[tuple[Entry, int]]:

@@ -14,6 +14,7 @@ from distill.errors import BadInput
 from distill.explain import Explanation, explain
 from distill.scorer import Scorer, margin_of
 from distill.text import normalise
+from jobs import time_zones
 from jobs.report import stars
 from jobs.tables import (
     AUDIT_SAMPLE,
@@ -46,7 +47,7 @@ SAYS = {
 
 def run_of(warehouse: Warehouse, dt: str) -> Row:
     """The audit row of a day; raises BadInput when the day is not scored."""
-    row = warehouse.read(SCORING_RUN, dt=dt).first()
+    row = time_zones.first(warehouse.read(SCORING_RUN, dt=dt))
     if row is None:
         raise BadInput(f"{warehouse.name(SCORING_RUN)} has no day {dt}; score it: jobs/score_opinions.py --dt {dt}")
     return row
@@ -56,12 +57,13 @@ def day_facts(warehouse: Warehouse, run: Row, bundle: Bundle) -> dict[str, Any]:
     """Everything a day's report shows; `bundle` is that of the model that scored it."""
     dt, scorer, expected = run.dt, Scorer(bundle), expected_of(bundle.manifest)
     valid = warehouse.read(VALID_COMPLAINT, dt=dt)
-    highest = explained(scorer, valid.orderBy(F.desc("score"), "opinion_id").limit(EXPLAINED).collect())
+    highest = explained(scorer, time_zones.collect(valid.orderBy(F.desc("score"), "opinion_id").limit(EXPLAINED)))
     at_load = by_reason(warehouse.read(REJECTED_OPINION, dt=dt, stage="load"))
-    above = valid.orderBy("score", "opinion_id").limit(BORDERLINE * 3).collect()
+    above = time_zones.collect(valid.orderBy("score", "opinion_id").limit(BORDERLINE * 3))
     return {
         "dt": dt,
         "database": warehouse.database,
+        "zone": str(time_zones.session_zone(warehouse.spark)),
         "model": {
             "version": run.model_version,
             "digest": run.bundle_digest,
@@ -97,7 +99,7 @@ def share(part: int, whole: int) -> float | None:
 
 
 def minute(time: Any) -> str | None:
-    """A time of the tables, in the session's zone, to the minute."""
+    """A time, in the zone that it has, to the minute."""
     return f"{time:%Y-%m-%d %H:%M}" if time else None
 
 
@@ -115,7 +117,7 @@ def drift(run: Mapping[str, Any]) -> dict[str, Any]:
 def sample(warehouse: Warehouse, run: Row) -> dict[str, Any]:
     """How many opinions the run sampled, how many are labelled, and the estimates that night_precision kept."""
     rows = warehouse.read(AUDIT_SAMPLE, dt=run.dt).where(F.col("run_id") == run.run_id).count()
-    found = warehouse.read(NIGHT_PRECISION, dt=run.dt).where(F.col("sample_run_id") == run.run_id).first()
+    found = time_zones.first(warehouse.read(NIGHT_PRECISION, dt=run.dt).where(F.col("sample_run_id") == run.run_id))
     return {
         "rows": rows,
         "labelled": found.rows_labelled if found else 0,
@@ -142,7 +144,7 @@ def sources(warehouse: Warehouse, dt: str) -> list[dict[str, Any]]:
 
 def trend(warehouse: Warehouse, dt: str) -> list[dict[str, Any]]:
     """The last scored days up to this one, oldest first."""
-    runs = warehouse.read(SCORING_RUN).where(F.col("dt") <= dt).orderBy(F.desc("dt")).limit(DAYS).collect()
+    runs = time_zones.collect(warehouse.read(SCORING_RUN).where(F.col("dt") <= dt).orderBy(F.desc("dt")).limit(DAYS))
     return [
         {
             "dt": run.dt,
@@ -163,8 +165,8 @@ def just_below(warehouse: Warehouse, dt: str) -> list[Row]:
     raw = warehouse.read(RAW_OPINION, dt=dt)
     rows = raw.join(F.broadcast(nearest), "opinion_id", "inner")
     # Of an id that occurs twice the first is the row that was scored.
-    ordered = rows.orderBy(F.desc("score"), "opinion_id", F.col("published_at").asc_nulls_last(), "text").collect()
-    return list({row.opinion_id: row for row in reversed(ordered)}.values())[::-1]
+    ordered = rows.orderBy(F.desc("score"), "opinion_id", F.col("published_at").asc_nulls_last(), "text")
+    return list({row.opinion_id: row for row in reversed(time_zones.collect(ordered))}.values())[::-1]
 
 
 def explained(scorer: Scorer, rows: Iterable[Row]) -> list[dict[str, Any]]:

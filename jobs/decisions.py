@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import BadInput
+from distill.registry import VERSION
 
 FOLDER = "retrain"
 PROGRESS = "progress.json"  # of a retraining that has not come to its decision
@@ -26,7 +27,7 @@ def read_all(home: Path) -> list[dict[str, Any]]:
     """Every decision of a home, oldest first. Raises BadInput for a file that is damaged."""
     found = []
     for path in (home / FOLDER).glob("*.json"):
-        if path.name != PROGRESS:
+        if VERSION.fullmatch(path.stem):  # neither PROGRESS nor somebody's file, such as macOS's ._*
             try:
                 found.append(json.loads(path.read_text(encoding="utf-8")))
             except ValueError as error:

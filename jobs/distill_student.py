@@ -22,7 +22,7 @@ from jobs.launch import launch
 from jobs.session import spark_session
 from jobs.snapshot import Teacher, Wanted, take
 from jobs.student_flags import check_scheme, looks_inside, parser
-from jobs.trainings import RESTARTS, Training, begin, board_of, in_words, threads_of
+from jobs.trainings import RESTARTS, Training, begin, board_of, ended_when_refused, in_words, threads_of
 from jobs.warehouse import Warehouse
 
 
@@ -58,8 +58,9 @@ def distil(session: Callable[[], SparkSession], args: argparse.Namespace) -> Dis
     wanted = Wanted(teachers, sorted(set(args.transfer_dt)), args.allow_missing_logits, args.sources, args.train_rows)
     training = begin(registry, args, args.scheme, lambda folder: take(warehouse, folder, wanted))
     joint = args.scheme.startswith("joint")
-    work = joint_work(args, plan, training) if joint else stored_work(args, plan, training, root, names)
-    found = launch(spark, args.num_proc, work, RESTARTS)
+    with ended_when_refused(training, args):
+        work = joint_work(args, plan, training) if joint else stored_work(args, plan, training, root, names)
+        found = launch(spark, args.num_proc, work, RESTARTS)
     student, beside = found if joint else (found, None)
     done = Distilled(training.version, student.manifest)
     if beside:

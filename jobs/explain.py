@@ -75,7 +75,7 @@ def stored_opinion(database: str, dt: str, opinion_id: str) -> tuple[str, dict[s
     warehouse = Warehouse(spark_session("explain"), database)
     raw = warehouse.read(RAW_OPINION, dt=dt).where(F.col("opinion_id") == opinion_id)
     # Of an id that occurs twice this is the row that is scored.
-    row = raw.orderBy(F.col("published_at").asc_nulls_last(), "text", "source").first()
+    row = raw.orderBy(F.col("published_at").asc_nulls_last(), "text", "source").select("text").first()
     if row is None:
         raise BadInput(f"{warehouse.name(RAW_OPINION)} has no opinion {opinion_id} on {dt}; see its rejected_opinion")
     scored = warehouse.read(OPINION_SCORE, dt=dt).where(F.col("opinion_id") == opinion_id).first()

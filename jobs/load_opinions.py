@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput, OpinionError
@@ -19,6 +19,7 @@ from jobs.inputs import count, read_input
 from jobs.records import Opinion, Rejected, parse_fields, parse_line
 from jobs.session import spark_session
 from jobs.tables import RAW_OPINION, REJECTED_OPINION
+from jobs.time_zones import session_zone
 from jobs.warehouse import Warehouse
 
 FIELDS = ("opinion_id", "text", "source", "published_at")
@@ -77,15 +78,6 @@ def load_day(warehouse: Warehouse, dt: str, lines: DataFrame, source: str) -> st
 def in_words(reasons: dict[str, int]) -> str:
     """Counts by reason, most frequent first."""
     return ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items(), key=lambda r: (-r[1], r[0])))
-
-
-def session_zone(spark: SparkSession) -> ZoneInfo:
-    """The zone of times without an offset. Raises BadInput for one that only Spark knows, such as GMT+8."""
-    name = str(spark.conf.get("spark.sql.session.timeZone"))
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError) as e:
-        raise BadInput(f"spark.sql.session.timeZone is {name!r}; write it as a place, such as Asia/Shanghai") from e
 
 
 def parser_of(zone: ZoneInfo) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from jobs.cli import complain
 from jobs.plots import chinese_font
 from jobs.report import one_line
+from jobs.time_zones import BEIJING, shown
 
 TEMPLATES = Path(__file__).parent / "templates"
 LEVELS = 4  # of highlighting, on either side of nothing
@@ -41,7 +42,9 @@ def templates() -> jinja2.Environment:
         "signed": lambda value, digits=2: f"{value:+.{digits}f}".replace("-", "−"),
         "picture": picture,
         "highlighted": highlighted,
+        "shown": shown,
     }
+    found.globals["beijing"] = BEIJING.key
     return found
 
 

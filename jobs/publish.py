@@ -17,6 +17,7 @@ a host that does not share the lock.
 
 import json
 import logging
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ log = logging.getLogger("opinion")
 # Hardly two rows share their id or score: a dictionary of them would be built, and dropped when it is too large.
 PLAIN_COLUMNS = {f"parquet.enable.dictionary#{column}": "false" for column in ("opinion_id", "text", "score")}
 BY_NAME = {table.name: table for table in TABLES}
+PENDING = re.compile(r"\w+,[^,]+,\d{8}T\d{6}Z-[0-9a-f]{8}\.json(\.tmp)?")
 
 
 @dataclass
@@ -148,13 +150,18 @@ def lock_path(warehouse: Warehouse, job: str, unit: str) -> Path:
 
 def is_pending(warehouse: Warehouse, run_id: str) -> bool:
     """Whether the run has begun to switch and not ended."""
-    return any(run_id in name for name in warehouse.files.names(f"{warehouse.root}/pending"))
+    return any(run_id in name for name in pending_names(warehouse))
+
+
+def pending_names(warehouse: Warehouse) -> list[str]:
+    """The pending files; others in their folder, such as macOS's ._*, are not ours."""
+    return [name for name in warehouse.files.names(f"{warehouse.root}/pending") if PENDING.fullmatch(name)]
 
 
 def finish_pending(warehouse: Warehouse, held: tuple[str, str] | None = None) -> None:
     """Finish the switches of runs that died between two of them; `held` is the unit whose lock the caller has."""
     folder = f"{warehouse.root}/pending"
-    for name in warehouse.files.names(folder):
+    for name in pending_names(warehouse):
         job, unit, run_id = name.removesuffix(".tmp").removesuffix(".json").split(",")
         if name.endswith(".tmp"):  # its writer lives and renames it at once, or died before its first switch
             if (job, unit) == held:

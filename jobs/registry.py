@@ -1,4 +1,4 @@
-"""List the saved models, show one, choose the champion that scores, and go back to the one before it.
+"""List the saved models, show one, choose the champion that scores, and go back to the ones before it.
 
 python jobs/registry.py list
 python jobs/registry.py show VERSION|champion
@@ -17,6 +17,7 @@ from distill.errors import BadInput, BadModel
 from distill.registry import Registry
 from jobs import decisions
 from jobs.cli import Parser, home, run_main
+from jobs.time_zones import WHEN, shown
 
 MEASURES = ("auc", "precision", "recall")
 
@@ -48,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="check a version's files and print its manifest")
     decided = commands.add_parser("decisions", help="what retrain decided, newest first, or of one challenger in full")
     promote = commands.add_parser("promote", help="make a version the champion")
-    rollback = commands.add_parser("rollback", help="put back the version that the champion replaced")
+    rollback = commands.add_parser("rollback", help="put back what the champion replaced; once more: what that one did")
     show.add_argument("version", metavar="VERSION", help="a version, or: champion")
     decided.add_argument(
         "version", metavar="VERSION", nargs="?", help="a challenger (default: all of them, a line each)"
@@ -71,10 +72,10 @@ def _list(registry: Registry) -> None:
         return
     print("\n* champion; its history, newest first:")
     _table(
-        ["WHEN", "WHO", "WHAT", "VERSION", "IN PLACE OF", "REASON"],
+        [WHEN, "WHO", "WHAT", "VERSION", "IN PLACE OF", "REASON"],
         [
             [
-                s.at[:19].replace("T", " "),
+                shown(s.at),
                 s.by,
                 s.action,
                 s.version,
@@ -97,9 +98,9 @@ def _decisions(folder: Path, challenger: str | None) -> None:
         print("no retraining has come to a decision yet: run jobs/retrain.py")
     else:
         _table(
-            ["WHEN", "CHALLENGER", "CHAMPION THEN", "DECISION"],
+            [WHEN, "CHALLENGER", "CHAMPION THEN", "DECISION"],
             [
-                [d["decided"][:19].replace("T", " "), d["challenger"], d["champion"] or "-", decisions.outcome(d)]
+                [shown(d["decided"]), d["challenger"], d["champion"] or "-", decisions.outcome(d)]
                 for d in reversed(found)
             ],
         )

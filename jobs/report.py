@@ -7,6 +7,7 @@ from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 from distill.drift import BANDS, Drift
+from jobs import time_zones
 from jobs.audit_sample import csv_of
 from jobs.cli import home
 from jobs.tables import SCORING_RUN, VALID_COMPLAINT
@@ -18,7 +19,7 @@ WIDTH = 72
 
 def day_summary(warehouse: Warehouse, dt: str, highest: bool = True) -> str:
     """Counts of the day, its model, and, unless it is one of many, its highest scores and where to look further."""
-    run = warehouse.read(SCORING_RUN, dt=dt).first()
+    run = time_zones.first(warehouse.read(SCORING_RUN, dt=dt))
     assert run is not None, "a scored day has its audit row"
     reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(run.rejected_by_reason.items()))
     counts = [
@@ -30,7 +31,7 @@ def day_summary(warehouse: Warehouse, dt: str, highest: bool = True) -> str:
     ]
     if not highest:
         return "\n".join(counts)
-    top = warehouse.read(VALID_COMPLAINT, dt=dt).orderBy(F.desc("score"), "opinion_id").limit(TOP).collect()
+    top = time_zones.collect(warehouse.read(VALID_COMPLAINT, dt=dt).orderBy(F.desc("score"), "opinion_id").limit(TOP))
     rows = [f"{row.score:8.4f}  {fit(row.source or '', 12)}  {fit(masked(row.text), WIDTH)}" for row in top]
     return "\n".join(
         [

@@ -60,7 +60,8 @@ def ship(spark: SparkSession, path: str) -> None:
     archive = Path(tempfile.mkdtemp(prefix="bundle-")) / f"{name}.zip"
     with bundles.storage_errors(path), zipfile.ZipFile(archive, "w") as zipped:
         for file in fs.get_file_info(pafs.FileSelector(root)):
-            zipped.writestr(file.base_name, bundles.read_file(fs, file.path))
+            if file.is_file and not file.base_name.startswith("."):
+                zipped.writestr(file.base_name, bundles.read_file(fs, file.path))
     spark.sparkContext.addArchive(f"{archive}#{name}")
 
 

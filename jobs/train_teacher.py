@@ -17,7 +17,7 @@ from jobs.cli import Parser, home, run_main
 from jobs.launch import launch
 from jobs.session import spark_session
 from jobs.snapshot import Wanted, take
-from jobs.trainings import RESTARTS, begin, board_of, check, in_words, threads_of, training_parser
+from jobs.trainings import RESTARTS, begin, board_of, check, ended_when_refused, in_words, threads_of, training_parser
 from jobs.warehouse import Warehouse
 
 SCHEME = "bert"
@@ -63,7 +63,8 @@ def train(spark: SparkSession, args: argparse.Namespace) -> str:
         checkpoints=training.checkpoints,
         board=board_of(training.version),
     )
-    manifest = launch(spark, args.num_proc, work, RESTARTS)
+    with ended_when_refused(training, args):
+        manifest = launch(spark, args.num_proc, work, RESTARTS)
     training.end()
     print(in_words(manifest), f"saved as {training.version}", sep="\n", flush=True)
     return training.version

@@ -5,13 +5,14 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from distill.errors import BadInput, OpinionError
+from distill.errors import BadInput, BadModel
 from distill.plan import Plan
 from distill.registry import Registry
 from jobs.cli import CHECKOUT, Parser, home, job_parser
@@ -71,7 +72,7 @@ def begin(
     if not args.resume:
         try:
             lineage = snapshot(str(folder))
-        except OpinionError:
+        except BaseException:
             shutil.rmtree(folder, ignore_errors=True)  # half of a snapshot is of no use
             raise
         file.write_text(json.dumps({**lineage, "scheme": scheme, "git_commit": git_commit()}), encoding="utf-8")
@@ -79,6 +80,17 @@ def begin(
         raise BadInput(f"--resume {version}: there is nothing to resume in {folder}")
     print(f"training {version}; if it is stopped, the same flags and --resume {version} go on with it", flush=True)
     return Training(version, folder, json.loads(file.read_text(encoding="utf-8")))
+
+
+@contextmanager
+def ended_when_refused(training: Training, args: argparse.Namespace) -> Iterator[None]:
+    """Remove a new training's snapshot when the block refuses it; one that can be resumed keeps its own."""
+    try:
+        yield
+    except (BadInput, BadModel):
+        if not args.resume and not any(Path(training.checkpoints).glob("epoch-*")):
+            training.end()
+        raise
 
 
 def board_of(version: str) -> str:

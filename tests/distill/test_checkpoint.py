@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from distill.architecture import Architecture
+from distill.checkpoint import Checkpoints
 from distill.dataset import Examples
 from distill.errors import BadInput
 from distill.learner import Learner
@@ -69,6 +70,18 @@ def test_a_resumed_training_ends_like_a_whole_one(tmp_path: Path, cuts: list[int
     assert curve == whole_curve
     assert all(np.array_equal(a, b) for a, b in zip(tensors, whole_tensors, strict=True))
     assert len(list(tmp_path.iterdir())) == 1, "only the newest checkpoint stays"
+
+
+@pytest.mark.parametrize("name", ["._epoch-001-step-000003", "epoch-009-step-000003 2", "epoch-9", ".DS_Store"])
+def test_files_of_others_are_no_checkpoints(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Cut):
+        train(tmp_path, cut_at=5)
+    (tmp_path / name).write_bytes(b"\x00\x05\x16\x07")
+    (tmp_path / "route").mkdir(exist_ok=True)
+    for other in ("._step-000120.safetensors", "step-000120 2.safetensors"):
+        (tmp_path / "route" / other).write_bytes(b"\x00\x05\x16\x07")
+    assert Checkpoints(str(tmp_path), PLAN, Alone()).route() == {}
+    assert facts(train(tmp_path))[0] == facts(train(None))[0]
 
 
 def test_half_a_checkpoint_is_not_there(tmp_path: Path) -> None:

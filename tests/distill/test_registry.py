@@ -135,16 +135,58 @@ def test_a_name_means_the_newest_of_its_scheme_and_never_an_anchor(registry):
             registry.resolve(missing)
 
 
-def test_a_second_rollback_does_not_bring_the_bad_model_back(registry):
+@pytest.mark.parametrize(
+    ("steps", "champions"),
+    [
+        ("A B < <", "A B A !"),
+        ("A B C < < <", "A B C B A !"),
+        ("A B < C < <", "A B A C A !"),  # B, which was rolled back from, does not come back
+        ("A B C < D < < <", "A B C B D B A !"),
+        ("A B < B < <", "A B A B A !"),
+        ("A B A < <", "A B A B A"),
+        ("<", "!"),
+    ],
+)
+def test_each_rollback_goes_one_promotion_further_back(registry, steps, champions):
+    """A letter promotes that version, < rolls back; ! stands for a refusal."""
+    versions = {name: add(registry) for name in "ABCD"}
+    names = {version: name for name, version in versions.items()}
+    for step, wanted in zip(steps.split(), champions.split(), strict=True):
+        if wanted == "!":
+            before = registry.champion()
+            with pytest.raises(BadInput if before else BadModel, match="promote"):
+                registry.rollback("x")
+            assert registry.champion() == before
+        else:
+            switch = registry.rollback("x") if step == "<" else registry.promote(versions[step], "x")
+            assert names[switch.version] == wanted and registry.champion() == switch
+
+
+def test_a_rollback_needs_no_more_history_than_there_is(registry, tmp_path):
+    first, second, third = add(registry), add(registry), add(registry)
+    for version in (first, second, third):
+        registry.promote(version, "x")
+    for record in (tmp_path / "registry" / "history").iterdir():
+        record.unlink()
+    assert registry.rollback("x").version == second
+    with pytest.raises(BadInput, match="no version was promoted before champion"):
+        registry.rollback("x")
+
+
+@pytest.mark.parametrize("name", ["._{}", ".{}.swp", "{} (1)", "notes.json", ".DS_Store", "._versions"])
+def test_files_of_others_in_its_folders_are_no_switches_and_no_versions(registry, tmp_path, name):
     first, second = add(registry), add(registry)
+    for folder in ("versions", "history"):
+        (tmp_path / "registry" / folder).mkdir(exist_ok=True)
+        (tmp_path / "registry" / folder / name.format(f"{first}.json")).write_bytes(b"\x00\x05\x16\x07")
+    assert (registry.champion(), registry.history()) == (None, [])
     registry.promote(first, "x")
-    with pytest.raises(BadInput, match=f"{first} is the first"):
-        registry.rollback("x")
     registry.promote(second, "x")
-    registry.rollback("x")
-    with pytest.raises(BadInput, match=f"{first} came by a rollback from {second}"):
-        registry.rollback("x")
-    assert registry.load("champion")[0] == first
+    for path in list((tmp_path / "registry" / "history").glob("2*.json")):
+        path.with_name(name.format(path.name)).write_bytes(b"\x00\x05\x16\x07")
+    assert [switch.version for switch in registry.history()] == [first, second]
+    assert registry.versions() == sorted([first, second])
+    assert registry.rollback("x").version == first
 
 
 def test_promoting_the_champion_again_changes_nothing(registry):

@@ -62,7 +62,13 @@ def test_a_student_learns_and_says_what_it_reaches(trained) -> None:  # type: ig
     assert metrics.auc(test.labels, scores) == manifest["metrics"]["test"]["auc"] > 0.99
     at = metrics.precision_recall_at(test.labels, scores, manifest["threshold"]["value"])
     assert at.recall == manifest["metrics"]["test"]["recall"]
-    assert manifest["threshold"]["precision"] >= 0.95 >= manifest["threshold"]["precision_lower"] - 0.05
+    valid, threshold = rows(200, 2), manifest["threshold"]
+    scores = score_normalised(Scorer(trained), valid.texts)
+    at = metrics.precision_recall_at(valid.labels, scores, threshold["value"])
+    assert at.precision == threshold["precision"] >= 0.95
+    assert (at.precision_lower, at.precision_upper) == (threshold["precision_lower"], threshold["precision_upper"])
+    lower = np.unique(scores[scores < threshold["value"]]).tolist()
+    assert lower and all(metrics.precision_recall_at(valid.labels, scores, one).precision < 0.95 for one in lower)
     assert sum(manifest["score_histogram"]) == 200
     assert manifest["lineage"]["training"]["seed"] == 7
 

@@ -66,7 +66,7 @@ class Records:
                 found = parse_fields({name: mutate(draw, draw.choice(TEXTS), LINES) for name in names}, ZONE)
             assert isinstance(found, Opinion | Rejected)
             for value in found:
-                assert not isinstance(value, str) or len(value.encode("utf-8")) >= 0
+                assert not isinstance(value, str) or value == value.encode("utf-8", "replace").decode(), "storable"
             if isinstance(found, Opinion):
                 assert found.opinion_id == found.opinion_id.strip() != ""
             outcomes.append("opinion" if isinstance(found, Opinion) else found.reason)

@@ -36,6 +36,7 @@ def a_day() -> dict[str, Any]:
     return {
         "dt": "2026-11-09",
         "database": "opinion",
+        "zone": "Asia/Shanghai",
         "model": {
             "version": "multi-teacher-20261108T201500Z-1a2b3c",
             "digest": "0" * 64,

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pyspark.errors.exceptions.captured import AnalysisException
 
 from distill import errors
-from jobs.cli import CHECKOUT, database_name, day, explain
+from jobs import registry
+from jobs.cli import CHECKOUT, database_name, day, explain, job_parser
 
 JOBS = sorted(p.stem for p in (CHECKOUT / "jobs").glob("*.py") if "run_main(main)" in p.read_text())
 PLAIN = {"demo": "make demo", "registry": "jobs/registry.py list", "ship": "jobs/ship.py"}  # without spark-submit
@@ -94,7 +95,8 @@ def test_a_bug_is_one_line_and_its_trace_is_in_the_log(tmp_path):
     done = run("def main():\n    raise KeyError('k')", tmp_path)
     assert done.returncode == 1
     assert done.stderr.decode() == f"error: KeyError: 'k' (a bug; trace in {tmp_path}/logs/jobs.log)\n"
-    assert "KeyError: 'k'" in (tmp_path / "logs" / "jobs.log").read_text(encoding="utf-8")
+    logged = (tmp_path / "logs" / "jobs.log").read_text(encoding="utf-8")
+    assert "KeyError: 'k'" in logged and re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} ", logged), "with its zone"
 
 
 def test_success_prints_utf_8_whatever_the_locale(tmp_path):
@@ -164,6 +166,48 @@ def test_a_refused_command_line_is_one_line(args, message):
     done = job("load_opinions", *args)
     assert done.returncode == errors.BadInput.exit_code and done.stdout == ""
     assert message in done.stderr and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+
+
+def refused(args: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The line that refuses the flags of a job such as explain."""
+    parser = job_parser("", "explain.py")
+    parser.add_argument("--text")
+    parser.add_argument("-i", "--input", nargs="+")
+    parser.add_argument("--json", action="store_true")
+    with pytest.raises(SystemExit) as exit:
+        parser.parse_args(args)
+    said = capsys.readouterr().err
+    assert exit.value.code == errors.BadInput.exit_code and said.count("\n") == 1
+    return said
+
+
+@pytest.mark.parametrize(
+    ("args", "form"),
+    [
+        (["--text", "-1分也不给"], "--text=VALUE"),
+        (["--json", "--text", "--投诉", "--database", "x"], "--text=VALUE"),
+        (["--text", "--=--"], "--text=VALUE"),
+        (["--text", "-help", "--json"], "--text=VALUE"),
+        (["--input", "-new.csv"], "--input=VALUE"),
+        (["--input", "a.csv", "-new.csv"], "a path ./-NAME"),
+    ],
+)
+def test_a_value_that_begins_with_a_dash_is_refused_with_the_form_that_takes_it(args, form, capsys):
+    said = refused(args, capsys)
+    assert form in said and "a value that begins with - is written" in said
+
+
+@pytest.mark.parametrize("reason", ["-x", "--worse", "-五分"])
+def test_so_it_is_by_the_commands_of_the_registry(reason, capsys):
+    for command in (["rollback"], ["promote", "v"]):
+        with pytest.raises(SystemExit):
+            registry.main([*command, "--reason", reason])
+        assert "a value that begins with - is written --reason=VALUE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("args", [["--text"], ["--text", "--json"], ["--text", "好", "--json", "--jsno"]])
+def test_a_flag_without_a_value_or_a_slip_is_refused_without_that_form(args, capsys):
+    assert "begins with -" not in refused(args, capsys)
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,19 @@ def test_half_a_pending_file_is_removed_by_the_next_run_of_its_unit_alone(wareho
     assert pending(warehouse) == []
 
 
+def test_files_of_others_beside_the_pending_ones_are_left_alone(warehouse: Warehouse, day: str) -> None:
+    name = f"{JOB},dt={day},20260101T000000Z-00000000.json"
+    foreign = {f"._{name}", ".DS_Store", "notes.json", f"{name}.bak"}
+    for other in foreign:
+        file = f"{warehouse.root}/pending/{other}"
+        warehouse.files._fs.create(warehouse.files._path(file), True).close()
+    put(warehouse, day, 2, 1)
+    assert counts(warehouse, day) == (2, 1) and not publish.is_pending(warehouse, "20260101T000000Z-00000000")
+    assert set(pending(warehouse)) == foreign
+    for other in foreign:
+        warehouse.files.delete(f"{warehouse.root}/pending/{other}")
+
+
 def test_a_failure_leaves_the_old_day_and_no_files(warehouse: Warehouse, day: str) -> None:
     before = put(warehouse, day, 3, 1)
     with (

@@ -1,7 +1,7 @@
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,9 @@ def test_list_aligns_versions_and_marks_the_champion(home, versions, capsys):
         f"   {offline}  test: auc 0.9812, recall 0.7500",
         f"*  {textcnn}  test: auc 0.9812, recall 0.7500",
     ]
+    assert lines[-3].split()[:3] == ["WHEN", "(Asia/Shanghai)", "WHO"]
+    at = datetime.fromisoformat(f"{lines[-2][:19]}+08:00")
+    assert timedelta(0) <= datetime.now(UTC) - at < timedelta(minutes=5), "in Beijing's time"
     assert lines[-2].split()[3:] == ["promote", textcnn, offline, "AUC", "更好"]
     assert lines[-1].split()[3:] == ["promote", offline, "-", "first"]
 
@@ -93,6 +96,8 @@ def test_promote_and_rollback_as_a_script(home, versions):
     done = run(home, "rollback", "--reason", "worse on 热线")
     assert done.stdout == f"champion is {versions[0]} again, in place of {versions[1]}\n"
     assert Registry(home / "registry").champion().reason == "worse on 热线"
+    done = run(home, "rollback", "--reason", "that one too")
+    assert done.returncode == 2 and "no version was promoted before champion" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -128,9 +133,12 @@ def test_decisions_for_and_against_are_listed_newest_first_and_told_in_full(home
     write(home / "retrain" / f"{first}.json", decided(first, None, 1, promoted=True))
     write(home / "retrain" / f"{second}.json", decided(second, first, 2))
     write(home / "retrain" / "progress.json", {"flags": {}})
+    for name in (f"._{first}.json", f"{first} (1).json", "._progress.json", "notes.json"):
+        (home / "retrain" / name).write_bytes(b"\x00\x05\x16\x07")
     main(["--home", str(home), "decisions"])
-    [_, newest, oldest] = capsys.readouterr().out.splitlines()
-    assert newest.split() == ["2026-11-02", "03:00:00", second, first, "not", "promoted:", "recall"]
+    [head, newest, oldest] = capsys.readouterr().out.splitlines()
+    assert head.split()[:2] == ["WHEN", "(Asia/Shanghai)"]
+    assert newest.split() == ["2026-11-02", "11:00:00", second, first, "not", "promoted:", "recall"]
     assert oldest.split()[2:] == [first, "-", "promoted:", "there", "was", "no", "champion"]
     main(["--home", str(home), "decisions", second])
     said = capsys.readouterr().out

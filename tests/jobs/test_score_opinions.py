@@ -10,6 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from distill.drift import expected_of, stability_index
 from distill.errors import BadInput
 from distill.registry import Registry
 from distill.scorer import Scorer
@@ -85,7 +86,9 @@ def test_every_row_of_the_day_is_scored_or_rejected_with_its_reason(warehouse: W
     assert run.rows_valid == len(valid) == sum(row.is_valid for row in scores.values())
     assert (sum(run.score_histogram), run.model_version, run.rows_cut) == (len(scores), model, 0)
     # The model is of an older kind, which says of its training nothing but scores; so few rows differ by chance.
-    assert run.drift_psi >= 0 and run.drift_band == "stable"
+    trained_on = expected_of(MODEL["tiny_bundle"](1).manifest)
+    assert trained_on and run.drift_psi == pytest.approx(stability_index(trained_on.scores, run.score_histogram))
+    assert run.drift_band == "stable"
     assert (run.drift_psi_length, run.drift_psi_unknown, run.drift_psi_source) == (None, None, None)
     assert run.started <= run.ended
     # Of one id the earliest row counts.
