@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from distill.bundle import Bundle
 from distill.drift import BANDS, expected_of
-from distill.errors import BadInput, Held
+from distill.errors import BadInput, Busy, Held
 from distill.registry import Registry
 from distill.scorer import Scorer
 from jobs import publish
@@ -150,7 +150,11 @@ def score_day(
         if sample:  # before the sample is published, so that a published one always has it
             write_csv(csv_of(dt, run.id), sampled)
         run.forget(CANDIDATE)
-        run.switch(partitions)
+        try:
+            run.switch(partitions)
+        except Busy:  # nothing was switched, so this sample is nobody's
+            csv_of(dt, run.id).unlink(missing_ok=True)
+            raise
 
 
 def stage_small(run: publish.Run, version: str, parts: list[tuple[Table, list[dict[str, Any]]]]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from distill.errors import OpinionError
+from distill.errors import Busy, OpinionError
 from distill.registry import Registry
 from distill.scorer import Scorer
 from jobs import publish, score_opinions
@@ -132,6 +132,10 @@ def decided(value: str) -> Damage:
     return how
 
 
+def without_its_cell(rows: DataFrame) -> DataFrame:
+    return but_first(rows).unionAll(first(rows).withColumn("cell", F.lit(None).cast("smallint")))
+
+
 def two_flipped(rows: DataFrame) -> DataFrame:
     """One that was valid is junk, one that was junk is valid; scores say so too, so that only the ids differ."""
     valid, junk = (rows.where(F.col("is_valid") == one).limit(1) for one in (True, False))
@@ -146,6 +150,7 @@ DAMAGES: list[tuple[Table, Damage, str]] = [
     *((OPINION_SCORE, scored(value), "scores, 1 of them wrong") for value in (float("nan"), None, 1.5, -0.1, -1e30)),
     (OPINION_SCORE, decided("not is_valid"), "scores, 1 of them wrong"),
     (OPINION_SCORE, decided("cast(null as boolean)"), "scores, 1 of them wrong"),
+    (OPINION_SCORE, without_its_cell, "scores, 1 of them wrong"),
     (OPINION_SCORE, exchanged, "not of the same ids"),
     (OPINION_SCORE, renamed, "not of the same ids"),
     (OPINION_SCORE, without_its_id, "not of the same ids"),
@@ -173,6 +178,19 @@ def test_damage_between_stage_and_audit_publishes_nothing(warehouse, score, monk
     assert (type(raised.value), raised.value.exit_code) == (OpinionError, 1)
     assert "nothing was published" in str(raised.value) and "a stranger" not in str(raised.value)
     assert day_of(warehouse) == before and before["pending"] == []
+
+
+def test_a_run_that_another_overtook_leaves_no_sample(warehouse, score, monkeypatch) -> None:
+    before = day_of(warehouse)
+
+    def overtaken(run: publish.Run, *args: Any) -> Any:
+        run.seen[SCORING_RUN.name] = "as if the run had begun before the day was published"
+        return count_staged(run, *args)
+
+    monkeypatch.setattr(score_opinions, "count_staged", overtaken)
+    with pytest.raises(Busy, match="published by another run while this one worked"):
+        score()
+    assert day_of(warehouse) == before
 
 
 def test_the_day_without_damage_is_published(warehouse, score, monkeypatch) -> None:
