@@ -6,6 +6,9 @@ import importlib.util
 from distill.errors import BadInput
 
 PACKAGES = ("torch", "numpy", "numba", "pyspark", "pyarrow", "jieba", "safetensors", "transformers", "horovod")
+# The packages that a score, and a training, may depend on.
+SCORING = ("jieba", "numba", "numpy", "pyarrow", "safetensors")
+TRAINING = (*SCORING, "horovod", "torch", "transformers")
 
 
 def installed(package: str) -> str | None:

@@ -1,6 +1,5 @@
 """What was staged of a day, counted by reading it back: does it add up, and how far is it from the training?"""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +11,11 @@ from distill import drift
 from distill.drift import LENGTH_EDGES, SCORE_BINS, UNKNOWN_EDGES, Drift, Profile
 from distill.errors import OpinionError
 from jobs import cells, publish
+from jobs.day_survey import Survey, id_half
 from jobs.tables import OPINION_SCORE, REJECTED_OPINION, VALID_COMPLAINT
 
-STAGED = "score float, is_valid boolean, reason string, cell smallint"  # of all tables, what is counted
+# The columns that are counted, of all tables together.
+STAGED = "opinion_id string, score float, is_valid boolean, reason string, cell smallint"
 SCORE_BIN = f"int(least(floor(score * {SCORE_BINS}), {SCORE_BINS - 1}))"
 
 
@@ -49,31 +50,17 @@ class Counted:
         }
 
 
-def count_staged(run: publish.Run, sources: Mapping[str, int], expected: Profile | None) -> Counted:
+def count_staged(run: publish.Run, read: Survey, threshold: np.float32, expected: Profile | None) -> Counted:
     """Count what `run` staged of a day, and compare it with the profile of the model's training.
 
-    sources: the rows that were read, by source. Raises OpinionError when what was staged is not what was read.
+    Raises OpinionError when the staged rows are not those that were `read`: each id must be scored or rejected as often
+    as it was read, each score be a probability with the decision of the `threshold`, and valid_complaint hold the ids
+    that are valid.
     """
-    read = sum(sources.values())
-    keys = ["table", "is_valid", "score_bin", "cell", "reason"]
-    wrong = ~F.col("score").between(0, 1) | F.col("score").isNull()
-    of_score = F.col("table") == OPINION_SCORE.name  # of other tables only the rows count
-    counted = (
-        run.read_back_all([OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION], STAGED)
-        .select(
-            "table",
-            *(
-                F.when(of_score, F.expr(value)).alias(name)
-                for name, value in (("is_valid", "is_valid"), ("score_bin", SCORE_BIN), ("cell", "cell"))
-            ),
-            "reason",
-            F.when(of_score, wrong).alias("wrong"),
-        )
-        .groupBy(*keys)
-        .agg(F.count("*").alias("rows"), F.count_if("wrong").alias("wrong"))
-    )
-    found = pd.DataFrame(counted.collect(), columns=[*keys, "rows", "wrong"])
+    found = staged_counts(run, threshold)
     scores = found[found["table"] == OPINION_SCORE.name]
+    rejected = found[found["table"] == REJECTED_OPINION.name]
+    refuse_difference(read, scores, rejected, found[found["table"] == VALID_COMPLAINT.name])
     lengths, unknown, cut = cells.unpack(scores["cell"].to_numpy(np.int16))
     counts = pd.DataFrame(
         {
@@ -85,23 +72,69 @@ def count_staged(run: publish.Run, sources: Mapping[str, int], expected: Profile
             "rows": scores["rows"],
         }
     )
-    aside = found[found["table"] == REJECTED_OPINION.name]
-    reasons = {reason: int(rows) for reason, rows in zip(aside["reason"], aside["rows"], strict=True)}
-    written = int(found["rows"][found["table"] == VALID_COMPLAINT.name].sum())
-    scored, valid = int(counts["rows"].sum()), int(counts["rows"][counts["is_valid"]].sum())
-    if (off := int(scores["wrong"].sum())) or read != scored + sum(reasons.values()) or written != valid:
-        raise OpinionError(
-            f"read {read} rows but staged {scored} scores, {off} of them wrong, {sum(reasons.values())} rejected, "
-            f"and {written} of {valid} valid; nothing was published"
-        )
+    rows = sum(read.sources.values())
     day = Profile(
-        read,
+        rows,
         by_bin(counts, "score_bin", SCORE_BINS),
         by_bin(counts, "length_bin", len(LENGTH_EDGES) + 1),
         by_bin(counts, "unknown_bin", len(UNKNOWN_EDGES) + 1),
-        dict(sources),
+        dict(read.sources),
     )
-    return Counted(read, reasons, counts, drift.compare(expected, day))
+    reasons = {reason: int(count) for reason, count in zip(rejected["reason"], rejected["rows"], strict=True)}
+    return Counted(rows, reasons, counts, drift.compare(expected, day))
+
+
+def staged_counts(run: publish.Run, threshold: np.float32) -> pd.DataFrame:
+    """The staged rows by table and, where they are scores, by decision, bin of score and cell; rejects by reason.
+
+    rows: how many. id_sum: the sum of their ids' `id_half`. wrong: how many scores are no probability or whose decision
+    is not that of the threshold.
+    """
+    keys = ["table", "is_valid", "score_bin", "cell", "reason"]
+    score, is_valid = F.col("score"), F.col("is_valid")
+    is_right = score.between(0, 1) & (is_valid == (score >= F.lit(float(threshold)))) & F.col("cell").isNotNull()
+    of_score = F.col("table") == OPINION_SCORE.name  # of other tables only the rows and their ids count
+    counted = (
+        run.read_back_all([OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION], STAGED)
+        .select(
+            "table",
+            F.when(of_score, is_valid).alias("is_valid"),
+            F.when(of_score & is_right, F.expr(SCORE_BIN)).alias("score_bin"),
+            F.when(of_score, F.col("cell")).alias("cell"),
+            "reason",
+            id_half().alias("id_half"),
+            (of_score & ~F.coalesce(is_right, F.lit(False))).alias("wrong"),
+        )
+        .groupBy(*keys)
+        .agg(F.count("*").alias("rows"), F.sum("id_half").alias("id_sum"), F.count_if("wrong").alias("wrong"))
+    )
+    return pd.DataFrame(counted.collect(), columns=[*keys, "rows", "id_sum", "wrong"])
+
+
+def refuse_difference(read: Survey, scores: pd.DataFrame, rejected: pd.DataFrame, complaints: pd.DataFrame) -> None:
+    """Raise OpinionError when the staged rows of the three tables are not those that were read."""
+    valid = scores[scores["is_valid"].eq(True)]
+
+    def total(part: pd.DataFrame, column: str = "rows") -> int:
+        return int(part[column].sum())
+
+    wrong = total(scores, "wrong")
+    rows_differ = sum(read.sources.values()) != total(scores) + total(rejected) or total(valid) != total(complaints)
+    if wrong or rows_differ:
+        raise OpinionError(
+            f"read {sum(read.sources.values())} rows but staged {total(scores)} scores, {wrong} of them wrong, "
+            f"{total(rejected)} rejected, and {total(complaints)} of {total(valid)} valid; nothing was published"
+        )
+    if read.id_sum != total(scores, "id_sum") + total(rejected, "id_sum"):
+        raise OpinionError(
+            f"staged as many rows as were read, {sum(read.sources.values())}, but not of the same ids: "
+            "some are missing, others staged twice or unknown; nothing was published"
+        )
+    if total(valid, "id_sum") != total(complaints, "id_sum"):
+        raise OpinionError(
+            f"staged {total(valid)} valid complaints, but not of the ids that are valid by opinion_score; "
+            "nothing was published"
+        )
 
 
 def by_bin(counts: pd.DataFrame, column: str, bins: int) -> list[int]:

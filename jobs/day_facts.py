@@ -15,7 +15,7 @@ from distill.explain import Explanation, explain
 from distill.scorer import Scorer, margin_of
 from distill.text import normalise
 from jobs import time_zones
-from jobs.report import stars
+from jobs.console import stars
 from jobs.tables import (
     AUDIT_SAMPLE,
     NIGHT_PRECISION,

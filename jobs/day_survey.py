@@ -21,20 +21,38 @@ Hashes = npt.NDArray[np.int64]
 
 RANGES = 64  # of hashes; each task sends one block of bytes a range, and one task finds what is double in a range
 BOUNDS = (np.arange(1, RANGES, dtype=np.float64) * (2.0**64 / RANGES) - 2.0**63).astype(np.int64)
-FOUND = pa.schema([("range", pa.int32()), ("hashes", pa.binary()), ("source", pa.string()), ("rows", pa.int64())])
-FOUND_DDL = "range int, hashes binary, source string, rows bigint"
+LOW = 0xFFFFFFFF  # half of a hash: the sum of as many as a day can have rows stays below 2^63
+FOUND = pa.schema(
+    [
+        ("range", pa.int32()),
+        ("hashes", pa.binary()),
+        ("source", pa.string()),
+        ("rows", pa.int64()),
+        ("id_sum", pa.int64()),
+    ]
+)
+FOUND_DDL = "range int, hashes binary, source string, rows bigint, id_sum bigint"
 
 
 class Survey(NamedTuple):
-    """Rows by source, and the hashes (`id_hash`) of ids that occur more than once or share their hash, int64."""
+    """Rows by source, the hashes (`id_hash`) of ids that occur more than once or share their hash, and `id_sum`.
+
+    repeated: int64. id_sum: the sum of all ids' `id_half`, whatever their order; the audit compares it.
+    """
 
     sources: dict[str, int]
     repeated: Hashes
+    id_sum: int
 
 
 def id_hash() -> Column:
     """The hash of an id, 64 bits; null for a row without one."""
     return F.when(F.col("opinion_id").isNotNull(), F.xxhash64("opinion_id"))
+
+
+def id_half() -> Column:
+    """The low half of an id's hash, as a number of 0 or more; 0 for a row without an id."""
+    return F.coalesce(id_hash().bitwiseAND(F.lit(LOW)), F.lit(0))
 
 
 def survey(raw: DataFrame, known: Sequence[str]) -> Survey:
@@ -50,7 +68,7 @@ def survey(raw: DataFrame, known: Sequence[str]) -> Survey:
     for row in found:
         if row.rows:
             sources[row.source] += row.rows
-    return Survey(dict(sources), hashes_of([row.hashes for row in found]))
+    return Survey(dict(sources), hashes_of([row.hashes for row in found]), sum(row.id_sum or 0 for row in found))
 
 
 def looker(known: frozenset[str]) -> Work:
@@ -67,6 +85,7 @@ def looker(known: frozenset[str]) -> Work:
         blocks = np.split(hashes, np.searchsorted(hashes, BOUNDS))
         rows = [{"range": i, "hashes": block.tobytes()} for i, block in enumerate(blocks) if len(block)]
         rows += [{"range": 0, "source": source, "rows": count} for source, count in sources.items()]
+        rows.append({"range": 0, "rows": 0, "id_sum": int((hashes & LOW).sum())})
         yield pa.RecordBatch.from_pylist(rows, FOUND)
 
     return look

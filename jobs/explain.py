@@ -15,7 +15,7 @@ from distill.explain import Explanation, Span, explain, largest
 from distill.registry import CHAMPION, Registry
 from distill.scorer import Scorer, margin_of
 from jobs.cli import day, home, job_parser, run_main
-from jobs.report import fit, one_line, stars
+from jobs.console import fit, one_line, stars
 
 TOP = 12
 NGRAM_WIDTH = 28

@@ -16,15 +16,18 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import SparkSession
 
 from distill.errors import BadInput, Infrastructure, OpinionError
-from distill.ranks import Alone, HorovodRanks, Ranks
+from distill.packages import TRAINING
 from jobs.cli import home
 from jobs.discreet import hidden
-from jobs.shipping import TRAINING, check_versions, versions
+from jobs.shipping import check_versions, versions
+
+if TYPE_CHECKING:  # it imports torch, which takes seconds that --help does not have
+    from distill.ranks import Ranks
 
 START_SECONDS = 120
 ENDING_SECONDS = 5  # that the others may take to end after one was killed
@@ -44,7 +47,7 @@ class RankDied(Infrastructure):
     """A rank was killed or lost its machine; what it worked on may go on from a checkpoint."""
 
 
-def launch(spark: SparkSession, size: int, work: Callable[[Ranks], Any], restarts: int = 0) -> Any:
+def launch(spark: SparkSession, size: int, work: Callable[["Ranks"], Any], restarts: int = 0) -> Any:
     """Run `work` on so many ranks and return what it returned on rank 0; cloudpickle carries it to the executors.
 
     When a rank dies all start again, at most `restarts` times: `work` goes on from its checkpoints. A rank that raises
@@ -55,6 +58,8 @@ def launch(spark: SparkSession, size: int, work: Callable[[Ranks], Any], restart
     the cause.
     """
     if size == 1:
+        from distill.ranks import Alone
+
         return work(Alone())
     if importlib.util.find_spec("horovod") is None:
         raise BadInput(f"--num-proc {size} needs Horovod; install it with make setup-train, or use --num-proc 1")
@@ -70,7 +75,7 @@ def launch(spark: SparkSession, size: int, work: Callable[[Ranks], Any], restart
     return launch_once(size, work)
 
 
-def launch_once(size: int, work: Callable[[Ranks], Any]) -> Any:
+def launch_once(size: int, work: Callable[["Ranks"], Any]) -> Any:
     """One start of all ranks; raises RankDied or Infrastructure."""
     import horovod.spark
 
@@ -106,10 +111,12 @@ def who_died(folder: Path) -> list[str]:
     return [file.read_text(encoding="utf-8") for file in left]
 
 
-def rank_main(work: Callable[[Ranks], Any], folder: Path, driver: dict[str, str]) -> Any:
+def rank_main(work: Callable[["Ranks"], Any], folder: Path, driver: dict[str, str]) -> Any:
     """What each rank runs: only rank 0 sends its result home."""
     from horovod.common.exceptions import HorovodInternalError
     from horovod.spark.task import get_available_devices
+
+    from distill.ranks import HorovodRanks
 
     if gpus := get_available_devices():  # those that Spark gave to this task: others may be another job's
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)

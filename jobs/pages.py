@@ -14,8 +14,8 @@ import jinja2
 from markupsafe import Markup
 
 from jobs.cli import complain
+from jobs.console import one_line
 from jobs.plots import chinese_font
-from jobs.report import one_line
 from jobs.time_zones import BEIJING, shown
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -11,9 +11,9 @@ from distill.drift import MODERATE, SIGNIFICANT
 from distill.registry import Registry
 from jobs import plots
 from jobs.cli import day, home, job_parser, run_main
+from jobs.console import fit
 from jobs.day_facts import DRIFT, day_facts, run_of
 from jobs.pages import Pictures, write
-from jobs.report import fit
 from jobs.session import spark_session
 from jobs.warehouse import Warehouse
 

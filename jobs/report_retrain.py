@@ -11,8 +11,8 @@ from distill.errors import BadInput
 from distill.registry import Registry
 from jobs import decisions, plots
 from jobs.cli import home, job_parser, run_main
+from jobs.console import fit
 from jobs.pages import Pictures, write
-from jobs.report import fit
 from jobs.retrain_facts import Models, retrain_facts
 from jobs.session import spark_session
 from jobs.snapshot import held_out

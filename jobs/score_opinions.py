@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from distill.bundle import Bundle
 from distill.drift import BANDS, expected_of
-from distill.errors import BadInput, Held
+from distill.errors import BadInput, Busy, Held
 from distill.registry import Registry
 from distill.scorer import Scorer
 from jobs import publish
@@ -118,20 +118,20 @@ def score_day(
         # The files of this moment, so that a load of the day meanwhile changes nothing here.
         raw = warehouse.spark.read.schema(RAW_OPINION.ddl).parquet(raw_location)
         expected = expected_of(bundle.manifest)
-        sources, repeated = survey(raw, list(expected.sources) if expected else [])
-        if not sources:
+        read = survey(raw, list(expected.sources) if expected else [])
+        if not read.sources:
             raise BadInput(f"the day dt={dt} of {warehouse.name(RAW_OPINION)} is empty; load it again")
         ship(warehouse.spark, path)
 
         def stage(scoring: Work) -> None:
-            rows = without_repeats(raw, repeated).withColumns({DRAW: draw(dt)} if sample else {})
+            rows = without_repeats(raw, read.repeated).withColumns({DRAW: draw(dt)} if sample else {})
             rows = rows.mapInArrow(discreet(scoring), STAGED_DDL)
             rows = rows.withColumns({"model_version": F.lit(version), "run_id": F.lit(run.id)})
             # The files of raw_opinion are packed as they should be, and so are those that their tasks write.
             run.stage(rows, [OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION, CANDIDATE], pack=False)
 
         stage_whatever_kills(stage, scorer_of(Path(path).name, bundle.digest, sample))
-        counted = count_staged(run, sources, expected)
+        counted = count_staged(run, read, threshold, expected)
         if hold_on_drift and counted.drift.band == BANDS[-1]:
             raise Held(
                 f"{dt} is far from what {version} was trained on (stability index of {counted.drift.in_words()}); "
@@ -150,7 +150,11 @@ def score_day(
         if sample:  # before the sample is published, so that a published one always has it
             write_csv(csv_of(dt, run.id), sampled)
         run.forget(CANDIDATE)
-        run.switch(partitions)
+        try:
+            run.switch(partitions)
+        except Busy:  # nothing was switched, so this sample is nobody's
+            csv_of(dt, run.id).unlink(missing_ok=True)
+            raise
 
 
 def stage_small(run: publish.Run, version: str, parts: list[tuple[Table, list[dict[str, Any]]]]) -> None:

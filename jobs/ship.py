@@ -11,8 +11,8 @@ import venv
 from pathlib import Path
 
 from distill.errors import Infrastructure
+from distill.packages import SCORING, TRAINING
 from jobs.cli import CHECKOUT, HelpFormatter, Parser, run_main
-from jobs.shipping import SCORING, TRAINING
 
 AROUND_TRAINING = ("packaging", "psutil", "tensorboard", "tqdm")  # used beside what a training depends on
 

@@ -22,12 +22,9 @@ from pyspark.sql import SparkSession
 from distill import bundle as bundles
 from distill.bundle import Bundle
 from distill.errors import Infrastructure, OpinionError
-from distill.packages import installed
+from distill.packages import SCORING, TRAINING, installed
 from jobs.cli import CHECKOUT
 
-# What a score, and what a training, may depend on.
-SCORING = ("jieba", "numba", "numpy", "pyarrow", "safetensors")
-TRAINING = (*SCORING, "horovod", "torch", "transformers")
 PACKAGES = ("distill", "jobs")
 
 

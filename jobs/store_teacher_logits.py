@@ -17,6 +17,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput, OpinionError
+from distill.packages import TRAINING
 from distill.progress import parts_of
 from distill.registry import Registry
 from jobs import publish
@@ -25,7 +26,7 @@ from jobs.discreet import discreet
 from jobs.kept import kept
 from jobs.logits import LABELLED, hashed
 from jobs.session import spark_session
-from jobs.shipping import TRAINING, check_versions, received, ship, versions
+from jobs.shipping import check_versions, received, ship, versions
 from jobs.snapshot import Wanted, chosen
 from jobs.tables import LABELLED_OPINION, RAW_OPINION, TEACHER_LOGIT
 from jobs.warehouse import Warehouse

@@ -26,7 +26,7 @@ def page(scenarios: list[dict[str, Any]], soak: dict[str, Any]) -> str:
         *commands,
         "",
         "Rows are those of the day in `opinion_score` and `rejected_opinion`, of a training those of an epoch. A",
-        "partition is whole when all its rows are of one run; there are four tables of two days. The tests compare",
+        "partition is whole when all its rows are of one run; there are five tables of two days. The tests compare",
         "their content too with that of a run without a fault. The exit code is the struck job's (-9: killed), of two",
         "jobs at once the refused one's. Seconds are from the start of the struck run until the day was right; where",
         "the next run mends it (driver or metastore killed), from that one's start; of a killed rank, from its death",

@@ -88,9 +88,11 @@ def arm(point: str) -> None:
         threading.Thread(target=die_when_written, args=(die,), daemon=True).start()
     elif point == "staged":
         before(Run, "read_back_all")
+    elif point == "sampled":  # the CSV of the sample is written, and nothing is switched
+        before(Run, "forget")
     elif point == "audited":  # the pending file is written but not yet renamed
         before(Files, "_path", of=lambda _, uri: uri.endswith(".json") and Path(f"{uri[7:]}.tmp").exists())
-    elif point == "switched":
+    elif point == "switched":  # all tables are, and the pending file is still there
         before(Files, "delete", of=lambda _, uri: "/pending/" in uri)
     elif point == "sweep":
         delete = Files.delete

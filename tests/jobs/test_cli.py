@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from datetime import date
 from pathlib import Path
 
@@ -137,18 +136,55 @@ def job(name: str, *args: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+# Each takes seconds to import: a command line is parsed, refused or explained without them.
+HEAVY = {"torch", "transformers", "horovod", "matplotlib"}
+IMPORTED = """
+import atexit, runpy, sys
+atexit.register(lambda: print("imported:", *{name.partition(".")[0] for name in sys.modules}))
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def imported(name: str, *args: str, home: Path) -> tuple[subprocess.CompletedProcess[str], set[str]]:
+    """A job run as by its user, and the packages that it imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED, f"jobs/{name}.py", *args],
+        cwd=CHECKOUT,
+        env=os.environ | {"JAVA_HOME": "/nowhere", "SPARK_HOME": "/nowhere", "OPINION_HOME": str(home)},
+        capture_output=True,
+        text=True,
+    )
+    return done, set(done.stdout.rpartition("imported:")[2].split())
+
+
 @pytest.mark.parametrize("name", JOBS)
-def test_help_is_quick_and_shows_an_example(name):
-    before = time.perf_counter(), sum(os.times()[2:4])
-    done = job(name, "--help")
+def test_help_shows_an_example_and_imports_nothing_that_takes_seconds(name, tmp_path):
+    done, packages = imported(name, "--help", home=tmp_path)
     assert done.returncode == 0, done.stderr
     if name in PLAIN:
         assert PLAIN[name] in done.stdout
     else:
         assert re.search(rf"^example:\n  \S+/spark-submit .* jobs/{name}\.py", done.stdout, re.MULTILINE)
         assert f"OPINION_{name.upper()}_FLAG" in done.stdout and f"[{name}]" in done.stdout
-    # Of a busy machine only the processor time says anything.
-    assert min(time.perf_counter() - before[0], sum(os.times()[2:4]) - before[1]) < 5
+    assert {"jobs", "distill"} <= packages, "the list is that of the job"
+    assert not packages & (HEAVY | ({"pyspark"} if name in {*PLAIN, "explain"} else set()))
+
+
+def test_a_text_is_explained_without_spark_and_torch(tmp_path, monkeypatch):
+    from tests.jobs.tiny_model import add_model  # imports torch
+
+    monkeypatch.setenv("OPINION_HOME", str(tmp_path))
+    version = add_model("explained", 1)
+    done, packages = imported("explain", "--text", "物业乱收费", "--model", version, home=tmp_path)
+    assert done.returncode == 0 and version in done.stdout, done.stderr
+    assert "numba" in packages and not packages & {*HEAVY, "pyspark"}
+
+
+def test_a_refused_command_line_imports_nothing_that_takes_seconds(tmp_path):
+    done, packages = imported("train_teacher", "--epochs", "many", home=tmp_path)
+    assert done.returncode == errors.BadInput.exit_code and "jobs" in packages
+    assert not packages & HEAVY
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,14 @@ pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY, OTHER = "2026-11-09", "2026-11-10"
-TABLES = ("opinion_score", "rejected_opinion", "valid_complaint", "scoring_run")  # in the order of their switches
+# In the order of their switches.
+TABLES = ("opinion_score", "rejected_opinion", "valid_complaint", "scoring_run", "audit_sample")
 # Point -> how many tables are switched when the run dies there. switch3 is just before the third switch.
-PENDING = {"switch1": 0, "switch2": 1, "switch3": 2, "switch4": 3, "switched": 4}
-SWITCHED = {"task": 0, "write": 0, "staged": 0, "audited": 0, **PENDING, "sweep": 4}
+PENDING = {"switch1": 0, "switch2": 1, "switch3": 2, "switch4": 3, "switch5": 4, "switched": 5}
+SWITCHED = {"task": 0, "write": 0, "staged": 0, "sampled": 0, "audited": 0, **PENDING, "sweep": 5}
 CHAINS = [
-    ["task", "switch1", "staged", "switch3", "switched"],
-    ["write", "switch2", "audited", "switch4", "sweep"],
+    ["task", "switch1", "staged", "switch3", "switch5", "switched"],
+    ["write", "switch2", "sampled", "audited", "switch4", "sweep"],
 ]  # fmt: skip
 
 
@@ -113,6 +114,12 @@ def test_the_day_runs_again_with_equal_content_and_no_litter(seen, point: str) -
     assert runs[0] not in runs_and_content(looks["finished"])[0]
     assert looks["again"]["pending"] == []
     assert looks["again"]["folders"] == looks["A"]["folders"]
+
+
+@pytest.mark.parametrize("point", SWITCHED)
+def test_a_sample_in_force_has_its_csv(seen, point: str) -> None:
+    for state in ("found", "finished", "again"):
+        assert seen[point][state]["samples"] == {DAY: [True], OTHER: [True]}
 
 
 @pytest.mark.parametrize("point", SWITCHED)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from distill.errors import BadInput
+from distill.errors import BadInput, Busy
 from jobs import locks, migrations
 from jobs.migrations import due, migrate
 from jobs.tables import RAW_OPINION, SCORING_RUN, TABLES, VALID_COMPLAINT, VIEWS, Table
@@ -57,6 +57,17 @@ def test_a_migration_that_was_done_is_not_done_again(spark, older, monkeypatch) 
     Warehouse(spark, older)
     monkeypatch.setattr(migrations.locks, "hold", lambda *_: pytest.fail("there is nothing to do"))
     Warehouse(spark, older)
+
+
+def test_a_view_that_another_job_turns_back_meanwhile_is_busy(spark, older, monkeypatch) -> None:
+    do = migrations.unless_there
+    turned_back = lambda spark, statement: statement.startswith("ALTER VIEW") or do(spark, statement)  # noqa: E731
+    monkeypatch.setattr(migrations, "unless_there", turned_back)
+    with pytest.raises(Busy, match=f"complaint of {older} changed while this job migrated; run it again"):
+        Warehouse(spark, older)
+    monkeypatch.undo()
+    Warehouse(spark, older)
+    assert_migrated(spark, older)
 
 
 def test_a_migration_that_died_half_way_is_finished(spark, older, tmp_path) -> None:

@@ -136,6 +136,38 @@ def test_a_run_that_died_between_switches_is_finished(warehouse, day, by, nth, m
     assert counts(warehouse, day) == (4, 1)
 
 
+def test_a_run_that_fails_right_after_its_pending_file_keeps_its_files(warehouse, day, monkeypatch) -> None:
+    """The file is there, so the next run will point readers at what was staged."""
+    put(warehouse, day, 3, 1)
+    write_text = warehouse.files.write_text
+
+    def interrupted(uri: str, text: str) -> None:
+        write_text(uri, text)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(warehouse.files, "write_text", interrupted)
+        put(warehouse, day, 7, 2)
+    assert counts(warehouse, day) == (3, 1) and len(pending(warehouse)) == 1
+    publish.finish_pending(warehouse)
+    assert counts(warehouse, day) == (7, 2) and pending(warehouse) == []
+
+
+def test_a_pending_file_that_cannot_be_read_stays(warehouse, day, monkeypatch) -> None:
+    put(warehouse, day, 3, 1)
+    die_at_switch(warehouse, day, 1, monkeypatch)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="data node"):
+        patch.setattr(warehouse.files, "read_text", lambda uri: (_ for _ in ()).throw(OSError("data node gone")))
+        publish.finish_pending(warehouse)
+    assert len(pending(warehouse)) == 1
+    with monkeypatch.context() as patch:  # its run ended after the folder was listed
+        patch.setattr(warehouse.files, "read_text", lambda uri: (_ for _ in ()).throw(FileNotFoundError(uri)))
+        publish.finish_pending(warehouse)
+    assert counts(warehouse, day) == (3, 1)
+    publish.finish_pending(warehouse)
+    assert counts(warehouse, day) == (7, 2) and pending(warehouse) == []
+
+
 def test_a_run_that_still_lives_is_left_to_finish_by_itself(warehouse, day, monkeypatch) -> None:
     put(warehouse, day, 3, 1)
     dead = die_at_switch(warehouse, day, 2, monkeypatch)

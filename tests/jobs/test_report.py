@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jobs.report import fit, masked
+from jobs.console import fit, masked
 
 texts = st.text(st.characters())
 numbers = st.text(st.sampled_from("0123456789０１２３٣९ -－–—().·_\t\n\u200b\u00a0xX号"), max_size=40)

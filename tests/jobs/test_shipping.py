@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from distill.errors import Infrastructure, OpinionError
+from distill.packages import TRAINING
 from distill.registry import Registry
 from jobs.cli import explain
-from jobs.shipping import TRAINING, check_versions, pack_code, received, ship, versions
+from jobs.shipping import check_versions, pack_code, received, ship, versions
 from tests.jobs.tiny_model import add_model
 
 CHECK = "import json, sys; from jobs.shipping import *; {}"

@@ -9,12 +9,14 @@ from pyspark.sql import functions as F
 from distill.registry import Registry
 from distill.scorer import Scorer
 from jobs import publish, score_opinions
+from jobs.audit_sample import csv_of
 from jobs.cli import home
-from jobs.tables import OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT
+from jobs.tables import AUDIT_SAMPLE, OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT
 from jobs.warehouse import Warehouse
 
-TABLES = (OPINION_SCORE, REJECTED_OPINION, VALID_COMPLAINT, SCORING_RUN)  # in the order of their switches
+TABLES = (OPINION_SCORE, REJECTED_OPINION, VALID_COMPLAINT, SCORING_RUN, AUDIT_SAMPLE)  # in the order of their switches
 OF_A_RUN = ("run_id", "started", "ended", "application_id")
+SAMPLE = 60
 WORDS = ("物业", "乱收费", "退款", "没到账", "菜", "真好吃", "客服", "打不通")
 
 
@@ -32,11 +34,12 @@ def load(warehouse: Warehouse, day: str) -> int:
 
 
 def score(warehouse: Warehouse, day: str, model: str) -> None:
-    """Score a day with the oldest version of the scheme `model`."""
+    """Score a day, with a sample, with the oldest version of the scheme `model`."""
     registry = Registry(str(home() / "registry"))
     version = next(v for v in registry.versions() if v.startswith(f"{model.lower()}-"))
     version, bundle = registry.load(version)
-    score_opinions.score_day(warehouse, day, version, registry.path(version), bundle, Scorer(bundle).threshold)
+    path, threshold = registry.path(version), Scorer(bundle).threshold
+    score_opinions.score_day(warehouse, day, version, path, bundle, threshold, sample=SAMPLE)
 
 
 def plain(value: Any) -> Any:
@@ -45,7 +48,7 @@ def plain(value: Any) -> Any:
 
 
 def look(warehouse: Warehouse, days: tuple[str, ...]) -> dict[str, Any]:
-    """Of each day and table the runs, the number of rows and a hash of their content; what is pending; the folders."""
+    """The runs, rows and content hash of each day and table; whether the samples have a CSV; what is on the disk."""
     warehouse.spark.catalog.clearCache()
     database = warehouse.database
     seen: dict[str, Any] = {}
@@ -61,6 +64,8 @@ def look(warehouse: Warehouse, days: tuple[str, ...]) -> dict[str, Any]:
     found = warehouse.spark.sql(view).collect()
     for day in days:
         seen[f"{day} complaint"] = [[row.run_id, row.n, row.audited] for row in found if row.dt == day]
+    samples = {day: seen[f"{day} {AUDIT_SAMPLE.name}"]["runs"] for day in days}
+    seen["samples"] = {day: [csv_of(day, run).exists() for run in runs] for day, runs in samples.items()}
     data = home() / "data" / database
     seen["pending"] = sorted(os.listdir(data / "pending")) if (data / "pending").exists() else []
     seen["folders"] = sum(1 for path in data.rglob("*") if path.is_dir())  # of days, runs and tables
