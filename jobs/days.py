@@ -20,15 +20,15 @@ def between(first: str, last: str) -> list[str]:
     return [str(begin + timedelta(days)) for days in range((date.fromisoformat(last) - begin).days + 1)]
 
 
-def each(days: Sequence[str], is_done: Callable[[str], bool], work: Callable[[str], None]) -> None:
-    """Do the work for every day that is not done, then say in a list what became of each.
+def each(days: Sequence[str], is_done: Callable[[str], bool] | None, work: Callable[[str], None]) -> None:
+    """Do the work for every day that is not done, or for all without `is_done`, then list what became of each.
 
     Raises, of the errors of the days that failed, the class of the worst, naming the days.
     """
     said, failed = {}, {}
     for number, dt in enumerate(days, 1):
         try:
-            if is_done(dt):
+            if is_done and is_done(dt):
                 said[dt] = "skipped: done already by this model"
                 continue
             print(f"{dt} ({number} of {len(days)})", flush=True)
@@ -43,4 +43,5 @@ def each(days: Sequence[str], is_done: Callable[[str], bool], work: Callable[[st
     if failed:
         worst = min(failed.values(), key=lambda error: WORST_FIRST.index(error.exit_code))
         of = f"{len(failed)} of {len(days)} days failed"
-        raise type(worst)(f"{of}: {', '.join(failed)}; the others are published, and a run again skips them") from worst
+        again = ", and a run again skips them" if is_done else ""
+        raise type(worst)(f"{of}: {', '.join(failed)}; the others are published{again}") from worst

@@ -21,6 +21,7 @@ from jobs.file_errors import full_text, innermost_cause
 from jobs.input_files import Input, check_columns, shown
 from jobs.parquet_input import read_parquet
 from jobs.records import BROKEN_ROW
+from jobs.sniff import Encoding, header_fault
 
 BATCH_ROWS, BATCH_BYTES = 8192, 16 << 20
 # A row of more lines has lost its closing quote. Bounds what one such row costs to look past.
@@ -77,6 +78,8 @@ def unreadable(path: str | list[str], error: Exception) -> OpinionError:
 
 
 Batches = Iterator[pa.RecordBatch]
+CsvRow = tuple[list[bytes] | None, bytes]  # None for a line that is no row; the bytes it was read from
+NULLS = (b"", rb"\N")
 
 
 def csv_reader(fields: Sequence[str], needed: int) -> Callable[[Batches], Batches]:
@@ -105,20 +108,57 @@ def csv_reader(fields: Sequence[str], needed: int) -> Callable[[Batches], Batche
 def csv_records(
     path: str, lines: Iterable[bytes], fields: Sequence[str], needed: int
 ) -> Iterator[dict[str, bytes | None]]:
-    """The lines of one file as records by the names in its header; an empty field is None."""
+    """The lines of one file as records by the names in its header; an empty field, and Hive's \\N, is None.
+
+    A row may lack columns at its end that are not needed. Raises BadInput for a file that is not in UTF-8, at its end.
+    """
     rows = csv_rows(lines)
-    header, raw = next(rows)
-    names = [as_text(name).removeprefix("\ufeff").strip().strip('"') for name in header or [raw]]
-    check_columns(re.sub("^file:/*(?=/)", "", unquote(path)), names, fields, needed)
+    header, first = next(rows)
+    names = [as_text(name).removeprefix("\ufeff").strip().strip('"') for name in header or [first]]
+    path = re.sub("^file:/*(?=/)", "", unquote(path))
+    if not set(fields[:needed]) <= set(names) and (fault := header_fault(first, fields[:needed])):
+        raise BadInput(f"--input {path}: {fault}")
+    check_columns(path, names, fields, needed)
     where = [(name, names.index(name)) for name in fields if name in names]
-    for row, raw in rows:
-        if row is None or len(row) != len(names):
+    least = 1 + max(at for name, at in where if name in fields[:needed])
+    encoding = Encoding()
+    for row, raw in without_halves(rows, len(names), least):
+        encoding.add(raw)
+        if row is None:
             yield {BROKEN_ROW: raw}
         else:
-            yield {name: row[at] or None for name, at in where}
+            row += [b""] * (len(names) - len(row))
+            yield {name: None if row[at] in NULLS else row[at] for name, at in where}
+    if fault := encoding.fault():
+        raise BadInput(f"--input {path}: {fault}")
 
 
-def csv_rows(lines: Iterable[bytes]) -> Iterator[tuple[list[bytes] | None, bytes]]:
+def without_halves(rows: Iterable[CsvRow], width: int, least: int) -> Iterator[CsvRow]:
+    """The rows, None for one that has too many columns, lacks needed ones, or is a part of a row.
+
+    Excel leaves out empty columns at the end of a row. A line break in a cell without quotes leaves two short rows as
+    well, which have one column more together than a row: those are not read as two.
+    """
+    held: CsvRow | None = None
+    before = 0  # columns of the last short row, if it may be the first half of another
+    for row, raw in rows:
+        columns = len(row or [])
+        if before and columns < 2:  # a line in the middle of the cell
+            yield None, raw
+            continue
+        halves = before + columns == width + 1 and 2 <= columns != before
+        if held:
+            yield (None, held[1]) if halves else held
+        held, before = None, columns if 2 <= columns < width and not halves else 0
+        if least <= columns < width and not halves:
+            held = row, raw
+        else:
+            yield row if columns == width else None, raw
+    if held:
+        yield held
+
+
+def csv_rows(lines: Iterable[bytes]) -> Iterator[CsvRow]:
     """The rows of CSV (RFC 4180) with the bytes each was read from; None for a line that is no row.
 
     Of a row whose quotes do not fit only the first line is given up: reading goes on at its second.

@@ -1,39 +1,32 @@
 """Load labelled texts into labelled_opinion, one row a text, beside what is there already.
 
-A label is 1 (valid complaint) or 0 (junk). A text that carries both labels, in these files or together with what is in
-the table, is taken out of labelled_opinion and put into rejected_label for people to decide; lines that are not
-readable go there too. A row whose label is still empty is skipped and counted, so that an audit sample of
-score_opinions can be loaded half labelled, and again later; the apostrophe that keeps a spreadsheet from taking a cell
-for a formula (`'=1+1`) is taken away. Without --split a text goes to train, valid or test
-(80/10/10) by the hash of its normalised form, so it never changes sides and equal texts are never on two.
+A label is 1 (valid complaint) or 0 (junk); docs/inputs.md lists how it may be written. A text that carries both labels,
+in these files or together with what is in the table, is taken out of labelled_opinion and put into rejected_label for
+people to decide; lines that are not readable go there too. A row whose label is still empty is skipped and counted, so
+that an audit sample of score_opinions can be loaded half labelled, and again later; the apostrophe that keeps a
+spreadsheet from taking a cell for a formula (`'=1+1`) is taken away. Without --split a text goes to train, valid or
+test (80/10/10) by the hash of its normalised form, so it never changes sides and equal texts are never on two.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from functools import reduce
 
-import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput, OpinionError
-from distill.text import normalise, text_hash, unscorable_reason
 from jobs import publish
 from jobs.cli import job_parser, run_main
 from jobs.discreet import discreet
 from jobs.inputs import count, read_input
-from jobs.load_opinions import in_words
-from jobs.records import BROKEN_ROW, content_of, reason_of_broken
+from jobs.label_rows import PARSED_DDL, UNLABELLED, parser_of, with_key
+from jobs.rejects import Rejects, add_flag, in_words
 from jobs.session import spark_session
-from jobs.spreadsheets import unescaped
 from jobs.tables import LABELLED_OPINION, REJECTED_LABEL
 from jobs.warehouse import Warehouse
 
 FIELDS = ("opinion_id", "text", "label", "source")
-NEEDED = ", ".join(FIELDS[:3])
+NEEDED = f"each needs {', '.join(FIELDS[:3])}, label 1 or 0"
 CONFLICT = "conflicting_label"
-NOT_UTF_8 = "invalid_utf8"
-UNLABELLED = "unlabelled"  # not rejected: nobody has judged it yet
 # Where a text is in several splits, the split that must stay unseen keeps it.
 SPLITS = ("test", "valid", "train")
 COLUMNS = list(REJECTED_LABEL.columns)
@@ -46,15 +39,22 @@ def main() -> None:
     parser.add_argument("--format", choices=["csv", "parquet"], default="csv", help="format of the input")
     parser.add_argument("--split", choices=SPLITS, help="put all rows into this split (default: by hash of the text)")
     parser.add_argument("--replace", action="store_true", help="forget what the tables hold already")
+    add_flag(parser)
     args = parser.parse_args()
     spark = spark_session("load_labels")
     rows = read_input(spark, args.input, args.format, FIELDS, needed=3)
     warehouse = Warehouse(spark, args.database)
-    print(load(warehouse, rows, " ".join(args.input), args.split, args.replace), flush=True)
+    source = " ".join(args.input)
+    print(load(warehouse, rows, source, args.split, args.replace, args.accept_rejects), flush=True)
 
 
-def load(warehouse: Warehouse, rows: DataFrame, source: str, split: str | None, replace: bool) -> str:
-    """Publish the labels and return the lines that say what was counted. Raises BadInput when no row is usable."""
+def load(
+    warehouse: Warehouse, rows: DataFrame, source: str, split: str | None, replace: bool, accept: bool = False
+) -> str:
+    """Publish the labels and return the lines that say what was counted.
+
+    Raises BadInput when no row is usable, or more than half of the labelled ones are not and `accept` is not given.
+    """
     tables = [LABELLED_OPINION, REJECTED_LABEL]
     with publish.run(warehouse, "load_labels", "labels", [(table, {}) for table in tables]) as run:
         # Kept, so that counting and writing see one reading of the input and of the clock.
@@ -64,25 +64,55 @@ def load(warehouse: Warehouse, rows: DataFrame, source: str, split: str | None, 
             there = there.limit(0)
         try:
             read, beside = count(new, source), there.count()
-            if read == 0:
-                raise BadInput(f"{source} holds no row; the labels are left as they were")
             why = counts_by(new.where("reason is not null"), "reason")
-            skipped = why.get(UNLABELLED, 0)
-            if read == sum(why.values()):
-                mend = "save the file as UTF-8" if NOT_UTF_8 in why else f"each needs {NEEDED}, label 0 or 1"
-                raise BadInput(f"no row of {source} is a labelled text: {in_words(why)}; {mend}")
-            labelled = new.where(F.col("reason").isNull() | (F.col("reason") != UNLABELLED))
-            run.stage(judge(labelled.unionByName(there)), tables)
+            skipped = why.pop(UNLABELLED, 0)
+            rejects = Rejects(source, read - skipped, new, why)
+            refuse_unusable(rejects, read, skipped, accept)
+            labelled = new.where(F.col("reason").isNull() | (F.col("reason") != UNLABELLED)).unionByName(there)
+            expected = expected_rows(labelled)
+            run.stage(judge(labelled), tables)
+            stored, refused = run.read_back(LABELLED_OPINION), run.read_back(REJECTED_LABEL)
+            counts = {(r.split, r.label): r["count"] for r in stored.groupBy("split", "label").count().collect()}
+            reasons = counts_by(refused, "reason")
+            check_staged(expected, counts, reasons)
+            rejects.warn("rejected_label")
+            run.switch([(table, {}) for table in tables])
         finally:
             new.unpersist()
-        stored = run.read_back(LABELLED_OPINION)
-        counts = {(r.split, r.label): r["count"] for r in stored.groupBy("split", "label").count().collect()}
-        reasons = counts_by(run.read_back(REJECTED_LABEL), "reason")
-        repeated = read - skipped + beside - sum(counts.values()) - sum(reasons.values())
-        if repeated < 0:
-            raise OpinionError(f"{read + beside} labels became {read + beside - repeated}; nothing was published")
-        run.switch([(table, {}) for table in tables])
+    repeated = read - skipped + beside - sum(expected)
     return summary(read, skipped, beside, counts, reasons, repeated)
+
+
+def refuse_unusable(rejects: Rejects, read: int, skipped: int, accept: bool) -> None:
+    """Raise BadInput for an input without a usable row, and for one most of whose labelled rows are rejected."""
+    source, left = rejects.source, "the labels are left as they were"
+    if read == 0:
+        raise BadInput(f"{source} holds no row; {left}")
+    if read == skipped + rejects.count:
+        why = in_words({**rejects.reasons, **({UNLABELLED: skipped} if skipped else {})})
+        cause = rejects.cause() if rejects.count else ""
+        raise BadInput(f"no row of {source} is a labelled text: {why}; {cause or NEEDED}; {left}")
+    rejects.check(left, accept)
+
+
+def expected_rows(labels: DataFrame) -> tuple[int, int]:
+    """How many distinct rows labelled_opinion and rejected_label must get, counted before `judge` and without it."""
+    rows = labels.select("text_hash", "reason", "label", "opinion_id").distinct()
+    by_text = rows.where("reason is null").groupBy("text_hash")
+    texts = by_text.agg(F.count_distinct("label").alias("labels"), F.count("*").alias("rows"))
+    one, both = texts.agg(F.count_if(F.col("labels") == 1), F.sum(F.expr("if(labels > 1, rows, 0)"))).collect()[0]
+    return one, (both or 0) + rows.where("reason is not null").count()
+
+
+def check_staged(expected: tuple[int, int], counts: dict[tuple[str, int], int], reasons: dict[str, int]) -> None:
+    """Raise OpinionError when the staged files do not hold exactly the rows that they should."""
+    staged = sum(counts.values()), sum(reasons.values())
+    known = {(split, label) for split in SPLITS for label in (0, 1)}
+    if staged != expected or not counts.keys() <= known or None in reasons:
+        raise OpinionError(
+            f"{expected[0]} labels and {expected[1]} rejected rows became {staged[0]} and {staged[1]} in the staged "
+            "files, or some have no label; nothing was published"
+        )
 
 
 def counts_by(rows: DataFrame, column: str) -> dict[str, int]:
@@ -95,7 +125,7 @@ def summary(
 ) -> str:
     """What the load found, conflicts in a line of their own."""
     splits = ", ".join(
-        f"{split} {counts.get((split, 0), 0) + counts.get((split, 1), 0)} ({counts.get((split, 1), 0)} valid)"
+        f"{split} {counts.get((split, 0), 0) + counts.get((split, 1), 0)} rows ({counts.get((split, 1), 0)} complaints)"
         for split in reversed(SPLITS)
     )
     lines = [
@@ -149,73 +179,6 @@ def judge(labels: DataFrame) -> DataFrame:
         .withColumn("table", F.when(F.col("reason").isNull(), LABELLED_OPINION.name).otherwise(REJECTED_LABEL.name))
         .select("table", *COLUMNS)
     )
-
-
-PARSED = pa.schema(
-    [
-        ("opinion_id", pa.string()),
-        ("text", pa.string()),
-        ("label", pa.int32()),
-        ("source", pa.string()),
-        ("split", pa.string()),
-        ("labelled_at", pa.timestamp("us", tz="UTC")),
-        ("content", pa.string()),
-        ("reason", pa.string()),
-        ("text_hash", pa.string()),
-    ]
-)
-PARSED_DDL = f"{REJECTED_LABEL.ddl}, text_hash string"
-
-
-def parser_of(split: str | None, now: datetime) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """The function that Spark maps over batches of input columns, each column as bytes."""
-
-    def parse(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            rows = [parse_label(fields, split) | {"labelled_at": now} for fields in batch.to_pylist()]
-            yield pa.RecordBatch.from_pylist(rows, schema=PARSED)
-
-    return parse
-
-
-def parse_label(fields: Mapping[str, bytes | None], split: str | None) -> dict[str, object]:
-    """One row of a label file as a row of PARSED but its time; `reason` says why it cannot be used, if so."""
-    if (raw := fields.get(BROKEN_ROW)) is not None:
-        return rejected(fields, split, reason_of_broken(raw))
-    try:
-        row = {name: unescaped(value.decode("utf-8")) if value else None for name, value in fields.items()}
-    except UnicodeDecodeError:
-        return rejected(fields, split, NOT_UTF_8)
-    label, identity = (row["label"] or "").strip(), (row["opinion_id"] or "").strip()
-    normalised = None if row["text"] is None else normalise(row["text"])
-    reason = unscorable_reason(normalised)
-    if reason or not identity or label not in ("0", "1"):
-        bad_label = "unreadable_label" if label else UNLABELLED
-        return rejected(fields, split, reason or (bad_label if identity else "missing_id"))
-    hashed = text_hash(normalised or "")
-    return row | {"opinion_id": identity, "label": int(label), "split": split or split_of(hashed), "text_hash": hashed}
-
-
-def rejected(fields: Mapping[str, bytes | None], split: str | None, reason: str) -> dict[str, object]:
-    """A row that cannot be used."""
-    content = content_of(fields)
-    return {"content": content, "reason": reason, "split": split, "text_hash": text_hash(content)}
-
-
-def split_of(hashed: str) -> str:
-    """The split of a text whose file does not say: 80% train, 10% valid, 10% test."""
-    part = int(hashed[:8], 16) % 10
-    return "test" if part == 9 else "valid" if part == 8 else "train"
-
-
-def with_key(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Rows of the tables as rows of PARSED."""
-    for batch in batches:
-        rows = batch.to_pylist()
-        for row in rows:
-            row["text_hash"] = text_hash(row["content"] if row["text"] is None else normalise(row["text"]))
-            row["labelled_at"] = row["labelled_at"] and row["labelled_at"].astimezone(UTC)
-        yield pa.RecordBatch.from_pylist(rows, schema=PARSED)
 
 
 if __name__ == "__main__":

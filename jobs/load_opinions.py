@@ -1,9 +1,10 @@
 """Load one day of the opinion stream into raw_opinion(dt); lines that are no record go to rejected_opinion.
 
 Every line of the input ends in exactly one of the two: lines in = rows stored + rejected, checked before anything is
-published. A second load of a day replaces the first.
+published. A second load of a day replaces the first. An input that is mostly rejected is refused (docs/inputs.md).
 """
 
+import argparse
 from collections.abc import Callable, Iterator
 from zoneinfo import ZoneInfo
 
@@ -13,15 +14,18 @@ from pyspark.sql import functions as F
 
 from distill.errors import BadInput, OpinionError
 from jobs import publish
-from jobs.cli import day, job_parser, run_main
+from jobs.cli import Parser, day, job_parser, run_main
+from jobs.days import between, each
 from jobs.discreet import discreet
 from jobs.inputs import count, read_input
 from jobs.records import Opinion, Rejected, parse_fields, parse_line
+from jobs.rejects import Rejects, add_flag, in_words
 from jobs.session import spark_session
 from jobs.tables import RAW_OPINION, REJECTED_OPINION
 from jobs.time_zones import session_zone
 from jobs.warehouse import Warehouse
 
+DAY = "{dt}"  # stands for the day in --input
 FIELDS = ("opinion_id", "text", "source", "published_at")
 STAGED = pa.schema(
     [
@@ -41,43 +45,82 @@ STAGED_DDL = (
 
 def main() -> None:
     """Parse, extract, transform, load."""
-    parser = job_parser(__doc__, "jobs/load_opinions.py --dt 2026-11-09 --input stream/dt=2026-11-09.jsonl.gz")
-    parser.add_argument("--dt", type=day, required=True, help="the day that the input is of")
-    parser.add_argument("--input", required=True, help="file, folder or glob on any file system of Spark")
-    parser.add_argument("--format", choices=["jsonl", "csv", "parquet"], default="jsonl", help="format of the input")
-    args = parser.parse_args()
+    args = parser().parse_args()
+    days = chosen_days(args)
     spark = spark_session("load_opinions")
-    lines = read_input(spark, args.input, args.format, FIELDS, needed=2)
     warehouse = Warehouse(spark, args.database)
-    print(load_day(warehouse, args.dt, lines, args.input), flush=True)
+
+    def load(dt: str) -> None:
+        path = args.input.replace(DAY, dt)
+        lines = read_input(spark, path, args.format, FIELDS, needed=2)
+        print(load_day(warehouse, dt, lines, path, args.accept_rejects), flush=True)
+
+    if args.dt:
+        load(args.dt)
+    else:
+        each(days, None, load)
 
 
-def load_day(warehouse: Warehouse, dt: str, lines: DataFrame, source: str) -> str:
+def parser() -> Parser:
+    """The command line."""
+    example = "jobs/load_opinions.py --dt 2026-11-09 --input stream/dt=2026-11-09.jsonl.gz"
+    several = "--from 2026-11-09 --to 2026-11-15 --input 'stream/dt={dt}.jsonl.gz'"
+    found = job_parser(__doc__, f"{example}\n  … jobs/load_opinions.py {several}")
+    found.add_argument("--dt", type=day, help="the day that the input is of")
+    found.add_argument("--from", type=day, dest="first", metavar="DT", help="load all days from this one on …")
+    found.add_argument("--to", type=day, dest="last", metavar="DT", help="… to this one, also those loaded before")
+    found.add_argument(
+        "--input", required=True, help=f"file, folder or glob on any file system of Spark; {DAY} stands for the day"
+    )
+    found.add_argument("--format", choices=["jsonl", "csv", "parquet"], default="jsonl", help="format of the input")
+    add_flag(found)
+    return found
+
+
+def chosen_days(args: argparse.Namespace) -> list[str]:
+    """The days that the flags name; raises BadInput for flags that do not fit together."""
+    if bool(args.dt) == bool(args.first or args.last) or (not args.dt and not (args.first and args.last)):
+        raise BadInput("name one day with --dt, or several with both --from and --to")
+    days = [args.dt] if args.dt else between(args.first, args.last)
+    if not days:
+        raise BadInput(f"--from {args.first} is after --to {args.last}")
+    if not args.dt and DAY not in args.input:
+        raise BadInput(f"--input {args.input} is the same for every day; write {DAY} where the day stands in the path")
+    return days
+
+
+def load_day(warehouse: Warehouse, dt: str, lines: DataFrame, source: str, accept: bool = False) -> str:
     """Publish the day and return the line that says what was counted.
 
-    Raises BadInput when the input is empty or holds no record at all.
+    Raises BadInput when the input is empty or holds no record at all, or when more than half of it is rejected and
+    `accept` is not given.
     """
     partitions = [(RAW_OPINION, {"dt": dt}), (REJECTED_OPINION, {"dt": dt, "stage": "load"})]
+    left = f"the day {dt} is left as it was"
     with publish.run(warehouse, "load_opinions", f"dt={dt}", partitions) as run:
         read = count(lines, source)
         if read == 0:
-            raise BadInput(f"{source} holds no line; the day {dt} is left as it was")
+            raise BadInput(f"{source} holds no line; {left}")
         parsed = lines.mapInArrow(discreet(parser_of(session_zone(warehouse.spark))), STAGED_DDL)
         run.stage(parsed.withColumn("run_id", F.lit(run.id)), [RAW_OPINION, REJECTED_OPINION])
-        stored = run.read_back(RAW_OPINION).count()
-        reasons = {r.reason: r["count"] for r in run.read_back(REJECTED_OPINION).groupBy("reason").count().collect()}
+        records, refused = run.read_back(RAW_OPINION), run.read_back(REJECTED_OPINION)
+        stored, named = records.agg(F.count("*"), F.count("opinion_id")).collect()[0]
+        reasons = {r.reason: r["count"] for r in refused.groupBy("reason").count().collect()}
         rejected = sum(reasons.values())
+        if read != stored + rejected or named != stored or None in reasons:
+            raise OpinionError(
+                f"read {read} lines but staged {stored} ({named} with an id) + {rejected}; nothing was published"
+            )
+        rejects = Rejects(source, read, refused, reasons, lines)
         if stored == 0:
-            raise BadInput(f"no line of {source} is a record: {in_words(reasons)}; each needs {', '.join(FIELDS)}")
-        if read != stored + rejected:
-            raise OpinionError(f"read {read} lines but staged {stored} + {rejected}; nothing was published")
+            why = f"{in_words(reasons)}; each needs {', '.join(FIELDS)}"
+            raise BadInput(f"no line of {source} is a record: {why}; {rejects.cause()}; {left}")
+        if fault := rejects.gbk_fault(records):
+            raise BadInput(f"{source}: {reasons['invalid_utf8']} of its {read} lines are not UTF-8: {fault}; {left}")
+        rejects.check(left, accept)
+        rejects.warn(f"rejected_opinion where dt='{dt}' and stage='load'")
         run.switch(partitions)
     return f"{dt}: read {read} lines = stored {stored} + rejected {rejected} ({in_words(reasons) or 'none'})"
-
-
-def in_words(reasons: dict[str, int]) -> str:
-    """Counts by reason, most frequent first."""
-    return ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items(), key=lambda r: (-r[1], r[0])))
 
 
 def parser_of(zone: ZoneInfo) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:

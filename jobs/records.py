@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from typing import NamedTuple, NoReturn
 
-# Outside these years a time is a slip of the pen, and some clients cannot even print it.
-YEARS = range(1970, 2101)
+from jobs.times import parse_time
+
 # The column of a CSV line that is no row, as it was (see inputs.read_input).
 BROKEN_ROW = "broken_row"
 
@@ -83,6 +83,8 @@ def refuse(constant: str) -> NoReturn:
 def check_record(fields: Mapping[str, object], content: str, zone: tzinfo) -> Opinion | Rejected:
     """Check the four fields of a record; others are left out."""
     identity = fields.get("opinion_id")
+    if isinstance(identity, float) and identity.is_integer() and abs(identity) < 2**53:
+        identity = int(identity)  # of a column that lacks a value pandas writes every number so
     if isinstance(identity, int) and not isinstance(identity, bool):
         identity = str(identity)
     if not isinstance(identity, str) or not identity.strip():
@@ -98,21 +100,6 @@ def check_record(fields: Mapping[str, object], content: str, zone: tzinfo) -> Op
     except (ValueError, OverflowError):
         return Rejected(identity, content, "unreadable_time")
     return Opinion(identity, text and whole(text), source and whole(source.strip()), published_at)
-
-
-def parse_time(value: object, zone: tzinfo) -> datetime | None:
-    """An ISO 8601 date and time as UTC; None where there was none. Raises ValueError for anything else."""
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise ValueError("a time is text")
-    time = datetime.fromisoformat(value.strip())
-    if time.tzinfo is None:
-        time = time.replace(tzinfo=zone)
-    time = time.astimezone(UTC)
-    if time.year not in YEARS:
-        raise ValueError(f"year {time.year}")
-    return time
 
 
 def whole(text: str) -> str:

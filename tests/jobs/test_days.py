@@ -34,6 +34,15 @@ def test_what_is_done_is_skipped_and_a_failure_stops_no_other_day(capsys: pytest
     assert "failed with code 4: refused" in lines[3] and lines[4].endswith("  done")
 
 
+def test_without_a_way_to_know_what_is_done_every_day_is_worked() -> None:
+    def work(dt: str) -> None:
+        if dt.endswith("10"):
+            raise BadInput("x")
+
+    with pytest.raises(BadInput, match=r"1 of 2 days failed: 2026-11-10; the others are published$"):
+        each(["2026-11-09", "2026-11-10"], None, work)
+
+
 @pytest.mark.parametrize("better", range(len(WORST_FIRST) - 1))
 def test_the_exit_code_is_that_of_the_worst_day(better: int) -> None:
     kinds = {kind.exit_code: kind for kind in (OpinionError, BadInput, BadModel, Infrastructure, Busy, Held)}

@@ -57,6 +57,36 @@ def test_a_quote_that_is_not_closed_costs_one_line():
     ]
 
 
+OPINION = (*FIELDS, "source", "published_at")
+
+
+def test_columns_that_are_missing_at_the_end_of_a_row():
+    """As Excel writes them, the empty ones; a needed column may not be missing."""
+    raw = b"opinion_id,text,source,published_at\na,x,,\nb,y\nc,z\nd\ne,v,web,\nf,w,web\n"
+    found = list(csv_records("f.csv", lines_of(raw), OPINION, 2))
+    assert [row.get("opinion_id") or row[BROKEN_ROW] for row in found] == [b"a", b"b", b"d", b"c", b"e", b"f"]
+    assert found[1] == {"opinion_id": b"b", "text": b"y", "source": None, "published_at": None}
+
+
+@pytest.mark.parametrize("between", [b"", b"\n", b"more\n\n"])
+def test_the_halves_of_a_row_whose_line_break_has_no_quotes_are_not_two_rows(between):
+    halves = b"b,first\n" + between + b"second,web,2026-11-09\n"
+    raw = b"opinion_id,text,source,published_at\na,x,,\n" + halves + b"c,y\n"
+    found = list(csv_records("f.csv", lines_of(raw), OPINION, 2))
+    assert [row["opinion_id"] for row in found if BROKEN_ROW not in row] == [b"a", b"c"]
+    broken = [row[BROKEN_ROW] for row in found if BROKEN_ROW in row]
+    assert sorted(broken) == sorted(halves.rstrip(b"\n").split(b"\n"))
+
+
+def test_null_as_hive_writes_it():
+    raw = b"opinion_id,text,source,published_at\nx1,a,\\N,\\N\nx2,\\N,weibo,2026-11-09\nx3,NULL,\\n,\n"
+    assert [tuple(row.values())[1:] for row in csv_records("f.csv", lines_of(raw), OPINION, 2)] == [
+        (b"a", None, None),
+        (None, b"weibo", b"2026-11-09"),
+        (b"NULL", b"\\n", None),
+    ]
+
+
 @pytest.mark.parametrize(
     "header", [b"\xef\xbb\xbfopinion_id,text", b'\xef\xbb\xbf"opinion_id","text"', b" text , opinion_id\r"]
 )

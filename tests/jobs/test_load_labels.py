@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from pyspark.sql import Row, SparkSession
 
-from distill.errors import BadInput
+from distill.errors import BadInput, OpinionError
 from distill.text import normalise, text_hash
 from jobs.inputs import read_input
-from jobs.load_labels import FIELDS, load, split_of, summary
+from jobs.label_rows import split_of
+from jobs.load_labels import FIELDS, load, summary
 from jobs.tables import LABELLED_OPINION, REJECTED_LABEL
 from jobs.warehouse import Warehouse
+from tests.jobs.tamper import CHANGES, files_of, nulled, tamper
 
 HEADER = "opinion_id,text,label,source\n"
 
@@ -25,14 +27,23 @@ class Loader:
         self.spark, self.folder = spark, folder
         self.warehouse = Warehouse(spark, database)
 
-    def load(self, *rows: str | bytes, split: str | None = "train", replace: bool = False, header: str = HEADER) -> str:
+    def load(
+        self,
+        *rows: str | bytes,
+        split: str | None = "train",
+        replace: bool = False,
+        header: str = HEADER,
+        accept: bool = False,
+    ) -> str:
         path = self.folder / "labels.csv"
         path.write_bytes(b"".join([header.encode(), *(r.encode() + b"\n" if isinstance(r, str) else r for r in rows)]))
-        return self.load_files([str(path)], split, replace)
+        return self.load_files([str(path)], split, replace, accept)
 
-    def load_files(self, paths: list[str], split: str | None = None, replace: bool = False) -> str:
+    def load_files(
+        self, paths: list[str], split: str | None = None, replace: bool = False, accept: bool = False
+    ) -> str:
         rows = read_input(self.spark, paths, "csv", FIELDS, needed=3)
-        return load(self.warehouse, rows, " ".join(paths), split, replace)
+        return load(self.warehouse, rows, " ".join(paths), split, replace, accept)
 
     def stored(self) -> list[Row]:
         return sorted(self.warehouse.read(LABELLED_OPINION).collect())
@@ -59,7 +70,7 @@ def test_conflicts_are_set_aside_and_reported(loader):
     found = loader.load("a,坏了,1,x", "b,坏 了 吗,0,", "c,很好,0,x", "d,Ｇood,0,x", "e,good ,1,x", "f,很好,0,x")
     assert found.splitlines() == [
         "labels: read 6 rows beside 0 there already: 3 stored, 2 rejected (conflicting_label 2), 1 left out as repeats",
-        "stored: train 3 (1 valid), valid 0 (0 valid), test 0 (0 valid)",
+        "stored: train 3 rows (1 complaints), valid 0 rows (0 complaints), test 0 rows (0 complaints)",
         "warning: 2 rows carry both labels for one text and are not used for training; see rejected_label "
         "where reason='conflicting_label', correct the files and load them with --replace",
     ]
@@ -98,7 +109,9 @@ def test_rows_that_cannot_be_used_are_kept_and_loading_twice_changes_nothing(loa
         "j,很好,0,x",
         "c,x,2,x",
     ]
-    found = loader.load(*rows)
+    with pytest.raises(BadInput, match=r"9 of 12 lines of .*; the labels are left as they were \(--accept-rejects"):
+        loader.load(*rows)
+    found = loader.load(*rows, accept=True)
     assert found.startswith(
         "labels: read 13 rows beside 0 there already: 3 stored, 8 rejected (malformed_row 2, blank_line 1, "
         "invalid_utf8 1, missing_id 1, no_word_character 1, null_text 1, unreadable_label 1), 1 left out as repeats"
@@ -111,14 +124,17 @@ def test_rows_that_cannot_be_used_are_kept_and_loading_twice_changes_nothing(loa
     assert "1 of the rows read have no label yet and were skipped" in found
     assert {row["text"] for row in as_json} >= {"\\xff", None, "没有号"}
     stored, rejected = loader.stored(), loader.rejected()
-    found = loader.load(*rows)
+    found = loader.load(*rows, accept=True)
     assert found.startswith("labels: read 13 rows beside 11 there already: 3 stored, 8 rejected")
     assert (loader.stored(), loader.rejected()) == (stored, rejected)
     with pytest.raises(
-        BadInput, match=r"no row of .*labels.csv is a labelled text: unlabelled 1, unreadable_label 1; each"
+        BadInput,
+        match=r"no row of .*labels.csv is a labelled text: unlabelled 1, unreadable_label 1; label is 'valid'; write 1",
     ):
         loader.load("k,x,valid,x", "l,x,,x")
-    with pytest.raises(BadInput, match=r"invalid_utf8 1; save the file as UTF-8"):
+    with pytest.raises(BadInput, match=r"no row .*: unlabelled 1; each needs opinion_id, text, label, label 1 or 0"):
+        loader.load("l,x,,x")
+    with pytest.raises(BadInput, match=r"labels.csv: 1 of its lines are not UTF-8: it is GBK .*; save it as UTF-8"):
         loader.load("k,退款,1,x".encode("gbk"))
     with pytest.raises(BadInput, match=r"labels.csv holds no row; the labels are left as they were"):
         loader.load(replace=True)
@@ -144,6 +160,51 @@ def test_without_a_split_the_text_decides(loader):
 
 
 @pytest.mark.spark
+def test_more_than_half_of_what_is_labelled_must_be_readable(loader, capsys):
+    unlabelled = [f"u{i},没有标签{i},,x" for i in range(20)]
+    good = [f"g{i},坏了{i},{label},x" for i, label in enumerate(["1.0", "0.0", " 1 ", "０", "TRUE", "有效", "无效"])]
+    bad = [f"b{i},不好{i},投诉,x" for i in range(8)]
+    with pytest.raises(BadInput, match=r"8 of 15 lines of .*\(unreadable_label 8\): label is '投诉'; write 1"):
+        loader.load(*unlabelled, *good, *bad)
+    assert loader.stored() == [] and capsys.readouterr().err == ""
+    found = loader.load(*unlabelled, *good, *bad[1:])
+    assert "7 stored, 7 rejected (unreadable_label 7), 0 left out as repeats" in found
+    assert "20 of the rows read have no label yet" in found
+    assert [label for _, (label, _) in sorted(loader.labels().items())] == [1, 0, 1, 0, 1, 1, 0]
+    err = capsys.readouterr().err
+    assert err.startswith("warning: 7 of 14 lines of ") and "label is '投诉'" in err and "see rejected_label" in err
+    loader.load(*unlabelled, *good)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.spark
+def test_what_pandas_and_hive_make_of_a_half_labelled_sample(loader):
+    found = loader.load("a,坏了,1.0,x", "b,很好,0.0,", "c,没有标签,,x", r"d,也没有,\N,\N", "e,无,NaN,x")
+    assert found.startswith("labels: read 5 rows beside 0 there already: 2 stored, 0 rejected (none), 0 left out")
+    assert loader.labels() == {"a": (1, "train"), "b": (0, "train")}
+    assert "3 of the rows read have no label yet" in found
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_staged_rows_that_do_not_add_up_are_not_published(loader, home, monkeypatch):
+    """With repeats among the rows: one that is missing must not be taken for one more of them."""
+    rows = ["a,坏了,1,x", "b,坏了,1,x", "c,很好,0,x", "d,good,0,x", "e,good,1,x", "f,不明,2,x", "g,新的,0,x"]
+    loader.load(*rows[:-1])
+    before = loader.stored(), loader.rejected(), files_of(loader.warehouse.database, home)
+    for table, column in ((LABELLED_OPINION, "label"), (REJECTED_LABEL, "reason")):
+        for change in (*CHANGES, nulled(column)):
+            with monkeypatch.context() as patch:
+                tamper(patch, table, change)
+                with pytest.raises(OpinionError, match="nothing was published") as refused:
+                    loader.load(*rows)
+            assert refused.value.exit_code == 1
+            assert (loader.stored(), loader.rejected(), files_of(loader.warehouse.database, home)) == before
+    found = loader.load(*rows)
+    assert "read 7 rows beside 5 there already: 3 stored, 3 rejected" in found and "6 left out as repeats" in found
+
+
+@pytest.mark.spark
 @pytest.mark.slow
 def test_the_real_labels_hold_no_conflict(loader, shared):
     found = loader.load_files([str(shared / "data" / "labelled" / "test.csv")], split="test")
@@ -165,6 +226,6 @@ def test_the_summary_tells_new_rows_from_those_there_already():
     assert found.splitlines() == [
         "labels: read 12050 rows beside 92991 there already: 82000 stored, 3 rejected (null_text 3), "
         "22988 left out as repeats",
-        "stored: train 78000 (18000 valid), valid 0 (0 valid), test 4000 (4000 valid)",
+        "stored: train 78000 rows (18000 complaints), valid 0 rows (0 complaints), test 4000 rows (4000 complaints)",
         "50 of the rows read have no label yet and were skipped",
     ]

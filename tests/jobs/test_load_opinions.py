@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,12 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import Row, SparkSession
 
-from distill.errors import BadInput
+from distill.errors import BadInput, OpinionError
 from jobs.inputs import read_input
-from jobs.load_opinions import FIELDS, load_day
+from jobs.load_opinions import FIELDS, chosen_days, load_day, parser
 from jobs.tables import RAW_OPINION, REJECTED_OPINION
 from jobs.warehouse import Warehouse
 from tests.conftest import submit
+from tests.jobs.tamper import CHANGES, files_of, nulled, tamper
 
 pytestmark = pytest.mark.spark
 
@@ -38,9 +40,9 @@ class Loader:
         path.write_bytes(content)
         return path
 
-    def load(self, path: Path | str, kind: str = "jsonl", dt: str = DAY) -> str:
+    def load(self, path: Path | str, kind: str = "jsonl", dt: str = DAY, accept: bool = False) -> str:
         lines = read_input(self.spark, str(path), kind, FIELDS, needed=2)
-        return load_day(self.warehouse, dt, lines, str(path))
+        return load_day(self.warehouse, dt, lines, str(path), accept)
 
     def stored(self, dt: str = DAY) -> list[Row]:
         rows = self.warehouse.read(RAW_OPINION, dt=dt).select(*RAW_OPINION.columns).collect()
@@ -73,7 +75,7 @@ def test_lines_that_are_no_record_are_kept_as_they_were(loader):
         b"z" * 5_000_000,
         b"\x00",
     ]
-    found = loader.load(loader.write("day.jsonl", b"\n".join(lines)))
+    found = loader.load(loader.write("day.jsonl", b"\n".join(lines)), accept=True)
     assert found == (
         "2026-11-09: read 11 lines = stored 4 + rejected 7 "
         "(broken_json 3, blank_line 1, invalid_utf8 1, missing_id 1, unreadable_time 1)"
@@ -140,7 +142,7 @@ def test_a_reload_replaces_its_day_alone(loader, tmp_path):
         ("empty.csv", b"", "csv", "empty.csv holds no line"),
         ("header.csv", HEADER, "csv", "header.csv holds no line"),
         ("none.jsonl", b"x\n[]\n", "jsonl", "no line of .* is a record: broken_json 1, not_an_object 1; each needs"),
-        ("gbk.csv", HEADER + "a,坏了".encode("gbk") + TIME, "csv", "is a record: invalid_utf8 1"),
+        ("gbk.csv", HEADER + "a,坏了".encode("gbk") + TIME, "csv", "gbk.csv: 1 of its lines are not UTF-8: it is GBK"),
         ("columns.csv", b"id,text\na,b\n", "csv", "columns.csv has no column opinion_id; its columns are id, text"),
         ("not.jsonl.gz", b'{"opinion_id": "a"}\n', "jsonl", "not.jsonl.gz cannot be read: not a gzip file"),
         ("cut.csv.gz", gzip.compress(HEADER + TIME * 9)[:-12], "csv", "cut.csv.gz cannot be read: Unexpected end"),
@@ -170,6 +172,7 @@ def test_csv_loses_nothing(loader):
         b"crlf,x" + TIME.replace(b"\n", b"\r\n"),
         b"bytes,\xff\xfe" + TIME,
         b"few,x\n",
+        b"fewer\n",
         b"many,x,y" + TIME,
         b"\n",
         b'open,"x' + TIME,
@@ -180,7 +183,7 @@ def test_csv_loses_nothing(loader):
         b"last,z" + TIME.rstrip(),
     ]
     found = loader.load(loader.write("day.csv", HEADER + b"".join(rows)), "csv")
-    assert found.startswith("2026-11-09: read 22 lines = stored 14 + rejected 8 (malformed_row 4,")
+    assert found.startswith("2026-11-09: read 23 lines = stored 15 + rejected 8 (malformed_row 4,")
     assert loader.texts() == {
         "plain": "坏了",
         "comma": "a, b",
@@ -194,17 +197,19 @@ def test_csv_loses_nothing(loader):
         "#no comment": "null",
         "nul": "x\0y",
         "crlf": "x",
+        "few": "x",
         "after": "y",
         "last": "z",
     }
-    assert {(row.source, row.published_at.astimezone(UTC)) for row in loader.stored()} == {("weibo", NOON)}
+    whole = [row for row in loader.stored() if row.opinion_id != "few"]
+    assert {(row.source, row.published_at.astimezone(UTC)) for row in whole} == {("weibo", NOON)}
     rest = {"source": "weibo", "published_at": "2026-11-09T12:00:00+08:00"}
     as_json = {
         "invalid_utf8": {"opinion_id": "bytes", "text": "\\xff\\xfe"} | rest,
         "missing_id": {"opinion_id": " ", "text": "no id"} | rest,
         "unreadable_time": {"opinion_id": "time", "text": "x", "source": "weibo", "published_at": "25:61"},
     }
-    as_it_was = [rows[13], rows[14], rows[16], rows[18]]
+    as_it_was = [rows[14], rows[15], rows[17], rows[19]]
     assert loader.rejected() == sorted(
         [("malformed_row", row.decode().rstrip("\n")) for row in as_it_was]
         + [("blank_line", "")]
@@ -241,7 +246,7 @@ def test_parquet(loader, tmp_path):
         }
     )
     pq.write_table(table, tmp_path / "day.parquet")
-    found = loader.load(tmp_path / "day.parquet", "parquet")
+    found = loader.load(tmp_path / "day.parquet", "parquet", accept=True)
     assert found == "2026-11-09: read 3 lines = stored 1 + rejected 2 (invalid_utf8 1, unreadable_time 1)"
     [row] = loader.stored()
     assert (row.opinion_id, row.text, row.source) == ("1", "坏", None)
@@ -261,3 +266,56 @@ def test_the_job_ends_with_one_line_that_names_the_mend(tmp_path):
     assert done.returncode == BadInput.exit_code, done.stdout + done.stderr
     assert done.stdout == ""
     assert done.stderr.splitlines()[-1] == (f"error: --input {bad} has no column opinion_id; its columns are id, text")
+
+
+RECORD = '{"opinion_id": "a", "text": "坏了"}'
+
+
+@pytest.mark.slow
+def test_staged_rows_that_do_not_add_up_are_not_published(loader, home, monkeypatch):
+    day = loader.write("day.jsonl", "\n".join([*[RECORD] * 9, "no record"]).encode())
+    loader.load(day)
+    before = loader.stored(), loader.rejected(), files_of(loader.warehouse.database, home)
+    for table, column in ((RAW_OPINION, "opinion_id"), (REJECTED_OPINION, "reason")):
+        for change in (*CHANGES, nulled(column)):
+            with monkeypatch.context() as patch:
+                tamper(patch, table, change)
+                with pytest.raises(OpinionError, match="nothing was published") as refused:
+                    loader.load(day)
+            assert refused.value.exit_code == 1
+            assert (loader.stored(), loader.rejected(), files_of(loader.warehouse.database, home)) == before
+    loader.load(day)
+
+
+@pytest.mark.slow
+def test_several_days_in_one_start(tmp_path):
+    home = tmp_path / "home"
+    days = ["2026-11-08", "2026-11-09", "2026-11-10"]
+    for dt in days[::2]:
+        (tmp_path / f"dt={dt}.jsonl").write_text("\n".join([RECORD] * 3))
+    several = ("--from", days[0], "--to", days[-1], "--input", f"{tmp_path}/dt={{dt}}.jsonl")
+    done = submit("load_opinions", *several, home=home)
+    assert done.returncode == BadInput.exit_code, done.stdout + done.stderr
+    assert [f"{dt}: read 3 lines = stored 3" in done.stdout for dt in days] == [True, False, True]
+    said = done.stderr.splitlines()[-1]
+    assert said == f"error: 1 of 3 days failed: {days[1]}; the others are published"
+    assert f"{tmp_path}/dt={days[1]}.jsonl: no such file" in done.stdout
+    (tmp_path / f"dt={days[1]}.jsonl").write_text("\n".join([RECORD] * 4))
+    done = submit("load_opinions", *several, home=home)  # a day that is there is loaded again
+    assert (done.returncode, done.stdout.count(" = stored 3 "), done.stdout.count(" = stored 4 ")) == (0, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "name one day with --dt, or several with both --from and --to"),
+        (["--from", DAY], "name one day with --dt, or several with both --from and --to"),
+        (["--dt", DAY, "--to", DAY], "name one day with --dt, or several with both --from and --to"),
+        (["--from", DAY, "--to", "2026-11-08"], "--from 2026-11-09 is after --to 2026-11-08"),
+        (["--from", DAY, "--to", "2026-11-10"], "is the same for every day; write {dt} where the day stands"),
+    ],
+)
+def test_flags_that_do_not_fit_together(flags, message):
+    with pytest.raises(BadInput, match=re.escape(message)):
+        chosen_days(parser().parse_args([*flags, "--input", "day.jsonl"]))
+    assert chosen_days(parser().parse_args(["--dt", DAY, "--input", "{dt}"])) == [DAY]
