@@ -61,7 +61,7 @@ def ship(spark: SparkSession, path: str) -> None:
     with bundles.storage_errors(path), zipfile.ZipFile(archive, "w") as zipped:
         for file in fs.get_file_info(pafs.FileSelector(root)):
             zipped.writestr(file.base_name, bundles.read_file(fs, file.path))
-    spark.sparkContext.addArchive(f"{archive}#{name}")
+    spark.sparkContext.addArchive(f"{archive.as_uri()}#{name}")  # a bare path may have a blank
 
 
 def received(folder: str, digest: str) -> Bundle:
