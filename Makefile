@@ -1,8 +1,12 @@
 # Everything is installed into .venv; everything a run makes goes below OPINION_HOME (default var/).
 PYTHON ?= $(firstword $(shell command -v python3.11) python3)
-OPINION_HOME ?= $(CURDIR)/var
-export OPINION_HOME
-export PIP_CONSTRAINT = $(CURDIR)/constraints.txt
+# A variable of the environment reaches what make starts as it is; make would read a $ in its value.
+ifeq ($(origin OPINION_HOME),undefined)
+export OPINION_HOME := $(CURDIR)/var
+endif
+# An address: pip takes a path with a blank for two.
+EMPTY =
+export PIP_CONSTRAINT = file://$(subst $(EMPTY) ,%20,$(CURDIR))/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 CONF = --properties-file spark_conf/local/spark-defaults.conf
 HOROVOD_VERSION = $(patsubst horovod==%,%,$(filter horovod==%,$(shell cat constraints.txt)))
@@ -10,7 +14,7 @@ TORCH_VERSION = $(patsubst torch==%,%,$(filter torch==%,$(shell cat constraints.
 # The wheel is built once a machine: its folder is keyed by all that it depends on.
 CACHE = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/opinion-distill
 HOROVOD = $(CACHE)/horovod-$(HOROVOD_VERSION)-torch-$(TORCH_VERSION)-py311-$(shell uname -m)
-INPUTS = setup.py constraints.txt pyproject.toml spark_conf/local/find-spark-home
+INPUTS = setup.py constraints.txt pyproject.toml spark_conf/local/find-spark-home spark_conf/local/spark-command
 
 # Two processes share the tests: a JVM and the Python workers of each are at home in 8 GB.
 PYTEST = .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -59,6 +63,7 @@ bench: .venv/.installed-bench ## The night beside its floor and other ways to sc
 	.venv/bin/spark-submit $(CONF) benchmarks/training.py
 
 # Asked by a variable of the environment: a query may have lines, and signs that make and the shell would read.
+unexport Q
 sql: export ASKED = $(value Q)
 sql: .venv/.installed ## An analyst's query: make sql Q="select * from opinion.scoring_run"
 	@jobs/ask.sh "$$ASKED"
@@ -75,6 +80,9 @@ clean: ## Remove .venv and caches, but nothing below OPINION_HOME
 	.venv/bin/pip install -q -e .[demo]
 	@# PySpark's scripts look for it with the first python3 on the PATH; ours with this environment's.
 	cp spark_conf/local/find-spark-home .venv/bin/find-spark-home
+	for name in spark-submit spark-sql; do cp spark_conf/local/spark-command .venv/bin/$$name; done
+	@# A package of the same name on PYTHONPATH would come before an editable one.
+	.venv/bin/python -c 'import os, sysconfig; open(sysconfig.get_path("purelib") + "/opinion-first.pth", "w").write(f"import sys; sys.path.insert(0, {os.getcwd()!r})\n")'
 	@.venv/bin/python -c 'import jobs.plots; raise SystemExit(not jobs.plots.chinese_font())' || { \
 	  echo "a font with Chinese is missing, for the plots: installing it"; $(APT) fonts-noto-cjk; }
 	@touch $@

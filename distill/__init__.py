@@ -1,1 +1,18 @@
 """Models, distillation and scoring: everything that knows torch and nothing that knows Spark."""
+
+import os
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def home_folder() -> Path:
+    """Folder of everything a run makes: `OPINION_HOME`, or `var/` in the checkout."""
+    return Path(os.environ.get("OPINION_HOME") or CHECKOUT / "var").absolute()
+
+
+# numba and matplotlib read these at their import. By default they write beside the code or below the user's home, and a
+# service user may be allowed neither. Code in an executor's zip has no home: spark_conf/ sets the folder there.
+if CHECKOUT.is_dir():
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(home_folder() / "cache" / "numba"))
+    os.environ.setdefault("MPLCONFIGDIR", str(home_folder() / "cache" / "matplotlib"))

@@ -1,12 +1,12 @@
 """A progress bar where a person looks on; in a log file a line now and then."""
 
-import os
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import TextIO, TypeVar
 
 from tqdm import tqdm
+
+from distill.user_stderr import user_stderr
 
 T = TypeVar("T")
 
@@ -33,18 +33,6 @@ def parts_of(total: int, parts: int, title: str, unit: str) -> Iterator[int]:
 
 
 def user_terminal() -> TextIO | None:
-    """Where the user's stderr is a terminal, a stream to it.
-
-    spark-submit reads its Python's stderr through a pipe; the user's is that of the process that started it.
-    """
-    if sys.stderr.isatty():
-        return sys.stderr
-    if "PYSPARK_GATEWAY_PORT" in os.environ:
-        try:
-            stream = open(f"/proc/{os.getppid()}/fd/2", "w", encoding="utf-8")  # noqa: SIM115
-        except OSError:
-            return None
-        if stream.isatty():
-            return stream
-        stream.close()
-    return None
+    """A stream to the user's stderr where it is a terminal."""
+    stream = user_stderr()
+    return stream if stream is not None and stream.isatty() else None

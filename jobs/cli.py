@@ -12,23 +12,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from distill import CHECKOUT as CHECKOUT
 from distill.errors import BadInput, BadModel, Busy, Infrastructure, OpinionError
+from distill.home import usable_home
+from distill.user_stderr import user_stderr
 from jobs import locks, settings
 from jobs.discreet import Formatter, hidden, without_numbers
 from jobs.file_errors import file_error, full_text
+from jobs.visible import guard_stdout, visible
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 log = logging.getLogger("opinion")
 
 
 def home() -> Path:
-    """Folder of everything a run makes: `OPINION_HOME`, or `var/` in the checkout."""
-    folder = Path(os.environ.get("OPINION_HOME") or CHECKOUT / "var").absolute()
-    try:
-        (folder / "logs").mkdir(parents=True, exist_ok=True)
-    except OSError as e:
-        raise Infrastructure(f"cannot write to {folder}: {e.strerror}; set OPINION_HOME to a writable folder") from e
-    return folder
+    """Folder of everything a run makes; a folder that cannot be used is refused (distill/home.py)."""
+    return usable_home()
 
 
 class Parser(argparse.ArgumentParser):
@@ -141,8 +139,8 @@ def run_main(main: Callable[[], None]) -> NoReturn:
     The full traceback goes to `<home>/logs/jobs.log`.
     """
     log.addHandler(logging.NullHandler())  # without a home there is no file to log to
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    guard_stdout()
+    sys.stderr.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     try:
         file = logging.FileHandler(home() / "logs" / "jobs.log", encoding="utf-8")
         file.setFormatter(Formatter(f"%(asctime)s {os.getpid()} %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
@@ -168,8 +166,9 @@ def leave(error: OpinionError) -> NoReturn:
 
 
 def complain(line: str) -> None:
-    """Print a line on the user's stderr. spark-submit sends ours to its stdout, but its own JVM's is the user's."""
-    if "PYSPARK_GATEWAY_PORT" in os.environ:
+    """Print a line on the user's stderr, by way of spark-submit's JVM where that alone can write to it."""
+    line, stream = visible(line), user_stderr()
+    if stream is None:
         try:
             from pyspark import SparkContext
             from pyspark.java_gateway import launch_gateway
@@ -181,7 +180,7 @@ def complain(line: str) -> None:
             return
         except Exception:
             log.exception("the JVM is gone, so the error is printed here")
-    print(line, file=sys.stderr, flush=True)
+    print(line, file=stream or sys.stderr, flush=True)
 
 
 def explain(error: BaseException) -> OpinionError:

@@ -59,7 +59,7 @@ def ship(spark: SparkSession, path: str) -> None:
         for file in fs.get_file_info(pafs.FileSelector(root)):
             if file.is_file and not file.base_name.startswith("."):
                 zipped.writestr(file.base_name, bundles.read_file(fs, file.path))
-    spark.sparkContext.addArchive(f"{archive}#{name}")
+    spark.sparkContext.addArchive(f"{archive.as_uri()}#{name}")  # a bare path may have a blank
 
 
 def received(folder: str, digest: str) -> Bundle:

@@ -11,6 +11,8 @@ from pyspark.sql import SparkSession
 
 # Before torch is imported: idle threads that spin stall the other processes of a test.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Each test has a home of its own; what numba compiles for one serves all.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).resolve().parent.parent / ".pytest_cache" / "numba"))
 # A job of a test lives for seconds: the compiler of Java that pays off after minutes takes half of its processor time.
 os.environ["SPARK_SUBMIT_OPTS"] = "-XX:TieredStopAtLevel=1"
 

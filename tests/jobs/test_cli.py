@@ -120,7 +120,7 @@ def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path):
 def test_a_home_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "文件").write_text("")
     done = run("def main():\n    pass", tmp_path / "文件" / "home", LC_ALL="C", PYTHONIOENCODING="ascii")
-    assert done.returncode == errors.Infrastructure.exit_code
+    assert done.returncode == errors.BadInput.exit_code
     said = done.stderr.decode("utf-8")
     assert said.startswith(f"error: cannot write to {tmp_path}/文件/home: ") and said.count("\n") == 1
     assert "set OPINION_HOME" in said

@@ -95,3 +95,25 @@ def test_a_teacher_or_a_day_that_is_not_there_is_one_line_and_nothing_is_publish
         assert said in line
         assert "Traceback" not in done.stderr and done.stdout == ""
     assert not list((own_home / "data").rglob("table=teacher_logit"))
+
+
+def test_a_log_that_is_its_stderr_keeps_what_it_holds(own_home: Path) -> None:
+    """As cron opens it, to append, and as a person's `2> log`: every job asks whether it is a terminal, for its bar."""
+    TEACHER["add_teacher"](own_home / "encoder", 1)
+    (own_home / "day.jsonl").write_text(
+        "".join(json.dumps({"opinion_id": i, "text": text}) + "\n" for i, text in TEXTS[OTHER].items())
+    )
+    assert submit("load_opinions", "--dt", OTHER, "--input", str(own_home / "day.jsonl"), home=own_home).returncode == 0
+    command = [".venv/bin/spark-submit", "--properties-file", "spark_conf/local/spark-defaults.conf"]
+    command += ["jobs/store_teacher_logits.py", "--teacher", "bert", "--dt", OTHER]
+    for mode in ("a", "w"):
+        path = own_home / f"log.{mode}"
+        path.write_text("of last night\n" if mode == "a" else "")
+        with open(path, mode) as log:
+            log.write("of this night\n")
+            log.flush()
+            done = subprocess.run(command, cwd=ROOT, env=os.environ, stdout=log, stderr=log, timeout=300)
+        said = path.read_text()
+        assert done.returncode == 0, said
+        before = "of last night\n" if mode == "a" else ""
+        assert said.startswith(f"{before}of this night\n") and "\0" not in said and "5 texts: " in said

@@ -1,0 +1,129 @@
+"""spark_conf/local/spark-command, find-spark-home, spark-env.sh: whose Spark starts, whose scratch is removed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.other_user import AS_NOBODY, IS_ROOT, nobodys
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCAL = ROOT / "spark_conf" / "local"
+LIST = [
+    ".venv/bin/spark-submit",
+    "--properties-file",
+    "spark_conf/local/spark-defaults.conf",
+    "jobs/registry.py",
+    "list",
+]
+# Holds what spark-submit would: the shell becomes another process and keeps its open files.
+HOLD = f'. {LOCAL}/spark-env.sh; echo "$scratch"; exec sleep 100'
+
+
+def run(command: list[str], home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"OPINION_HOME": str(home)} | variables
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def test_what_is_installed_is_what_is_here():
+    for name, source in (
+        ("find-spark-home", "find-spark-home"),
+        ("spark-submit", "spark-command"),
+        ("spark-sql", "spark-command"),
+    ):
+        assert (ROOT / ".venv/bin" / name).read_text() == (LOCAL / source).read_text(), "run make setup"
+
+
+@pytest.mark.spark
+def test_another_sparks_environment_is_not_taken(tmp_path):
+    other = tmp_path / "other"
+    for package in ("jobs", "distill", "pyspark"):
+        (other / package).mkdir(parents=True)
+        (other / package / "__init__.py").write_text("raise ImportError('the other')\n")
+    (other / "bin").mkdir()
+    for name in ("spark-submit", "spark-class", "python"):
+        (other / "bin" / name).write_text("#!/bin/sh\necho the other; exit 127\n")
+        (other / "bin" / name).chmod(0o755)
+    foreign = {"SPARK_HOME": str(other), "PYTHONPATH": str(other), "PYTHONHOME": str(other)}
+    foreign |= {"PYSPARK_PYTHON": str(other / "bin/python"), "PYSPARK_DRIVER_PYTHON": "jupyter"}
+    foreign |= {"PYSPARK_DRIVER_PYTHON_OPTS": "notebook", "SPARK_REMOTE": "sc://other", "SPARK_ENV_LOADED": "1"}
+    foreign |= {"SPARK_DIST_CLASSPATH": str(other), "HADOOP_CONF_DIR": str(other), "SPARK_LAUNCHER_OPTS": "-Dother"}
+    done = run(LIST, tmp_path / "home", **foreign)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"no version in {tmp_path}/home/registry yet")
+    done = run([sys.executable, "jobs/registry.py", "list"], tmp_path / "home", PYTHONPATH=str(other))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", [LIST, ["jobs/again.sh", "registry", "list"], ["jobs/ask.sh", "select 1"]])
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ("SPARK_CONF_DIR", "is not of this project: unset SPARK_CONF_DIR, or set it to a folder of "),
+        ("JAVA_HOME", "has no bin/java: unset JAVA_HOME, or set it to a Java of version 17 or more"),
+    ],
+)
+def test_what_cannot_be_ours_is_named(tmp_path, command, variable, said):
+    (tmp_path / "spark-env.sh").write_text("echo the other\n")
+    done = run(command, tmp_path / "home", **{variable: str(tmp_path)})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {variable}={tmp_path} ") and said in done.stderr.splitlines()[0]
+    assert not (tmp_path / "home").exists()
+
+
+def test_an_old_java_is_named(tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "java").symlink_to("/bin/false")
+    for version, number in (("1.8.0_412", "8"), ("11.0.22", "11")):
+        (tmp_path / "bin" / "java").unlink()
+        (tmp_path / "bin" / "java").write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / "bin" / "java").chmod(0o755)
+        (tmp_path / "release").write_text(f'IMPLEMENTOR="x"\nJAVA_VERSION="{version}"\n')
+        done = run(LIST, tmp_path / "home", JAVA_HOME=str(tmp_path))
+        assert (done.returncode, done.stdout) == (2, "") and f"is Java {number}, and Spark needs 17" in done.stderr
+
+
+def hold(home: Path, host: str, *become: str) -> tuple[subprocess.Popen[str], Path]:
+    """A run of that host, and its scratch."""
+    environment = os.environ | {"OPINION_HOME": str(home), "HOSTNAME": host}
+    process = subprocess.Popen([*become, "bash", "-c", HOLD], env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    return process, Path(process.stdout.readline().strip())
+
+
+def test_the_scratch_of_a_killed_run_is_removed_and_no_other(tmp_path):
+    """By a run of another host's name: a container has a new one each night."""
+    become: list[str] = []
+    if IS_ROOT:  # another user's, whom no signal of ours would reach
+        become = AS_NOBODY
+        nobodys(tmp_path)
+    runs = []
+    try:
+        for host in ("a", "b"):
+            runs.append(hold(tmp_path, host, *become))
+            assert runs[-1][1].is_dir()
+        (killed, gone), (_, alive) = runs
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        (gone / "shuffle").write_text("")
+        runs.append(hold(tmp_path, "c"))
+        assert not gone.exists() and alive.is_dir() and runs[-1][1].is_dir()
+    finally:
+        for process, _ in runs:
+            process.kill()
+            process.communicate()
+
+
+def test_runs_that_start_at_once_have_a_scratch_each(tmp_path):
+    runs = [hold(tmp_path, "a") for _ in range(2)] + [hold(tmp_path, "b")]
+    time.sleep(0.1)
+    try:
+        assert len({scratch for _, scratch in runs}) == 3 and all(scratch.is_dir() for _, scratch in runs)
+    finally:
+        for process, _ in runs:
+            process.kill()
+            process.communicate()
