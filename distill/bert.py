@@ -17,10 +17,12 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoTokenizer
 
 from distill.bundle import ENCODER_FILES, Bundle
+from distill.dataset import padded
 from distill.errors import BadInput, BadModel
 from distill.pretrained import ATTENTION, misfit, network, read
 
 KIND = "bert"
+ENCODED_AT_ONCE = 4096  # texts; their tokens are Python's integers for a moment, a hundred times as large
 HEAD_RATE = 10  # times the encoder's learning rate: the head starts from nothing
 
 
@@ -32,11 +34,15 @@ class Padded(NamedTuple):
 
 
 class TokenIds(NamedTuple):
-    """The view that a teacher has of texts: ids int32 (tokens,), text after text; offsets int64 (texts + 1,)."""
+    """The view that a teacher has of texts: ids int32 (tokens,), text after text; offsets int64 (texts + 1,).
+
+    `padding` is the token that fills the shorter rows of a batch, `most` the tokens that the encoder reads at most.
+    """
 
     ids: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int64]
     padding: int
+    most: int
 
     @property
     def lengths(self) -> Tensor:
@@ -44,9 +50,9 @@ class TokenIds(NamedTuple):
         return torch.from_numpy(np.diff(self.offsets))
 
     def take(self, rows: Tensor) -> Padded:
-        """Some texts, int64 (batch,), padded to the longest of them."""
+        """Some texts, int64 (batch,), padded to the longest of them and a little more: see `padded`."""
         starts, lengths = torch.from_numpy(self.offsets)[rows], self.lengths[rows]
-        place = torch.arange(max([1, *lengths.tolist()]))
+        place = torch.arange(max([1, *padded(lengths).clamp(max=self.most).tolist()]))
         inside = place < lengths[:, None]
         flat = torch.from_numpy(self.ids)
         ids = torch.full(inside.shape, self.padding)
@@ -64,13 +70,20 @@ class Tokenizer:
     def encode(self, texts: list[str]) -> TokenIds:
         """Token ids of normalised texts, with the special tokens that the encoder was trained with."""
         if not texts:  # which the tokenizers of transformers do not take
-            return TokenIds(np.empty(0, np.int32), np.zeros(1, np.int64), self._fast.pad_token_id)
-        found = self._fast(
-            texts, truncation=True, max_length=self.max_length, return_attention_mask=False, return_token_type_ids=False
-        )["input_ids"]
-        offsets = np.cumsum([0, *map(len, found)], dtype=np.int64)
-        ids = np.fromiter((i for row in found for i in row), np.int32, int(offsets[-1]))
-        return TokenIds(ids, offsets, self._fast.pad_token_id)
+            return TokenIds(np.empty(0, np.int32), np.zeros(1, np.int64), self._fast.pad_token_id, self.max_length)
+        ids, lengths = [], [np.zeros(1, np.int64)]
+        for first in range(0, len(texts), ENCODED_AT_ONCE):
+            found = self._fast(
+                texts[first : first + ENCODED_AT_ONCE],
+                truncation=True,
+                max_length=self.max_length,
+                return_attention_mask=False,
+                return_token_type_ids=False,
+            )["input_ids"]
+            lengths.append(np.fromiter(map(len, found), np.int64, len(found)))
+            ids.append(np.fromiter((i for row in found for i in row), np.int32, int(lengths[-1].sum())))
+        offsets = np.cumsum(np.concatenate(lengths))
+        return TokenIds(np.concatenate(ids), offsets, self._fast.pad_token_id, self.max_length)
 
     def files(self) -> dict[str, bytes]:
         """What the bundle keeps of it."""
