@@ -18,8 +18,8 @@ from transformers import AutoConfig, AutoTokenizer
 
 from distill.bundle import ENCODER_FILES, Bundle
 from distill.dataset import padded
-from distill.errors import BadInput, BadModel
-from distill.pretrained import ATTENTION, misfit, network, read
+from distill.errors import BadModel
+from distill.pretrained import ATTENTION, load, misfit, network
 
 KIND = "bert"
 ENCODED_AT_ONCE = 4096  # texts; their tokens are Python's integers for a moment, a hundred times as large
@@ -140,9 +140,7 @@ def from_pretrained(init: str, max_length: int, precision: str, layers: int | No
     Raises BadInput when transformers cannot read it, something of it is missing, or it cannot read texts of
     `max_length` tokens.
     """
-    encoder, fast = read(init, layers)
-    if why := misfit(encoder, fast, max_length):
-        raise BadInput(f"--init {init}: {why}")
+    encoder, fast = load(init, max_length, layers)
     return Bert(encoder, precision), Tokenizer(fast, max_length)
 
 

@@ -26,6 +26,17 @@ OWN_ENCODER = ("t5", "mt5", "umt5")  # kinds whose encoder is a network of its o
 SAMPLE = ["物流很快abc，客服骗人 123", "好" * 2000]  # a usual text, and one that is cut at any length
 
 
+def load(init: str, max_length: int, layers: int | None = None) -> tuple[Any, Any]:
+    """An encoder and its tokenizer that read every text of up to `max_length` tokens; see `read` and `misfit`.
+
+    Raises BadInput for any other.
+    """
+    encoder, fast = read(init, layers)
+    if why := misfit(encoder, fast, max_length):
+        raise BadInput(f"--init {init}: {why}")
+    return encoder, fast
+
+
 def read(init: str, layers: int | None = None) -> tuple[Any, Any]:
     """The encoder and its tokenizer from a folder or a hub name; of its layers all, or the first so many.
 
