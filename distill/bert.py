@@ -13,20 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer
-from transformers.utils import logging
+from transformers import AutoConfig, AutoTokenizer
 
 from distill.bundle import ENCODER_FILES, Bundle
-from distill.errors import BadInput, BadModel
-
-logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it would tell of the pooler that is left out
-logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+from distill.dataset import padded
+from distill.errors import BadModel
+from distill.pretrained import ATTENTION, load, misfit, network
 
 KIND = "bert"
-# Measured with 12 layers of 384 on one core: 1.3 to 1.6 times as fast as torch's fused attention on the CPU.
-ATTENTION = "sdpa" if torch.cuda.is_available() else "eager"
+ENCODED_AT_ONCE = 4096  # texts; their tokens are Python's integers for a moment, a hundred times as large
 HEAD_RATE = 10  # times the encoder's learning rate: the head starts from nothing
 
 
@@ -38,11 +34,15 @@ class Padded(NamedTuple):
 
 
 class TokenIds(NamedTuple):
-    """The view that a teacher has of texts: ids int32 (tokens,), text after text; offsets int64 (texts + 1,)."""
+    """The view that a teacher has of texts: ids int32 (tokens,), text after text; offsets int64 (texts + 1,).
+
+    `padding` is the token that fills the shorter rows of a batch, `most` the tokens that the encoder reads at most.
+    """
 
     ids: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int64]
     padding: int
+    most: int
 
     @property
     def lengths(self) -> Tensor:
@@ -50,9 +50,9 @@ class TokenIds(NamedTuple):
         return torch.from_numpy(np.diff(self.offsets))
 
     def take(self, rows: Tensor) -> Padded:
-        """Some texts, int64 (batch,), padded to the longest of them."""
+        """Some texts, int64 (batch,), padded to the longest of them and a little more: see `padded`."""
         starts, lengths = torch.from_numpy(self.offsets)[rows], self.lengths[rows]
-        place = torch.arange(max([1, *lengths.tolist()]))
+        place = torch.arange(max([1, *padded(lengths).clamp(max=self.most).tolist()]))
         inside = place < lengths[:, None]
         flat = torch.from_numpy(self.ids)
         ids = torch.full(inside.shape, self.padding)
@@ -70,13 +70,20 @@ class Tokenizer:
     def encode(self, texts: list[str]) -> TokenIds:
         """Token ids of normalised texts, with the special tokens that the encoder was trained with."""
         if not texts:  # which the tokenizers of transformers do not take
-            return TokenIds(np.empty(0, np.int32), np.zeros(1, np.int64), self._fast.pad_token_id)
-        found = self._fast(
-            texts, truncation=True, max_length=self.max_length, return_attention_mask=False, return_token_type_ids=False
-        )["input_ids"]
-        offsets = np.cumsum([0, *map(len, found)], dtype=np.int64)
-        ids = np.fromiter((i for row in found for i in row), np.int32, int(offsets[-1]))
-        return TokenIds(ids, offsets, self._fast.pad_token_id)
+            return TokenIds(np.empty(0, np.int32), np.zeros(1, np.int64), self._fast.pad_token_id, self.max_length)
+        ids, lengths = [], [np.zeros(1, np.int64)]
+        for first in range(0, len(texts), ENCODED_AT_ONCE):
+            found = self._fast(
+                texts[first : first + ENCODED_AT_ONCE],
+                truncation=True,
+                max_length=self.max_length,
+                return_attention_mask=False,
+                return_token_type_ids=False,
+            )["input_ids"]
+            lengths.append(np.fromiter(map(len, found), np.int64, len(found)))
+            ids.append(np.fromiter((i for row in found for i in row), np.int32, int(lengths[-1].sum())))
+        offsets = np.cumsum(np.concatenate(lengths))
+        return TokenIds(np.concatenate(ids), offsets, self._fast.pad_token_id, self.max_length)
 
     def files(self) -> dict[str, bytes]:
         """What the bundle keeps of it."""
@@ -130,31 +137,10 @@ class Bert(nn.Module):
 def from_pretrained(init: str, max_length: int, precision: str, layers: int | None = None) -> tuple[Bert, Tokenizer]:
     """A teacher that is still to be trained, from a folder or a hub name; of its layers all, or the first so many.
 
-    Raises BadInput when transformers cannot read it, weights or tokenizer are missing, or the encoder cannot take texts
-    of `max_length` tokens.
+    Raises BadInput when transformers cannot read it, something of it is missing, or it cannot read texts of
+    `max_length` tokens.
     """
-    try:
-        config = AutoConfig.from_pretrained(init)
-        if layers is not None:
-            if layers > config.num_hidden_layers:
-                raise BadInput(f"--layers {layers}: {init} has {config.num_hidden_layers}")
-            config.num_hidden_layers = layers
-        encoder, said = AutoModel.from_pretrained(
-            init, config=config, dtype=torch.float32, attn_implementation=ATTENTION, output_loading_info=True
-        )
-        fast = AutoTokenizer.from_pretrained(init)
-    except (OSError, ValueError, SafetensorError) as e:
-        why = str(e).strip().splitlines()[0]
-        raise BadInput(
-            f"--init {init}: transformers cannot read it ({why}); name a folder of a model or a hub name"
-        ) from e
-    if missing := sorted(name for name in said["missing_keys"] if not name.startswith("pooler.")):
-        raise BadInput(f"--init {init}: its weights lack {len(missing)} tensors of the encoder, such as {missing[0]}")
-    if fast.get_vocab().keys() <= set(fast.all_special_tokens):  # what transformers makes up where there is none
-        raise BadInput(f"--init {init}: it has no tokenizer; put its tokenizer.json or vocab.txt beside the weights")
-    positions = getattr(encoder.config, "max_position_embeddings", max_length)
-    if max_length > positions:
-        raise BadInput(f"--max-length {max_length}: {init} reads at most {positions} tokens")
+    encoder, fast = load(init, max_length, layers)
     return Bert(encoder, precision), Tokenizer(fast, max_length)
 
 
@@ -170,7 +156,8 @@ def to_bundle(model: Bert, tokenizer: Tokenizer, manifest: Mapping[str, Any]) ->
 def from_bundle(bundle: Bundle, precision: str) -> tuple[Bert, Tokenizer]:
     """A trained teacher, in evaluation mode.
 
-    Raises BadModel when the bundle is of something else or its tensors do not fit its configuration.
+    Raises BadModel when the bundle is of something else, its tensors do not fit its configuration, or it cannot read
+    texts as long as its manifest says.
     """
     architecture = bundle.manifest.get("architecture", {})
     if architecture.get("kind") != KIND:
@@ -180,9 +167,12 @@ def from_bundle(bundle: Bundle, precision: str) -> tuple[Bert, Tokenizer]:
             Path(folder, name).write_bytes(bundle.files[name])
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         fast = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    model = Bert(AutoModel.from_config(config, attn_implementation=ATTENTION), precision)  # type: ignore[no-untyped-call]
+    model = Bert(network(config).from_config(config, attn_implementation=ATTENTION, trust_remote_code=False), precision)
     try:
         model.load_state_dict({name: torch.from_numpy(array) for name, array in bundle.tensors.items()})
     except RuntimeError as e:
         raise BadModel(f"the tensors of the bundle do not fit its config.json: {e}; train the teacher again") from e
-    return model.eval(), Tokenizer(fast, int(architecture["max_length"]))
+    max_length = int(architecture["max_length"])
+    if why := misfit(model.encoder, fast, max_length):
+        raise BadModel(f"the teacher of the bundle cannot be used: {why} and train it again")
+    return model.eval(), Tokenizer(fast, max_length)

@@ -116,14 +116,20 @@ class Checkpoints:
 
 
 def flat_state(learners: Sequence[Learner], best: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """All tensors of the state by name, each with memory of its own."""
+    """All tensors of the state by name, each with memory of its own; copied are only those that share it."""
     state = {f"best.{name}": tensor for name, tensor in best.items()}
     for learner in learners:
         for prefix, module in learner.modules().items():
             state |= {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
         for parameter, slots in learner.optimizer.state_dict()["state"].items():
             state |= {f"{learner.name}.optimizer.{parameter}.{slot}": tensor for slot, tensor in slots.items()}
-    return {name: tensor.detach().clone() for name, tensor in state.items()}
+    owned, seen = {}, set[int]()
+    for name, tensor in state.items():
+        place = tensor.untyped_storage().data_ptr()
+        shared = place in seen or tensor.untyped_storage().nbytes() > tensor.nbytes
+        owned[name] = (tensor.detach().clone() if shared else tensor.detach()).contiguous()
+        seen.add(place)
+    return owned
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:

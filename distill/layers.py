@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from distill.bert import Bert, Tokenizer
-from distill.dataset import BATCH_TOKENS, by_length, moved, share
+from distill.dataset import BATCH_TOKENS, by_length, moved, padded, share
 from distill.ranks import Ranks
 
 
@@ -36,7 +36,7 @@ def layer_of(
     mine = share(view.lengths.argsort(stable=True), ranks.rank, ranks.size)
     hidden = torch.empty(len(mine), model.encoder.config.hidden_size)
     model = model.to(ranks.device).eval()
-    for part in by_length(view.lengths[mine], BATCH_TOKENS[ranks.device.type]):
+    for part in by_length(padded(view.lengths[mine]), BATCH_TOKENS[ranks.device.type]):
         hidden[part] = model.features(moved(view.take(mine[part]), ranks.device), layer).cpu()
     every, order = ranks.gather(hidden, "hints"), ranks.gather(mine, "rows of hints")
     together = torch.empty_like(every)

@@ -60,6 +60,10 @@ class Learner:
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
 
+    def passes(self, count: int) -> None:
+        """The next step has so many backward passes."""
+        self._ranks.passes(self.optimizer, count)
+
     def zero_grad(self) -> None:
         """Forget the gradients."""
         self.optimizer.zero_grad()

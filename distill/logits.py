@@ -8,7 +8,8 @@ import torch
 
 from distill.architecture import KIND as TEXTCNN
 from distill.bundle import Bundle
-from distill.dataset import BATCH_TOKENS, by_length, moved
+from distill.dataset import BATCH_TOKENS, by_length, moved, padded
+from distill.errors import BadModel
 from distill.packages import need_transformers
 from distill.scorer import Scorer, section
 
@@ -22,7 +23,10 @@ class Teacher(Protocol):
     """What is asked of a model whose logits are stored."""
 
     def logits(self, texts: list[str]) -> npt.NDArray[np.float32]:
-        """Raw logits of normalised texts, float32 (texts, 2); they hardly depend on which texts are asked together."""
+        """Raw logits of normalised texts, float32 (texts, 2); they hardly depend on which texts are asked together.
+
+        Raises BadModel when one of them is NaN or infinite.
+        """
         ...
 
 
@@ -37,9 +41,9 @@ class BertTeacher:
         """See `Teacher`."""
         view = self.tokenizer.encode(texts)
         logits = np.empty((len(texts), 2), np.float32)
-        for rows in by_length(view.lengths, BATCH_TOKENS[self.device.type]):
+        for rows in by_length(padded(view.lengths), BATCH_TOKENS[self.device.type]):
             logits[rows.numpy()] = self.model(moved(view.take(rows), self.device)).cpu().numpy()
-        return logits
+        return finite(logits)
 
 
 class TextCnnTeacher:
@@ -50,7 +54,17 @@ class TextCnnTeacher:
 
     def logits(self, texts: list[str]) -> npt.NDArray[np.float32]:
         """See `Teacher`."""
-        return self.scorer.logits(self.scorer.vocabulary.encode_batch(texts))
+        return finite(self.scorer.logits(self.scorer.vocabulary.encode_batch(texts)))
+
+
+def finite(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The logits; raises BadModel when one of them is NaN or infinite, which no student could learn from."""
+    if bad := int((~np.isfinite(logits)).any(axis=1).sum()):
+        raise BadModel(
+            f"the teacher gives NaN or infinity for {bad} of {len(logits)} texts; use --precision float32, or train it "
+            "again with a lower --learning-rate"
+        )
+    return logits
 
 
 def teacher_of(bundle: Bundle, precision: str, device: str = "cpu", threads: int | None = None) -> Teacher:

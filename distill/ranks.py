@@ -28,6 +28,10 @@ class Ranks(Protocol):
         """
         ...
 
+    def passes(self, optimizer: Optimizer, count: int) -> None:
+        """Sum the gradients of the next step after so many backward passes, whatever `optimizer` was given."""
+        ...
+
     def step(self, optimizer: Optimizer, clip: float) -> None:
         """Update the parameters; a gradient, summed over all ranks, with a norm above `clip` is scaled down to it.
 
@@ -59,6 +63,9 @@ class Alone:
     def optimizer(self, optimizer: Optimizer, parameters: Iterable[tuple[str, Tensor]], passes: int) -> Optimizer:
         """Nothing to sum."""
         return optimizer
+
+    def passes(self, optimizer: Optimizer, count: int) -> None:
+        """Nothing to sum."""
 
     def step(self, optimizer: Optimizer, clip: float) -> None:
         """Clip and update."""
@@ -102,6 +109,10 @@ class HorovodRanks:
             optimizer, named_parameters=list(parameters), op=self._hvd.Sum, backward_passes_per_step=passes
         )
         return wrapped
+
+    def passes(self, optimizer: Any, count: int) -> None:
+        """Of the next step."""
+        optimizer.set_backward_passes_per_step(count)
 
     def step(self, optimizer: Any, clip: float) -> None:
         """Wait for the sums of the gradients, clip and update."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from distill import metrics
 from distill.board import Board
 from distill.checkpoint import Checkpoints, Progress
-from distill.dataset import BATCH_TOKENS, Examples, by_length, moved, share, shuffled
+from distill.dataset import BATCH_TOKENS, Examples, by_length, moved, padded, passes, share, shuffled
 from distill.errors import OpinionError
 from distill.learner import Learner
 from distill.plan import Plan
@@ -113,7 +113,10 @@ def steps(
         for learner in learners:
             learner.rate(factor(before + step))
         rows = share(batches[step], ranks.rank, ranks.size)
-        parts = [train.batch(part, ranks.device, teachers) for part in rows.tensor_split(plan.accumulate)]
+        count = max(plan.accumulate, passes(batches[step], ranks.size, ranks.device, train.lengths))
+        for learner in learners:
+            learner.passes(count)
+        parts = [train.batch(part, ranks.device, teachers) for part in rows.tensor_split(count)]
         loss = scheme.step(parts, len(batches[step]))
         for learner in learners:
             learner.move_average(step)
@@ -158,7 +161,7 @@ def validation_auc(learner: Learner, valid: Examples, ranks: Ranks) -> float:
 def predict(model: torch.nn.Module, name: str, split: Examples, rows: Tensor, device: torch.device) -> Tensor:
     """Logits of the rows, float32 (rows, 2) on the CPU, whatever order of lengths serves the batches best."""
     model.eval()
-    lengths = torch.ones(len(rows), dtype=torch.int64) if split.lengths is None else split.lengths[rows]
+    lengths = torch.ones(len(rows), dtype=torch.int64) if split.lengths is None else padded(split.lengths[rows])
     logits = torch.empty(len(rows), 2)
     for part in by_length(lengths, EVALUATION_ROWS if split.lengths is None else BATCH_TOKENS[device.type]):
         logits[part] = model(moved(split.views[name].take(rows[part]), device)).float().cpu()

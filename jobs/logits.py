@@ -13,6 +13,8 @@ from jobs.discreet import discreet
 from jobs.tables import TEACHER_LOGIT
 from jobs.warehouse import Warehouse
 
+# Of stored logits: two numbers. A row that fails it, as one of an older version may, is as good as not stored.
+USABLE = "coalesce(size(logits) = 2 and forall(logits, x -> abs(x) < float('infinity')), false)"
 LABELLED = "labelled"  # the partition of labelled_opinion, beside those of days
 
 
@@ -52,5 +54,5 @@ def with_logits(warehouse: Warehouse, rows: DataFrame, version: str, dt: str, al
             f"the logits of {version} for {dt} have the fingerprint {strange[0]}, which is not of the teacher in the "
             f"registry ({' or '.join(allowed)}); store them again: {mend}"
         )
-    keyed = stored.select("opinion_id", "text_hash", "logits").dropDuplicates(["opinion_id", "text_hash"])
+    keyed = stored.where(USABLE).select("opinion_id", "text_hash", "logits").dropDuplicates(["opinion_id", "text_hash"])
     return rows.join(keyed, ["opinion_id", "text_hash"], "left").select(*rows.columns, F.col("logits"))

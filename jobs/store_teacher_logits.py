@@ -24,7 +24,7 @@ from jobs import publish
 from jobs.cli import day, home, job_parser, run_main
 from jobs.discreet import discreet
 from jobs.kept import kept
-from jobs.logits import LABELLED, hashed
+from jobs.logits import LABELLED, USABLE, hashed
 from jobs.session import spark_session
 from jobs.shipping import check_versions, received, ship, versions
 from jobs.snapshot import Wanted, chosen
@@ -118,12 +118,7 @@ class Store:
                 counts = (rows.count(), keyed.count(), wanted.count(), keyed.select("text_hash").distinct().count())
             finally:
                 keyed.unpersist()
-            stored = run.read_back(TEACHER_LOGIT)
-            written, without = stored.count(), stored.where("logits is null or size(logits) != 2").count()
-            if written != counts[2] or without:
-                raise OpinionError(
-                    f"{counts[2]} rows of {dt} became {written}, {without} without logits; nothing was published"
-                )
+            written = audit(run.read_back(TEACHER_LOGIT), counts[2], dt)
             run.switch([(TEACHER_LOGIT, partition)])
             self.warehouse.files.delete(progress)
         seconds = time.monotonic() - started
@@ -154,12 +149,28 @@ class Store:
         known = self.stored().select("text_hash", "logits")
         if self.warehouse.files.exists(progress):
             known = known.unionByName(self.warehouse.spark.read.schema(COMPUTED).parquet(progress))
-        return known.dropDuplicates(["text_hash"])
+        return known.where(USABLE).dropDuplicates(["text_hash"])
 
     def stored(self) -> DataFrame:
         """What the table holds of this teacher under this fingerprint."""
         rows = self.warehouse.read(TEACHER_LOGIT, teacher=self.version)
         return rows.where(F.col("fingerprint") == self.fingerprint)
+
+
+def audit(staged: DataFrame, wanted: int, dt: str) -> int:
+    """Count what was staged; raises OpinionError unless each of the wanted rows is there once and has two numbers."""
+    found = staged.agg(
+        F.count("*").alias("rows"),
+        F.countDistinct("opinion_id", "text_hash").alias("distinct"),
+        F.expr(f"count_if(not {USABLE})").alias("without"),
+    ).first()
+    assert found is not None  # an aggregate over everything has a row
+    if (found["rows"], found["distinct"], found["without"]) != (wanted, wanted, 0):
+        raise OpinionError(
+            f"{wanted} rows of {dt} became {found['rows']}, {found['distinct']} of them distinct, {found['without']} "
+            "without logits; nothing was published"
+        )
+    return wanted
 
 
 def logits_of(

@@ -6,6 +6,7 @@ from distill.errors import BadInput
 from distill.packages import need_transformers
 from distill.plan import TEACHER, Plan
 from jobs.cli import Parser, day
+from jobs.train_teacher import check_encoder
 from jobs.trainings import check, training_parser
 
 SCHEMES = {
@@ -103,6 +104,8 @@ def check_scheme(args: argparse.Namespace) -> None:
         raise BadInput("--learning-rate and --teacher-learning-rate must be above 0")
     if scheme.startswith("joint") or looks_inside(args):
         need_transformers(f"--scheme {scheme}")
+    if scheme.startswith("joint"):
+        check_encoder(args)
 
 
 def looks_inside(args: argparse.Namespace) -> bool:

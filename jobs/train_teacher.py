@@ -6,6 +6,7 @@ Checkpoints along the way are kept as versions of their own: the anchor points o
 import argparse
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from pyspark.sql import SparkSession
 
@@ -87,11 +88,23 @@ def parser() -> Parser:
 
 
 def check_teacher(args: argparse.Namespace) -> None:
-    """Refuse flags out of range, or a machine without transformers; raises BadInput."""
+    """Refuse flags out of range, a machine without transformers, or an encoder of no use; raises BadInput."""
     check(args)
     if min(args.max_length, args.batch, args.accumulate, args.layers or 1) < 1 or args.learning_rate <= 0:
         raise BadInput("--max-length, --layers, --batch and --accumulate must be 1 or more, --learning-rate above 0")
     need_transformers("a teacher")
+    check_encoder(args)
+
+
+def check_encoder(args: argparse.Namespace) -> None:
+    """Refuse an encoder that a teacher cannot be made of, before Spark starts; raises BadInput.
+
+    Ranks on other hosts may have one that is not here: they refuse theirs.
+    """
+    if args.num_proc == 1 or Path(args.init).is_dir():
+        from distill.pretrained import load  # late: torch takes seconds
+
+        load(args.init, args.max_length, args.layers)
 
 
 if __name__ == "__main__":

@@ -38,12 +38,16 @@ def logits(model: Bert, tokenizer: Tokenizer, texts: list[str]) -> torch.Tensor:
     return model(tokenizer.encode(texts).take(torch.arange(len(texts))))
 
 
-def test_rows_are_taken_in_any_order_and_padded_to_the_longest(init: str) -> None:
+def test_rows_are_taken_in_any_order_and_padded_alike(init: str) -> None:
+    """To a multiple of 8 tokens, or to as many as are read at most."""
     _, tokenizer = loaded(init)
     start, end, good, a, b = tokenizer._fast.convert_tokens_to_ids(["[CLS]", "[SEP]", "好", "a", "##b"])
     ids, mask = tokenizer.encode(["好ab", "", "好" * 9]).take(torch.tensor([1, 0]))
-    assert ids.tolist() == [[start, end, 0, 0, 0], [start, good, a, b, end]]
-    assert mask.tolist() == [[1, 1, 0, 0, 0], [1, 1, 1, 1, 1]]
+    assert ids.tolist() == [[start, end, 0, 0, 0, 0, 0, 0], [start, good, a, b, end, 0, 0, 0]]
+    assert mask.tolist() == [[1, 1, 0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 0, 0, 0]]
+    _, short = loaded(init, max_length=10)
+    lengths = [short.encode(["好" * n]).take(torch.tensor([0])).ids.shape[1] for n in (1, 6, 7, 99)]
+    assert lengths == [8, 8, 10, 10]
 
 
 def test_logits_depend_neither_on_padding_nor_on_the_other_texts(init: str) -> None:
@@ -177,7 +181,7 @@ def test_the_first_layers_can_be_kept_alone(init: str) -> None:
 
 def test_texts_longer_than_the_encoder_reads_are_refused(init: str) -> None:
     assert loaded(init, max_length=64)[1].encode(["好" * 99]).lengths.tolist() == [64]
-    with pytest.raises(BadInput, match=r"--max-length 65: .* at most 64"):
+    with pytest.raises(BadInput, match=r"--init .* at most 64 tokens, not 65 .* lower --max-length"):
         from_pretrained(init, 65, "float32")
 
 

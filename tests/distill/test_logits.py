@@ -100,3 +100,15 @@ def test_a_bert_without_its_package_says_how_to_install_it(
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(BadInput, match="needs the package transformers; install it with make setup-train"):
         teacher_of(teacher[2], "float32")
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_logits_that_are_no_numbers_are_refused_where_they_are_made(
+    teacher: tuple[Bert, Tokenizer, Bundle], number: float
+) -> None:
+    made = teacher_of(teacher[2], "float32")
+    assert isinstance(made, BertTeacher)
+    with torch.no_grad():
+        made.model.output.bias[1] = number
+    with pytest.raises(BadModel, match="NaN or infinity for 20 of 20 texts"):
+        made.logits(texts_of(20))

@@ -1,13 +1,15 @@
 """The loop: every row once an epoch, one seed one curve, the best epoch kept; a student learns what there is."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from distill import metrics
-from distill.dataset import Labelled
+from distill import metrics, training
+from distill.dataset import Labelled, shuffled
+from distill.errors import OpinionError
 from distill.learner import EMA_EVERY, moving_average
 from distill.plan import Plan
 from distill.ranks import Alone
@@ -90,3 +92,19 @@ def test_training_stops_when_validation_gets_no_better() -> None:
     curve = bundle.manifest["lineage"]["curve"]
     best = max(range(len(curve)), key=lambda i: (curve[i]["valid"], -i))
     assert len(curve) == best + 2 < 50
+
+
+@pytest.mark.parametrize(("kept", "seen"), [([0, 2, 3], 3), ([0, 1, 1, 2, 3], 5)], ids=["lost", "doubled"])
+def test_an_epoch_that_does_not_see_every_row_once_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, kept: list[int], seen: int
+) -> None:
+    """A row of the first batch is lost, or comes twice, between the plan and the epoch."""
+
+    def tampered(*given: Any) -> list[torch.Tensor]:
+        first, *others = shuffled(*given)
+        return [first[torch.tensor([*kept, *range(4, len(first))])], *others]
+
+    monkeypatch.setattr(training, "shuffled", tampered)
+    plan, lineage = Plan(epochs=1, batch=16), {"scheme": "textcnn"}
+    with pytest.raises(OpinionError, match=f"epoch 1 saw {60 - 4 + seen} of 60 rows"):
+        train_student(rows(60, 1), rows(60, 2), None, plan, 0.95, lineage, Alone())

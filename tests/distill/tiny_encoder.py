@@ -17,8 +17,8 @@ CHINESE = "".join(
 )
 
 
-def tiny_encoder(folder: Path, seed: int = 0, dropout: float = 0.0, positions: int = POSITIONS) -> str:
-    """Save a model of 16 numbers a token; returns the folder as --init takes it."""
+def tiny_encoder(folder: Path, seed: int = 0, dropout: float = 0.0, positions: int = POSITIONS, width: int = 16) -> str:
+    """Save a model of `width` numbers a token; returns the folder as --init takes it."""
     tokens = [*SPECIAL, *CHINESE, *ASCII, *(f"##{letter}" for letter in ASCII)]
     BertTokenizerFast(vocab={token: i for i, token in enumerate(tokens)}, model_max_length=positions).save_pretrained(
         folder
@@ -26,10 +26,10 @@ def tiny_encoder(folder: Path, seed: int = 0, dropout: float = 0.0, positions: i
     torch.manual_seed(seed)
     config = BertConfig(
         vocab_size=len(tokens),
-        hidden_size=16,
+        hidden_size=width,
         num_hidden_layers=2,
         num_attention_heads=2,
-        intermediate_size=32,
+        intermediate_size=2 * width,
         max_position_embeddings=positions,
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,

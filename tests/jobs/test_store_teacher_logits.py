@@ -3,20 +3,23 @@
 import argparse
 import re
 import runpy
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from distill.errors import BadInput, OpinionError
 from distill.registry import Registry
 from distill.scorer import Scorer
 from distill.text import normalise, text_hash
-from jobs import store_teacher_logits
+from jobs import publish, store_teacher_logits
+from jobs.logits import hashed, with_logits
 from jobs.snapshot import Wanted, chosen
 from jobs.store_teacher_logits import Store
-from jobs.tables import LABELLED_OPINION, TEACHER_LOGIT
+from jobs.tables import LABELLED_OPINION, RAW_OPINION, TEACHER_LOGIT
 from jobs.warehouse import Warehouse
 
 pytestmark = pytest.mark.spark
@@ -209,3 +212,65 @@ def test_weights_that_change_under_a_running_session_are_noticed(warehouse: Ware
     TEACHER["add_teacher"](tmp_path / "two", 6, version)
     with pytest.raises(Exception, match=rf"the bundle {version} on this executor is not the driver's; run the job"):
         store_of(warehouse, version).unit(DAY)
+
+
+def times_one(rows: DataFrame, logits: str) -> DataFrame:
+    """The rows, the first id's with other logits."""
+    return rows.withColumn("logits", F.when(F.col("opinion_id") == "id-0", F.expr(logits)).otherwise(F.col("logits")))
+
+
+DAMAGES: dict[str, Callable[[DataFrame], DataFrame]] = {
+    "a row is lost": lambda rows: rows.where("opinion_id != 'id-0'"),
+    "a row is doubled": lambda rows: rows.union(rows.where("opinion_id = 'id-0'")),
+    "one is lost and one doubled": lambda rows: rows.where("opinion_id != 'id-0'").union(
+        rows.where("opinion_id = 'id-1'")
+    ),
+    "no logits": lambda rows: times_one(rows, "cast(null as array<float>)"),
+    "one number": lambda rows: times_one(rows, "slice(logits, 1, 1)"),
+    "a null": lambda rows: times_one(rows, "array(logits[0], cast(null as float))"),
+    "NaN": lambda rows: times_one(rows, "array(float('NaN'), logits[1])"),
+    "infinity": lambda rows: times_one(rows, "array(logits[0], float('-Infinity'))"),
+}
+
+
+def damaged(monkeypatch: pytest.MonkeyPatch, damage: Callable[[DataFrame], DataFrame]) -> None:
+    """From here on what is staged differs from what was computed."""
+    stage = publish.Run.stage
+    monkeypatch.setattr(
+        publish.Run, "stage", lambda run, rows, tables, pack=True: stage(run, damage(rows), tables, pack)
+    )
+
+
+def test_what_is_not_stored_whole_is_not_published(
+    warehouse: Warehouse, teacher: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_of(warehouse, teacher)
+    store.unit(DAY)
+    before, partition = stored(warehouse, teacher), {"teacher": teacher, "dt": DAY}
+    location = warehouse.location(TEACHER_LOGIT, partition)
+    folder = f"{warehouse.root}/store_teacher_logits/{teacher}+{DAY}"
+    files = warehouse.files.names(folder)
+    for name, damage in DAMAGES.items():
+        with monkeypatch.context() as patch:
+            damaged(patch, damage)
+            with pytest.raises(OpinionError, match=rf"17 rows of {DAY} became .*; nothing was published"):
+                store.unit(DAY)
+        assert warehouse.location(TEACHER_LOGIT, partition) == location, name
+        assert warehouse.files.names(folder) == files, f"{name}: files are left"
+    assert stored(warehouse, teacher) == before
+
+
+def test_logits_of_an_older_version_that_are_no_numbers_are_computed_anew(
+    warehouse: Warehouse, teacher: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_of(warehouse, teacher)
+    with monkeypatch.context() as older:
+        damaged(older, DAMAGES["NaN"])
+        older.setattr(store_teacher_logits, "audit", lambda staged, wanted, dt: wanted)
+        store.unit(DAY)
+    texts = hashed(warehouse.read(RAW_OPINION, dt=DAY).select("opinion_id", "text"))
+    joined = with_logits(warehouse, texts, teacher, DAY, [store.fingerprint]).collect()
+    assert [row.opinion_id for row in joined if row.logits is None] == ["id-0"], "as if there were none"
+    store.unit(DAY)
+    found = np.array(list(stored(warehouse, teacher).values()))
+    assert found.shape == (17, 2) and np.isfinite(found).all()
