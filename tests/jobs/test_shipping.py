@@ -18,7 +18,7 @@ from jobs.cli import explain
 from jobs.shipping import check_versions, pack_code, received, ship, versions
 from tests.jobs.tiny_model import add_model
 
-CHECK = "import json, sys; from jobs.shipping import *; {}"
+CHECK = "import json, sys; sys.path.insert(0, sys.argv.pop(1)); from jobs.shipping import *; {}"
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +32,8 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def in_a_worker(code: Path, statement: str, *args: str) -> subprocess.CompletedProcess[str]:
     """Run a statement where the project comes from the zip, as in an executor."""
     return subprocess.run(
-        [sys.executable, "-c", CHECK.format(statement), *args],
+        [sys.executable, "-c", CHECK.format(statement), str(code), *args],
         cwd=code.parent,
-        env=os.environ | {"PYTHONPATH": str(code)},
         capture_output=True,
         text=True,
     )
