@@ -1,7 +1,6 @@
 """What executors are sent arrives whole, and an executor that differs from the driver is refused by name."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
