@@ -43,11 +43,10 @@ from watched import LINE, watched
 from distill import metrics
 from distill.lineage import PACKAGES, installed
 from distill.registry import Registry
-from distill.scorer import Scorer
 from jobs import publish
 from jobs.cli import day, home
+from jobs.score_opinions import ScoringRun, score_day
 from jobs.score_opinions import parser as flags
-from jobs.score_opinions import score_day
 from jobs.session import spark_session
 from jobs.tables import LABELLED_OPINION, RAW_OPINION
 from jobs.warehouse import Warehouse
@@ -103,8 +102,7 @@ class Bench:
         self.spark = warehouse.spark
         self.cores = self.spark.sparkContext.defaultParallelism
         self.registry = Registry(str(home() / "registry"))
-        self.version, self.bundle = self.registry.load(args.model)
-        self.threshold = Scorer(self.bundle).threshold
+        self.model = self.registry.load(args.model)
         self.folder = home() / "tmp" / "bench"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.sizes = {rows: str(FIRST_DAY + timedelta(days=i)) for i, rows in enumerate(sorted(args.rows))}
@@ -146,7 +144,7 @@ class Bench:
         """Train and export the other models, and find how good each is."""
         rows = self.opinion.read(LABELLED_OPINION).select("text", "label", "split").toPandas()
         splits = {name: part for name, part in rows.groupby("split")}
-        path, wanted = self.registry.path(self.version), set(self.args.lines)
+        path, wanted = self.model.path, set(self.args.lines)
         makers: dict[str, Callable[[], lines.Load]] = {
             "ours": lambda: lines.student(path),
             "torch": lambda: lines.plain_torch(path),
@@ -159,8 +157,8 @@ class Bench:
         self.loads = {name: make() for name, make in makers.items() if name in wanted}
         for name, load in self.loads.items():
             if name == "teacher":  # its own figures, on the same rows; to score them again here takes minutes
-                _, bundle = self.registry.load(self.registry.resolve(self.args.teacher))
-                test = bundle.manifest["metrics"]["test"]
+                saved = self.registry.load(self.registry.resolve(self.args.teacher))
+                test = saved.bundle.manifest["metrics"]["test"]
                 self.quality[name] = {"auc": test["auc"], "recall_at_95_precision": test["recall"]}
                 continue
             score = load()
@@ -204,8 +202,7 @@ class Bench:
         """Score a made-up day in one of the ways."""
         self.spark.sparkContext.environment[LINE] = line
         if line == "ours":
-            path = self.registry.path(self.version)
-            score_day(self.warehouse, dt, self.version, path, self.bundle, self.threshold, sample=SAMPLE)
+            score_day(self.warehouse, dt, ScoringRun(self.model, sample=SAMPLE))
             return
         raw = self.warehouse.read(RAW_OPINION, dt=dt).drop("dt")
         if line == "floor":
@@ -256,7 +253,7 @@ class Bench:
             "cores": self.cores,
             "python": platform.python_version(),
             "versions": {p: v for p in (*PACKAGES, "onnxruntime", "fasttext-numpy2-wheel") if (v := installed(p))},
-            "model": self.version,
+            "model": self.model.version,
             "rows": base,
             "rounds": self.args.rounds,
             **found,

@@ -23,11 +23,12 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+import numpy as np
 from pyarrow import fs as pafs
 
 from distill import bundle
 from distill.errors import BadInput, BadModel
-from distill.fitness import unfit
+from distill.fitness import threshold_of, unfit
 
 CHAMPION = "champion"
 SCHEME = r"[a-z][a-z0-9_-]{0,39}"
@@ -44,6 +45,20 @@ class Switch:
     reason: str
     at: str
     by: str
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A version of the registry, whole and checked: its name, where it lies, and its bundle."""
+
+    version: str
+    path: str
+    bundle: bundle.Bundle
+
+    @property
+    def threshold(self) -> np.float32:
+        """The lowest score of a valid complaint. Raises BadModel when the manifest has none."""
+        return threshold_of(self.bundle.manifest.get("threshold") or {})
 
 
 class Registry:
@@ -107,8 +122,8 @@ class Registry:
             raise BadModel(f"no model {name} in {self.root}; the nearest there: {there}")
         return newest[-1]
 
-    def load(self, version: str) -> tuple[str, bundle.Bundle]:
-        """The named version, or the one in use for "champion", and its bundle.
+    def load(self, version: str) -> SavedModel:
+        """The named version, or the one in use for "champion".
 
         Raises:
             BadModel: there is no champion, no such version, or its bundle is not whole.
@@ -122,7 +137,8 @@ class Registry:
                 nearest = difflib.get_close_matches(version, self.versions(), n=3, cutoff=0)
                 there = f"the nearest there: {', '.join(nearest)}" if nearest else "none is there yet"
                 raise BadModel(f"no version {version} in {self.root}; {there}")
-        return version, bundle.load(self.path(version))
+        path = self.path(version)
+        return SavedModel(version, path, bundle.load(path))
 
     def champion(self) -> Switch | None:
         """The switch that put the model now in use there; None before the first.
@@ -152,8 +168,8 @@ class Registry:
             BadModel: no such version, or its bundle is not whole.
             BadInput: not the name of a version, one that is `unfit`, or no reason given.
         """
-        _, found = self.load(_checked(version))
-        if why := unfit(found.manifest):
+        found = self.load(_checked(version))
+        if why := unfit(found.bundle.manifest):
             raise BadInput(f"{version} {why}")
         current = self.champion()
         if current is not None and current.version == version:

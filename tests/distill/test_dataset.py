@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from distill.dataset import POOL, Examples, by_length, moved, read, read_labelled, share, shuffled, together
+from distill.dataset import POOL, Examples, by_length, moved, share, shuffled
 from distill.errors import BadInput
+from distill.labelled import read, read_labelled, together
 
 CPU = torch.device("cpu")
 LOGITS = pa.list_(pa.float32())

@@ -1,6 +1,5 @@
 """jobs/retrain.py: the champion changes for a better model and for nothing else; a stopped run goes on."""
 
-import argparse
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distill.dataset import Labelled
 from distill.errors import BadInput, Busy
+from distill.labelled import Labelled
 from distill.registry import Registry
 from distill.scorer import Scorer
 from jobs import decisions
 from jobs.decisions import in_words
-from jobs.retrain import Retraining, check_flags, parser
+from jobs.options import from_flags
+from jobs.retrain_flags import RetrainOptions, parser
+from jobs.retraining import Retraining
 from tests.jobs.tiny_model import TEXTS, add_model
 
 
@@ -24,14 +25,14 @@ class Decided(Retraining):
 
     def __init__(self, registry: Registry, challenger: str, truth: str):
         self.registry = registry
-        self.args = argparse.Namespace(target_precision=0.8, min_coverage=0.9, dry_run=False)
+        self.options = RetrainOptions(target_precision=0.8)
         self.folder = Path(os.environ["OPINION_HOME"]) / decisions.FOLDER
         self.progress = self.folder / decisions.PROGRESS
         self.state = {"champion": None, "days": [], "challenger": challenger, "teacher": "bert"}
         self.keep()
         random, letters = np.random.default_rng(0), list("".join(TEXTS))
         texts = ["".join(random.choice(letters, 12)) for _ in range(400)]
-        scores = Scorer(registry.load(truth)[1]).score(texts).scores
+        scores = Scorer(registry.load(truth).bundle).score(texts).scores
         labels = (scores >= np.median(scores)).astype(np.int64)
         self.rows = Labelled(texts, labels, np.array(["web"] * 400), np.empty((400, 0, 2), np.float32))
 
@@ -71,12 +72,12 @@ def test_a_better_one_is_promoted_with_its_reasons_but_not_in_a_dry_run(registry
     good, bad = add_model("offline", 1), add_model("offline", 2)
     registry.promote(bad, "first")
     run = Decided(registry, good, good)
-    run.args.dry_run = True
+    run.options = replace(run.options, dry_run=True)
     assert not run.run()["promoted"]
     now = registry.champion()
     assert now and now.version == bad
     # Of random models what the old one catches, and where, is chance: only recall, speed and size are asked for here.
-    run.args.dry_run, run.args.min_coverage = False, 0.0
+    run.options = replace(run.options, dry_run=False, min_coverage=0.0)
     run.rows = replace(run.rows, sources=np.arange(400).astype(str))
     del run.state["decision"]
     decision = run.run()
@@ -105,7 +106,7 @@ def test_a_champion_promoted_by_hand_meanwhile_is_the_one_to_beat(registry: Regi
 
     registry.promote(bad, "by hand")
     late = Late(registry, good_again := add_model("offline", 1), good)
-    late.args.min_coverage = 0.0
+    late.options = replace(late.options, min_coverage=0.0)
     late.rows = replace(late.rows, sources=np.arange(400).astype(str))
     with pytest.raises(Busy, match=f"{other} became the champion while {good_again} was compared with {bad}; run"):
         late.run()
@@ -138,4 +139,4 @@ def test_a_challenger_that_was_rolled_back_is_not_promoted_by_the_run_that_goes_
 )
 def test_flags_that_no_step_could_use_are_refused(registry: Registry, flags: str, says: str) -> None:
     with pytest.raises(BadInput, match=says):
-        check_flags(parser().parse_args(flags.split()))
+        from_flags(RetrainOptions, parser().parse_args(flags.split())).check(registry)

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from distill.errors import BadInput
-from jobs import retrain, student_flags
+from jobs import retrain_flags, student_flags
 from jobs.cli import day, job_parser
 
 
@@ -115,7 +115,7 @@ def test_another_job_is_not_meant(parsed):
 
 
 def test_a_command_line_that_a_job_builds_is_not_filled_up(monkeypatch):
-    """Retrain and compare_schemes hand flags to other jobs' parsers; the user's settings are of the user's job."""
+    """A grid has flags of distill_student; the user's settings are of the user's job."""
     monkeypatch.setenv("OPINION_DISTILL_STUDENT_EPOCHS", "99")
     assert student_flags.parser().parse_args([]).epochs != 99
     monkeypatch.setattr(sys, "argv", ["distill_student.py"])
@@ -124,5 +124,5 @@ def test_a_command_line_that_a_job_builds_is_not_filled_up(monkeypatch):
 
 def test_an_unknown_flag_is_named_before_one_that_is_missing(capsys):
     with pytest.raises(SystemExit):
-        retrain.parser().parse_args(["--dry-rum"])
+        retrain_flags.parser().parse_args(["--dry-rum"])
     assert "there is no flag --dry-rum; did you mean --dry-run?" in capsys.readouterr().err

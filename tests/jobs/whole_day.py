@@ -7,7 +7,6 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from distill.registry import Registry
-from distill.scorer import Scorer
 from jobs import publish, score_opinions
 from jobs.cli import home
 from jobs.tables import OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT
@@ -35,8 +34,7 @@ def score(warehouse: Warehouse, day: str, model: str) -> None:
     """Score a day with the oldest version of the scheme `model`."""
     registry = Registry(str(home() / "registry"))
     version = next(v for v in registry.versions() if v.startswith(f"{model.lower()}-"))
-    version, bundle = registry.load(version)
-    score_opinions.score_day(warehouse, day, version, registry.path(version), bundle, Scorer(bundle).threshold)
+    score_opinions.score_day(warehouse, day, score_opinions.ScoringRun(registry.load(version)))
 
 
 def plain(value: Any) -> Any:
