@@ -26,7 +26,7 @@ from jobs.load_opinions import in_words
 from jobs.records import BROKEN_ROW, content_of, reason_of_broken
 from jobs.session import spark_session
 from jobs.spreadsheets import unescaped
-from jobs.tables import LABELLED_OPINION, REJECTED_LABEL
+from jobs.tables import LABELLED_OPINION, REJECTED_LABEL, arrow_schema, ddl_of, staged_columns
 from jobs.warehouse import Warehouse
 
 FIELDS = ("opinion_id", "text", "label", "source")
@@ -151,20 +151,8 @@ def judge(labels: DataFrame) -> DataFrame:
     )
 
 
-PARSED = pa.schema(
-    [
-        ("opinion_id", pa.string()),
-        ("text", pa.string()),
-        ("label", pa.int32()),
-        ("source", pa.string()),
-        ("split", pa.string()),
-        ("labelled_at", pa.timestamp("us", tz="UTC")),
-        ("content", pa.string()),
-        ("reason", pa.string()),
-        ("text_hash", pa.string()),
-    ]
-)
-PARSED_DDL = f"{REJECTED_LABEL.ddl}, text_hash string"
+PARSED_COLUMNS = staged_columns(REJECTED_LABEL, text_hash="string")
+PARSED, PARSED_DDL = arrow_schema(PARSED_COLUMNS), ddl_of(PARSED_COLUMNS)
 
 
 def parser_of(split: str | None, now: datetime) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:

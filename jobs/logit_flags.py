@@ -20,8 +20,10 @@ class LogitJob:
         None,
     )
 
-    def check(self, labelled: bool) -> None:
+    def check(self, labelled: bool, days: list[str] | None) -> None:
         """Refuse options that do not fit together; raises BadInput."""
+        if not labelled and not days:
+            raise BadInput("name the texts whose logits are stored: --labelled, or days after --dt")
         if self.train_rows is not None and (self.train_rows < 1 or not labelled):
             raise BadInput("--train-rows goes with --labelled and must be 1 or more")
 

@@ -14,7 +14,7 @@ def main() -> None:
     """Choose the teacher, compute what is missing, print what was stored."""
     args = parser(__doc__).parse_args()
     job = from_flags(LogitJob, args)
-    job.check(args.labelled)
+    job.check(args.labelled, args.dt)
     # Late: torch and Spark take seconds, which --help and a wrong flag need not wait for.
     from jobs.logit_store import Store
     from jobs.logits import LABELLED

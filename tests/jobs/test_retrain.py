@@ -1,5 +1,6 @@
 """jobs/retrain.py: the champion changes for a better model and for nothing else; a stopped run goes on."""
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +11,16 @@ import pytest
 
 from distill.errors import BadInput, Busy
 from distill.labelled import Labelled
+from distill.plan import Snapshot
 from distill.registry import Registry
 from distill.scorer import Scorer
-from jobs import decisions
+from jobs import decisions, retraining
 from jobs.decisions import in_words
 from jobs.options import from_flags
 from jobs.retrain_flags import RetrainOptions, parser
 from jobs.retraining import Retraining
-from tests.jobs.tiny_model import TEXTS, add_model
+from jobs.trainings import TrainingOptions, begin
+from tests.jobs.tiny_model import TEXTS, add_model, tiny_bundle
 
 
 class Decided(Retraining):
@@ -126,6 +129,48 @@ def test_a_challenger_that_was_rolled_back_is_not_promoted_by_the_run_that_goes_
     registry.rollback("too many complaints of one merchant")
     assert run.run()["promoted"]
     assert registry.resolve("champion") == old
+
+
+class Stopped(Exception):
+    """The run ends here."""
+
+
+@pytest.mark.parametrize("role", ["teacher", "challenger"])
+def test_a_training_of_the_same_minute_that_somebody_else_began_and_saved_is_not_taken(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    """Neither as this retraining's own, nor as what a stopped run goes on with: only the version that it reserved."""
+    run = Decided(registry, "", add_model("textcnn", 1))
+    run.options = replace(run.options, init="encoder")
+    run.warehouse = None  # type: ignore[assignment]  # only the training would read it
+    made, trained = tiny_bundle(2), []
+
+    def save(version: str) -> None:
+        registry.add(version, made.tensors, made.files, made.manifest)
+
+    def write_snapshot(folder: str) -> tuple[Snapshot, dict[str, Any]]:
+        Path(folder).mkdir(parents=True)
+        return Snapshot(folder), {}
+
+    def training(_: Any, options: TrainingOptions, version: str) -> None:
+        trained.append(version)
+        if len(trained) == 1:
+            foreign = f"{version[:-6]}ffffff"  # of the same second and scheme
+            begin(foreign, options, write_snapshot)
+            save(foreign)
+        else:
+            save(version)
+        raise Stopped  # first while it trains, then before it has noted what it saved
+
+    monkeypatch.setattr(retraining, "train" if role == "teacher" else "distil", training)
+    step = run.teacher if role == "teacher" else lambda: run.distil(["bert-20261123T201500Z-1a2b3c"])
+    for _ in range(2):
+        with pytest.raises(Stopped):
+            step()
+        run.state = json.loads(run.progress.read_text(encoding="utf-8"))
+        assert run.state["reserved"] == {role: trained[0]}
+    assert step() == trained[0] and trained == [trained[0]] * 2
+    assert f"{trained[0][:-6]}ffffff" in registry.versions()
 
 
 @pytest.mark.parametrize(

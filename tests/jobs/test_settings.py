@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from distill.errors import BadInput
-from jobs import retrain_flags, student_flags
-from jobs.cli import day, job_parser
+from jobs import retrain_flags, settings, student_flags
+from jobs.cli import CHECKOUT, day, job_parser
 
 
 @pytest.fixture
@@ -91,6 +91,9 @@ def test_the_database_is_set_for_all_jobs_or_for_one(parsed):
     [
         ("[score_opinions]\nmodle = 'x'", {}, r"c.toml: \[score_opinions\] modle: .* did you mean --model\?"),
         ("[score_opinion]\nmodel = 'x'", {}, "no job score_opinion; did you mean score_opinions"),
+        ("[snapshot]\nx = 1", {}, "c.toml: there is no job snapshot"),
+        ("[tabels]\nx = 1", {}, "c.toml: there is no job tabels$"),
+        ("[reports_day]\nx = 1", {}, r"no job reports_day; did you mean report_day\?"),
         ("model = 'x'", {}, "model is not a flag of every job"),
         ("[score_opinions]\nshare = 'half'", {}, "share: 'half' is not of the kind float"),
         ("[score_opinions]\nshare = [0.1, 0.2]", {}, "is not one value of --share"),
@@ -107,6 +110,14 @@ def test_the_database_is_set_for_all_jobs_or_for_one(parsed):
 def test_what_cannot_be_used_is_named_with_its_place(parsed, file, variables, message):
     with pytest.raises(BadInput, match=message):
         parsed("--dt", "2026-11-09", file=file, **variables)
+
+
+def test_the_jobs_are_the_commands_and_nothing_else():
+    """Files of jobs/ that are started, not the modules beside them."""
+    started = {file.stem for file in (CHECKOUT / "jobs").glob("*.py") if "run_main(main)" in file.read_text("utf-8")}
+    assert set(settings.JOBS) == started and len(settings.JOBS) == len(started)
+    readme = (CHECKOUT / "README.md").read_text("utf-8")
+    assert all(job in readme for job in started)
 
 
 def test_another_job_is_not_meant(parsed):
