@@ -23,12 +23,12 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import numpy as np
 from pyarrow import fs as pafs
 
 from distill import bundle
 from distill.errors import BadInput, BadModel
-from distill.fitness import threshold_of, unfit
+from distill.fitness import unfit
+from distill.saved_model import SavedModel
 
 CHAMPION = "champion"
 SCHEME = r"[a-z][a-z0-9_-]{0,39}"
@@ -45,20 +45,6 @@ class Switch:
     reason: str
     at: str
     by: str
-
-
-@dataclass(frozen=True)
-class SavedModel:
-    """A version of the registry, whole and checked: its name, where it lies, and its bundle."""
-
-    version: str
-    path: str
-    bundle: bundle.Bundle
-
-    @property
-    def threshold(self) -> np.float32:
-        """The lowest score of a valid complaint. Raises BadModel when the manifest has none."""
-        return threshold_of(self.bundle.manifest.get("threshold") or {})
 
 
 class Registry:

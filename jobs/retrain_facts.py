@@ -10,7 +10,7 @@ from sklearn.metrics import precision_recall_curve
 from distill import metrics
 from distill.comparison import SOURCE_POSITIVES, size
 from distill.labelled import Labelled
-from distill.registry import SavedModel
+from distill.saved_model import SavedModel
 from distill.scorer import Scorer
 
 CURVE_POINTS = 400  # enough for a plot, few enough for a file

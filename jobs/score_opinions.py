@@ -13,7 +13,8 @@ from pyspark.sql import functions as F
 
 from distill.drift import BANDS, expected_of
 from distill.errors import BadInput, Held
-from distill.registry import Registry, SavedModel
+from distill.registry import Registry
+from distill.saved_model import SavedModel
 from distill.scorer import Scorer
 from jobs import publish
 from jobs.audit_sample import LEAST_SAMPLE, csv_of, sample_rows, write_csv

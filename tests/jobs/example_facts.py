@@ -8,7 +8,7 @@ import numpy as np
 from distill.comparison import Bounds, compare
 from distill.explain import explain
 from distill.labelled import Labelled
-from distill.registry import SavedModel
+from distill.saved_model import SavedModel
 from distill.scorer import Scorer
 from jobs.day_facts import DRIFT, drift, made_of, strongest_ngrams
 from jobs.retrain_facts import Models, retrain_facts
