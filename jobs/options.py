@@ -22,24 +22,23 @@ def option(
     return field(default=default, metadata={"help": help, "parse": parse, "group": group, "settings": settings})
 
 
-def add_options(parser: argparse.ArgumentParser, *kinds: type) -> None:
-    """Add the flags of dataclasses to a parser."""
+def add_options(parser: argparse.ArgumentParser, kind: type) -> None:
+    """Add the flags of a dataclass to a parser."""
     groups: dict[str, Any] = {"": parser}
-    for kind in kinds:
-        hints = get_type_hints(kind)
-        for one in options_of(kind):
-            group = one.metadata["group"]
-            if group not in groups:
-                groups[group] = parser.add_argument_group(group)
-            groups[group].add_argument(flag(one.name), **settings_of(one, hints[one.name]))
+    hints = get_type_hints(kind)
+    for one in options_of(kind):
+        group = one.metadata["group"]
+        if group not in groups:
+            groups[group] = parser.add_argument_group(group)
+        groups[group].add_argument(flag(one.name), **settings_of(one, hints[one.name]))
 
 
-def from_flags(kind: type[T], args: argparse.Namespace, **more: Any) -> T:
-    """Build a dataclass from a parsed command line; `more` are the fields that have no flag."""
-    given = {one.name: getattr(args, one.name) for one in options_of(kind)}
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-    left_out = {one.name for one in options_of(kind) if one.default == () and values[one.name] is None}
-    return kind(**{name: value for name, value in values.items() if name not in left_out}, **more)
+def from_flags(kind: type[T], args: argparse.Namespace) -> T:
+    """Build a dataclass from a parsed command line."""
+    given = {one: getattr(args, one.name) for one in options_of(kind)}
+    # An option of several words that was left out is None to argparse, so that --help shows no empty default.
+    values = {one.name: one.default if value is None and one.default == () else value for one, value in given.items()}
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 def flag(name: str) -> str:
