@@ -33,12 +33,12 @@ def add_options(parser: argparse.ArgumentParser, kind: type) -> None:
         groups[group].add_argument(flag(one.name), **settings_of(one, hints[one.name]))
 
 
-def from_flags(kind: type[T], args: argparse.Namespace) -> T:
-    """Build a dataclass from a parsed command line."""
+def from_flags(kind: type[T], args: argparse.Namespace, **more: Any) -> T:
+    """Build a dataclass from a parsed command line; `more` are the fields that are no flags."""
     given = {one: getattr(args, one.name) for one in options_of(kind)}
     # An option of several words that was left out is None to argparse, so that --help shows no empty default.
     values = {one.name: one.default if value is None and one.default == () else value for one, value in given.items()}
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}, **more)
 
 
 def flag(name: str) -> str:

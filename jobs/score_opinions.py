@@ -24,6 +24,7 @@ from jobs.day_audit import count_staged
 from jobs.day_survey import survey
 from jobs.days import between, each
 from jobs.discreet import Work, discreet
+from jobs.options import add_options, from_flags, option
 from jobs.quarantine import stage_whatever_kills
 from jobs.repeats import without_repeats
 from jobs.report import day_summary
@@ -34,13 +35,22 @@ from jobs.tables import AUDIT_SAMPLE, OPINION_SCORE, RAW_OPINION, REJECTED_OPINI
 from jobs.warehouse import Warehouse
 
 
+@dataclass(frozen=True)
+class ScoringRun:
+    """The model that scores, and what is done with a day beside its scores."""
+
+    model: SavedModel
+    hold_on_drift: bool = option("publish no day that is far from the training", False)
+    sample: int = option("rows drawn for people to label; 0 for none", 100)
+
+
 def main() -> None:
     """Choose the model, score the day or days, say what was found."""
     args = parser().parse_args()
     days = chosen_days(args)
     registry = Registry(str(home() / "registry"))
     # Once, here: a champion promoted while a day is scored is the next run's.
-    scoring = ScoringRun(registry.load(args.model), args.hold_on_drift, args.sample)
+    scoring = from_flags(ScoringRun, args, model=registry.load(args.model))
     version = scoring.model.version
     Scorer(scoring.model.bundle)  # refuses a bundle that cannot score before Spark starts
     spark = spark_session("score_opinions")
@@ -64,8 +74,7 @@ def parser() -> Parser:
     found.add_argument("--to", type=day, dest="last", metavar="DT", help="… to this one, where it is not done already")
     found.add_argument("--force", action="store_true", help="with --from and --to: days that are done, too")
     found.add_argument("--model", default="champion", help="champion, or a version of the registry")
-    found.add_argument("--hold-on-drift", action="store_true", help="publish no day that is far from the training")
-    found.add_argument("--sample", type=int, default=100, help="rows drawn for people to label; 0 for none")
+    add_options(found, ScoringRun)
     return found
 
 
@@ -86,15 +95,6 @@ def is_scored(warehouse: Warehouse, dt: str, version: str) -> bool:
     """Whether the day as it is loaded now was scored by this version."""
     run = warehouse.read(SCORING_RUN, dt=dt).select("model_version", "raw_location").first()
     return run is not None and tuple(run) == (version, warehouse.location(RAW_OPINION, {"dt": dt}))
-
-
-@dataclass(frozen=True)
-class ScoringRun:
-    """The model that scores, whether a day far from its training is held, and the rows drawn for people to label."""
-
-    model: SavedModel
-    hold_on_drift: bool = False
-    sample: int = 0
 
 
 def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:

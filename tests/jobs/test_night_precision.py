@@ -55,7 +55,7 @@ def score(warehouse: Warehouse, version: str, profile: Profile | None = None, **
     if profile:
         bundle = replace(model.bundle, manifest={**model.bundle.manifest, "profile": profile.to_json()})
         model = replace(model, bundle=bundle)
-    score_day(warehouse, DAY, ScoringRun(model, **options))
+    score_day(warehouse, DAY, ScoringRun(model, **{"sample": 0, **options}))
 
 
 @pytest.mark.spark

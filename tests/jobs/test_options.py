@@ -29,6 +29,17 @@ class Sample:
     days: tuple[str, ...] = option("several", (), parse=day, group="more")
 
 
+def test_fields_that_are_no_flags_are_given_beside_them() -> None:
+    @dataclass(frozen=True)
+    class Run:
+        model: object
+        size: int = option("a number", 1)
+
+    parser = Parser(prog="sample")
+    add_options(parser, Run)
+    assert from_flags(Run, parser.parse_args(["--size", "2"]), model="m") == Run("m", 2)
+
+
 def read(words: str) -> Sample:
     parser = Parser(prog="sample")
     add_options(parser, Sample)

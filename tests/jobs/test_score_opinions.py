@@ -66,7 +66,7 @@ def model(home: Path) -> str:
 
 def score(warehouse: Warehouse, model: str, day: str = DAY) -> None:
     registry = Registry(str(Path(os.environ["OPINION_HOME"]) / "registry"))
-    score_day(warehouse, day, ScoringRun(registry.load(model)))
+    score_day(warehouse, day, ScoringRun(registry.load(model), sample=0))
 
 
 @pytest.mark.spark

@@ -34,7 +34,7 @@ def score(warehouse: Warehouse, day: str, model: str) -> None:
     """Score a day with the oldest version of the scheme `model`."""
     registry = Registry(str(home() / "registry"))
     version = next(v for v in registry.versions() if v.startswith(f"{model.lower()}-"))
-    score_opinions.score_day(warehouse, day, score_opinions.ScoringRun(registry.load(version)))
+    score_opinions.score_day(warehouse, day, score_opinions.ScoringRun(registry.load(version), sample=0))
 
 
 def plain(value: Any) -> Any:
