@@ -66,7 +66,8 @@ def linear(splits: dict[str, list[dict[str, str]]]) -> dict[str, object]:
 
 def student(version: str, splits: dict[str, list[dict[str, str]]]) -> dict[str, object]:
     """A version of the registry, scored by what scores it every night; a text without a score is junk."""
-    version, bundle = Registry(str(home() / "registry")).load(version)
+    saved = Registry(str(home() / "registry")).load(version)
+    version, bundle = saved.version, saved.bundle
     scorer = Scorer(bundle)
     scores = {
         name: np.nan_to_num(scorer.score([row["text"] for row in splits[name]]).scores) for name in ("valid", "test")

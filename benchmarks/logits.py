@@ -33,9 +33,9 @@ from distill.registry import Registry
 from distill.text import unscorable_reason
 from distill.text_batch import normalise_batch
 from jobs.cli import home
+from jobs.logit_store import COMPUTED, logits_of
 from jobs.session import spark_session
 from jobs.shipping import ship
-from jobs.store_teacher_logits import COMPUTED, logits_of
 
 RESULTS = Path(__file__).parent / "results"
 PADDED_BATCH, PADDED_SHARE = 32, 8

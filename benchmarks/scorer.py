@@ -46,7 +46,8 @@ def main() -> None:
     args = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     registry = Registry(str(home() / "registry"))
-    version, bundle = registry.load(args.model)
+    saved = registry.load(args.model)
+    version, bundle = saved.version, saved.bundle
     scorer = Scorer(bundle)
     starts = [start(registry.path(version)) for _ in range(ROUNDS)]
     texts = read(args.day)

@@ -44,11 +44,10 @@ from distill import metrics
 from distill.errors import BadInput
 from distill.lineage import PACKAGES, installed
 from distill.registry import Registry
-from distill.scorer import Scorer
 from jobs import publish
 from jobs.cli import day, home
+from jobs.score_opinions import ScoringRun, score_day
 from jobs.score_opinions import parser as flags
-from jobs.score_opinions import score_day
 from jobs.session import spark_session
 from jobs.tables import LABELLED_OPINION, RAW_OPINION
 from jobs.warehouse import Warehouse
@@ -104,8 +103,7 @@ class Bench:
         self.spark = warehouse.spark
         self.cores = self.spark.sparkContext.defaultParallelism
         self.registry = Registry(str(home() / "registry"))
-        self.version, self.bundle = self.registry.load(args.model)
-        self.threshold = Scorer(self.bundle).threshold
+        self.model = self.registry.load(args.model)
         self.teacher = self.teacher_of_model() if "teacher" in args.lines else None
         self.folder = home() / "tmp" / "bench"
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -127,9 +125,9 @@ class Bench:
         """The version of the teacher: another than the student's own would compare two recipes."""
         if self.args.teacher:
             return self.registry.resolve(self.args.teacher)
-        taught_by = self.bundle.manifest.get("lineage", {}).get("teachers", [])
+        taught_by = self.model.bundle.manifest.get("lineage", {}).get("teachers", [])
         if not taught_by:
-            raise BadInput(f"{self.version} had no teacher: name one with --teacher, or leave it out of --lines")
+            raise BadInput(f"{self.model.version} had no teacher: name one with --teacher, or leave it out of --lines")
         return str(taught_by[0]["version"])
 
     def run(self) -> None:
@@ -158,7 +156,7 @@ class Bench:
         """Train and export the other models, and find how good each is."""
         rows = self.opinion.read(LABELLED_OPINION).select("text", "label", "split").toPandas()
         splits = {name: part for name, part in rows.groupby("split")}
-        path, wanted = self.registry.path(self.version), set(self.args.lines)
+        path, wanted = self.model.path, set(self.args.lines)
         makers: dict[str, Callable[[], lines.Load]] = {
             "ours": lambda: lines.student(path),
             "torch": lambda: lines.plain_torch(path),
@@ -171,9 +169,9 @@ class Bench:
         self.loads = {name: make() for name, make in makers.items() if name in wanted}
         for name, load in self.loads.items():
             if name == "teacher":  # its own figures, on the same rows; to score them again here takes minutes
-                _, bundle = self.registry.load(str(self.teacher))
-                self.named = f"{self.teacher}, {lines.size_of(bundle)}, float32"
-                test = bundle.manifest["metrics"]["test"]
+                saved = self.registry.load(str(self.teacher))
+                self.named = f"{self.teacher}, {lines.size_of(saved.bundle)}, float32"
+                test = saved.bundle.manifest["metrics"]["test"]
                 self.quality[name] = {"auc": test["auc"], "recall_at_95_precision": test["recall"]}
                 continue
             score = load()
@@ -217,8 +215,7 @@ class Bench:
         """Score a made-up day in one of the ways."""
         self.spark.sparkContext.environment[LINE] = line
         if line == "ours":
-            path = self.registry.path(self.version)
-            score_day(self.warehouse, dt, self.version, path, self.bundle, self.threshold, sample=SAMPLE)
+            score_day(self.warehouse, dt, ScoringRun(self.model, sample=SAMPLE))
             return
         raw = self.warehouse.read(RAW_OPINION, dt=dt).drop("dt")
         if line == "floor":
@@ -269,7 +266,7 @@ class Bench:
             "cores": self.cores,
             "python": platform.python_version(),
             "versions": {p: v for p in (*PACKAGES, "onnxruntime", "fasttext-numpy2-wheel") if (v := installed(p))},
-            "model": self.version,
+            "model": self.model.version,
             "teacher_model": self.named,
             "rows": base,
             "rounds": self.args.rounds,

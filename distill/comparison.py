@@ -10,10 +10,9 @@ import numpy.typing as npt
 
 from distill import metrics
 from distill.bundle import Bundle
-from distill.dataset import Labelled
-from distill.fitness import unfit
+from distill.fitness import Bounds, unfit
+from distill.labelled import Labelled
 from distill.scorer import Scorer
-from distill.student import score_normalised
 
 Scores = npt.NDArray[np.float32]
 
@@ -21,17 +20,6 @@ RESAMPLES = 1000
 CONFIDENCE = 0.95  # one-sided, of the bound below the difference in recall
 SOURCE_POSITIVES = 50  # a source with fewer complaints among the rows says too little to decide by
 TIMED_ROUNDS, TIMED_TEXTS = 5, 4000
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """What a challenger must keep to. Losses are in points of recall from 0 to 1, the others are ratios."""
-
-    recall_loss: float = 0.005  # of all rows, at the bound below the paired difference
-    coverage: float = 0.9  # of what the champion catches
-    source_loss: float = 0.1  # of any one source
-    slower: float = 1.5
-    larger: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +41,7 @@ def compare(champion: Bundle, challenger: Bundle, rows: Labelled, target: float,
     is how it would score tonight. Raises BadModel for a bundle that is no student.
     """
     old, new = Scorer(champion), Scorer(challenger)
-    scores = [score_normalised(scorer, rows.texts) for scorer in (old, new)]
+    scores = [scorer.score_normalised(rows.texts) for scorer in (old, new)]
     caught = [found >= scorer.threshold for found, scorer in zip(scores, (old, new), strict=True)]
     slower = slowness(new, old, rows.texts)
     larger = size(challenger) / size(champion)

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from distill import metrics
-from distill.dataset import Labelled
 from distill.drift import SCORE_BINS
+from distill.labelled import Labelled
 
 Score = Callable[[list[str]], npt.NDArray[np.float32]]  # normalised texts -> probabilities of a valid complaint
 

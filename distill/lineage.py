@@ -6,12 +6,12 @@ from dataclasses import asdict
 from typing import Any
 
 from distill.packages import PACKAGES, installed
-from distill.plan import Plan
+from distill.plan import TrainingConfig
 from distill.ranks import Ranks
 from distill.training import Epoch
 
 
-def lineage(known: Mapping[str, Any], plan: Plan, ranks: Ranks, curve: Sequence[Epoch]) -> dict[str, Any]:
+def lineage(known: Mapping[str, Any], plan: TrainingConfig, ranks: Ranks, curve: Sequence[Epoch]) -> dict[str, Any]:
     """The section `lineage`: what the caller knows of the data, the plan, the curve, and versions of what is there."""
     return {
         **known,

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from distill.dataset import Labelled
+from distill.labelled import Labelled
 
 
 def train_linear(train: Labelled) -> Callable[[list[str]], npt.NDArray[np.float32]]:

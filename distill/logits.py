@@ -1,6 +1,6 @@
 """Any saved model as a teacher: texts to logits, and the fingerprint under which they are stored."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +11,13 @@ from distill.bundle import Bundle
 from distill.dataset import BATCH_TOKENS, by_length, moved, padded
 from distill.errors import BadModel
 from distill.packages import need_transformers
+from distill.plan import Precision
 from distill.scorer import Scorer, section
 
 if TYPE_CHECKING:
     from distill.bert import Bert, Tokenizer
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 
 class Teacher(Protocol):

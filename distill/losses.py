@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-NO_LABEL = -1  # of a row of the transfer set
+from distill.labelled import NO_LABEL
 
 
 def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:

@@ -1,7 +1,11 @@
-"""How long and how fast to train; apart from the loop, so that a command line needs no torch to show it."""
+"""How a training runs: its numbers, its encoder, its folders; without torch, which a command line need not load."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Precision = Literal["float32", "bfloat16"]
+ClassWeight = Literal["none", "balanced"]
 
 
 @dataclass(frozen=True)
@@ -14,8 +18,8 @@ class Dropout:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How long and how fast to train; the defaults are a student's."""
+class TrainingConfig:
+    """The numbers that the training loop and the schemes need; the defaults are a student's."""
 
     epochs: int = 4
     batch: int = 128  # rows of one rank at a step
@@ -28,8 +32,8 @@ class Plan:
     patience: int = 2  # epochs without a better validation AUC before training stops
     seed: int = 0
     checkpoint_every: int = 500  # steps, beside one each epoch
-    class_weight: Literal["none", "balanced"] = "none"  # of the hard loss; balanced: both labels weigh the same in all
-    precision: Literal["float32", "bfloat16"] = "float32"  # of a teacher's matrix products; weights are float32
+    class_weight: ClassWeight = "none"  # of the hard loss; balanced: both labels weigh the same in all
+    precision: Precision = "float32"  # of a teacher's matrix products; weights are float32
     temperature: float = 2.0  # T, of teacher and student alike
     alpha_soft: tuple[float, ...] = (1.0,)  # weight of T^2 times the soft loss of each teacher
     beta_hard: float = 0.3  # weight of the hard loss
@@ -38,8 +42,10 @@ class Plan:
     dropout: Dropout = Dropout()
 
 
+Plan = TrainingConfig  # the name that many modules still use
+
 # Few steps after a long warm-up serve a pretrained encoder; RCO's anchors lie close where learning is fast.
-TEACHER = Plan(
+TEACHER = TrainingConfig(
     epochs=3,
     batch=32,
     learning_rate=1e-4,
@@ -52,3 +58,49 @@ TEACHER = Plan(
     precision="bfloat16",
     route=(0.05, 0.15, 0.4),
 )
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """The pretrained encoder of a teacher: a folder or a hub name, the tokens of a text that are read, the layers kept.
+
+    layers: the first so many; None for all.
+    """
+
+    init: str = "bert-base-chinese"
+    max_length: int = 128
+    layers: int | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Where a training finds its data, as `jobs/snapshot.py` wrote it; has_transfer: a transfer set lies beside it."""
+
+    folder: str
+    has_test: bool = False
+    has_transfer: bool = False
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Folders that a training writes to while it runs; None for no such files. board: TensorBoard reads it."""
+
+    checkpoints: str | None = None
+    board: str | None = None
+
+
+NO_OUTPUTS = Outputs()
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """A training as every rank runs it.
+
+    lineage: facts of the data that the manifest records; nothing is decided by them. threads: of torch in each rank.
+    """
+
+    config: TrainingConfig
+    target_precision: float
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Outputs = NO_OUTPUTS
+    threads: int = 1

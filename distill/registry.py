@@ -28,6 +28,7 @@ from pyarrow import fs as pafs
 from distill import bundle
 from distill.errors import BadInput, BadModel
 from distill.fitness import unfit
+from distill.saved_model import SavedModel
 
 CHAMPION = "champion"
 SCHEME = r"[a-z][a-z0-9_-]{0,39}"
@@ -109,8 +110,8 @@ class Registry:
             raise BadModel(f"no model {name} in {self.root}; the nearest there: {there}")
         return newest[-1]
 
-    def load(self, version: str) -> tuple[str, bundle.Bundle]:
-        """The named version, or the one in use for "champion", and its bundle.
+    def load(self, version: str) -> SavedModel:
+        """The named version, or the one in use for "champion".
 
         Raises:
             BadModel: there is no champion, no such version, or its bundle is not whole.
@@ -124,7 +125,8 @@ class Registry:
                 nearest = difflib.get_close_matches(version, self.versions(), n=3, cutoff=0)
                 there = f"the nearest there: {', '.join(nearest)}" if nearest else "none is there yet"
                 raise BadModel(f"no version {version} in {self.root}; {there}")
-        return version, bundle.load(self.path(version))
+        path = self.path(version)
+        return SavedModel(version, path, bundle.load(path))
 
     def champion(self) -> Switch | None:
         """The switch that put the model now in use there; None before the first.
@@ -154,8 +156,8 @@ class Registry:
             BadModel: no such version, or its bundle is not whole.
             BadInput: not the name of a version, one that is `unfit`, or no reason given.
         """
-        _, found = self.load(_checked(version))
-        if why := unfit(found.manifest):
+        found = self.load(_checked(version))
+        if why := unfit(found.bundle.manifest):
             raise BadInput(f"{version} {why}")
         current = self.champion()
         if current is not None and current.version == version:

@@ -14,6 +14,7 @@ from distill.dataset import Batch
 from distill.learner import Learner
 from distill.losses import hard_loss, soft_loss
 from distill.plan import Plan
+from distill.scheme_table import SCHEMES
 
 
 class Scheme(ABC):
@@ -190,16 +191,16 @@ def taught(v: Tensor, z: Tensor, part: Batch, plan: Plan) -> Tensor:
     return plan.alpha_soft[0] * soft + plan.beta_hard * hard_loss(z, part.labels)
 
 
+BUILDERS: dict[str, Callable[..., Scheme]] = {
+    builder.__name__: builder for builder in (HardLabel, Offline, JointIsolated, JointCoupled, JointSum)
+}
+
 STORED: dict[str, Callable[[Learner, Plan], Scheme]] = {
-    "textcnn": HardLabel,
-    "offline": Offline,
-    "multi-teacher": Offline,
+    entry.name: BUILDERS[entry.builder] for entry in SCHEMES.values() if not entry.joint
 }
 """Schemes of a student alone, whose teachers, if any, have stored their logits."""
 
 JOINT: dict[str, Callable[[Learner, Learner, Plan], Scheme]] = {
-    "joint-isolated": JointIsolated,
-    "joint-coupled": JointCoupled,
-    "joint-sum": JointSum,
+    entry.name: BUILDERS[entry.builder] for entry in SCHEMES.values() if entry.joint
 }
 """Schemes of a teacher and a student that train together."""

@@ -25,6 +25,7 @@ from distill.bundle import VOCABULARY, Bundle
 from distill.channel import Channel, Floats, add_channel, empty_table, float_table, largest, round_table, step_sizes
 from distill.drift import Bins, length_bins, unknown_bins
 from distill.errors import BadModel
+from distill.fitness import threshold_of
 from distill.text_batch import REASONS, SCORABLE, column_of, normalise_column
 from distill.vocabulary import EDGES, UNKNOWN, Encoded, Vocabulary
 
@@ -53,10 +54,7 @@ class Scorer:
         """Build the tables; raises BadModel when the bundle is no student, or would give other ids than in training."""
         self.architecture = Architecture.from_json(section(bundle, "architecture"))
         self.vocabulary = Vocabulary.from_bytes(bundle.files[VOCABULARY])
-        threshold = section(bundle, "threshold").get("value")
-        if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
-            raise BadModel("the manifest has no threshold between 0 and 1; train the model again")
-        self.threshold = np.float32(threshold)
+        self.threshold = threshold_of(section(bundle, "threshold"))
         self._check(bundle)
         self.channels: dict[str, Channel] = {}
         column = 0
@@ -133,6 +131,10 @@ class Scorer:
             taps = np.repeat(channel.widths, len(channel.steps) // len(channel.widths))
             off += np.abs(channel.output) @ (channel.steps * taps / 2).astype(np.float32)
         return off
+
+    def score_normalised(self, texts: list[str]) -> Floats:
+        """Scores of texts that are normalised and scorable, float32 (texts,)."""
+        return probability(self.logits(self.vocabulary.encode_batch(texts)))
 
     def logits(self, encoded: Encoded) -> Floats:
         """Logits of encoded texts, float32 (texts, 2)."""

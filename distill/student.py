@@ -11,13 +11,13 @@ import torch
 
 from distill.architecture import Architecture
 from distill.bundle import VOCABULARY, Bundle
-from distill.dataset import Examples, Labelled, Splits, read_snapshot
+from distill.dataset import Examples
 from distill.drift import Profile, length_bins, profile
 from distill.evaluation import evaluate
+from distill.labelled import NO_LABEL, Labelled, Splits, read_snapshot
 from distill.learner import Learner
 from distill.lineage import lineage as lineage_of
-from distill.losses import NO_LABEL
-from distill.plan import Plan
+from distill.plan import Outputs, Snapshot, TrainingConfig, TrainingTask
 from distill.ranks import Ranks
 from distill.registry import Registry
 from distill.schemes import STORED
@@ -40,14 +40,14 @@ VIEW = "student"
 class Student:
     """A textCNN in training, and the vocabulary by which it reads."""
 
-    def __init__(self, texts: list[str], plan: Plan):
+    def __init__(self, texts: list[str], config: TrainingConfig):
         """A vocabulary of the normalised texts, and random weights."""
-        torch.manual_seed(plan.seed)
+        torch.manual_seed(config.seed)
         self.vocabulary = Vocabulary.build(texts, LIMITS)
         self.architecture = Architecture(
             {name: self.vocabulary.size(name) for name in WIDTHS}, WIDTHS, EMBEDDING, FILTERS
         )
-        self.model = TextCNN(self.architecture, plan.dropout)
+        self.model = TextCNN(self.architecture, config.dropout)
 
     def view(self, texts: list[str]) -> Encodings:
         """What the network reads of normalised texts."""
@@ -74,7 +74,7 @@ class Student:
         tensors = {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.model.state_dict().items()}
         bundle = Bundle(manifest, tensors, {VOCABULARY: self.vocabulary.to_bytes()}, "")
         scorer = Scorer(bundle)
-        reached = evaluate(lambda texts: score_normalised(scorer, texts), splits.valid, splits.test, target)
+        reached = evaluate(scorer.score_normalised, splits.valid, splits.test, target)
         stream = splits.train.labels == NO_LABEL
         days = profile_of(scorer, splits.train, stream) if stream.any() else profile_of(scorer, splits.valid)
         return replace(bundle, manifest={**manifest, **reached, "profile": days.to_json()})
@@ -95,74 +95,55 @@ class Inside:
 
 
 def train_on_rank(
-    ranks: Ranks,
-    snapshot: str,
-    plan: Plan,
-    target: float,
-    lineage: Mapping[str, Any],
-    threads: int,
-    checkpoints: str | None = None,
-    board: str | None = None,
-    inside: Inside | None = None,
+    ranks: Ranks, snapshot: Snapshot, task: TrainingTask, scheme: str, inside: Inside | None = None
 ) -> Bundle | None:
-    """What one rank of a training does, from the Parquet snapshot on; see `train_student`."""
-    torch.set_num_threads(threads)
-    return train_student(*read_snapshot(snapshot, lineage), plan, target, lineage, ranks, checkpoints, board, inside)
+    """Train on one rank, from the Parquet snapshot on; see `train_student`."""
+    torch.set_num_threads(task.threads)
+    return train_student(ranks, read_snapshot(snapshot), task, scheme, inside)
 
 
 def train_student(
-    train: Labelled,
-    valid: Labelled,
-    test: Labelled | None,
-    plan: Plan,
-    target: float,
-    lineage: Mapping[str, Any],
-    ranks: Ranks,
-    checkpoints: str | None = None,
-    board: str | None = None,
-    inside: Inside | None = None,
+    ranks: Ranks, splits: Splits, task: TrainingTask, scheme: str, inside: Inside | None = None
 ) -> Bundle | None:
-    """Train a student by the scheme of its lineage, which says what the caller knows of the data.
+    """Train a student by a scheme whose teachers, if any, have stored their logits.
 
     Rank 0 returns its bundle, not yet saved, the others None.
     """
-    student = Student(train.texts, plan)
+    config = task.config
+    student = Student(splits.train.texts, config)
     seen, unseen = (
         Examples(torch.from_numpy(rows.labels), {VIEW: student.view(rows.texts)}, torch.from_numpy(rows.logits))
-        for rows in (train, valid)
+        for rows in (splits.train, splits.valid)
     )
     if inside:
-        learn_inside(student, seen, unseen, (train.texts, valid.texts), inside, plan, ranks, checkpoints)
-    learner = Learner(VIEW, student.model, plan, ranks)
-    scheme = STORED[lineage["scheme"]](learner, plan)
-    curve = fit(scheme, [learner], seen, unseen, plan, ranks, checkpoints, board)
+        learn_inside(ranks, student, (seen, unseen), (splits.train.texts, splits.valid.texts), task, inside)
+    learner = Learner(VIEW, student.model, config, ranks)
+    curve = fit(STORED[scheme](learner, config), [learner], seen, unseen, config, ranks, task.outputs)
     if ranks.rank:
         return None
-    found = lineage_of(lineage, plan, ranks, curve)
+    made = lineage_of({**task.lineage, "scheme": scheme}, config, ranks, curve)
     if inside:
-        found["inside"] = {name: value for name, value in asdict(inside).items() if name != "registry"}
-    return student.bundle(found, Splits(train, valid, test), target)
+        made["inside"] = {name: value for name, value in asdict(inside).items() if name != "registry"}
+    return student.bundle(made, splits, task.target_precision)
 
 
 def learn_inside(
-    student: Student,
-    train: Examples,
-    valid: Examples,
-    texts: tuple[list[str], list[str]],
-    inside: Inside,
-    plan: Plan,
     ranks: Ranks,
-    checkpoints: str | None,
+    student: Student,
+    examples: tuple[Examples, Examples],
+    texts: tuple[list[str], list[str]],
+    task: TrainingTask,
+    inside: Inside,
 ) -> None:
-    """What comes before the scheme: the embeddings' first values, and stage 1 of a hint on the texts of both splits."""
+    """Before the scheme: the embeddings' first values, and stage 1 of a hint on the texts of both splits."""
     from distill import hint  # late: these need transformers, which other students do not
     from distill.bert import from_bundle
     from distill.embeddings import start_embeddings
     from distill.layers import layer_of
 
-    _, bundle = Registry(inside.registry).load(inside.teacher)
-    model, tokenizer = from_bundle(bundle, "float32")
-    folder = Path(checkpoints) / "inside" if checkpoints else None
+    saved = Registry(inside.registry).load(inside.teacher)
+    model, tokenizer = from_bundle(saved.bundle, "float32")
+    folder = Path(task.outputs.checkpoints) / "inside" if task.outputs.checkpoints else None
 
     def cache(name: str) -> Path | None:
         return folder / f"{name}.safetensors" if folder else None
@@ -176,10 +157,10 @@ def learn_inside(
         layer = layer_of(model, tokenizer, said, inside.hint_layer or 0, ranks, cache(name))
         return replace(rows, views={**rows.views, hint.VIEW: layer})
 
-    first = replace(plan, epochs=inside.hint_epochs, patience=inside.hint_epochs, schedule=())
+    first = replace(task.config, epochs=inside.hint_epochs, patience=inside.hint_epochs, schedule=())
     regressed = Learner(VIEW, hint.Regressed(student.model, model.encoder.config.hidden_size), first, ranks)
-    seen, unseen = hinted(train, texts[0], "train"), hinted(valid, texts[1], "valid")
-    where = str(folder) if folder else None
+    seen, unseen = hinted(examples[0], texts[0], "train"), hinted(examples[1], texts[1], "valid")
+    where = Outputs(checkpoints=str(folder) if folder else None)
     fit(hint.Hint(regressed), [regressed], seen, unseen, first, ranks, where, judge=hint.judge)
 
 
@@ -190,8 +171,3 @@ def profile_of(scorer: Scorer, rows: Labelled, chosen: npt.NDArray[np.bool_] | N
     encoded = scorer.vocabulary.encode_batch(texts)
     lengths = length_bins(np.fromiter(map(len, texts), np.int64, len(texts)))
     return profile(probability(scorer.logits(encoded)), lengths, scorer.unknown(encoded), rows.sources[numbers])
-
-
-def score_normalised(scorer: Scorer, texts: list[str]) -> npt.NDArray[np.float32]:
-    """Scores of texts that are normalised and scorable, float32 (rows,)."""
-    return probability(scorer.logits(scorer.vocabulary.encode_batch(texts)))

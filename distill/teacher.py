@@ -1,6 +1,5 @@
 """From labelled texts to a teacher in the registry, and the anchor points of its route beside it."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,14 +8,16 @@ import torch
 
 from distill.bert import Bert, Tokenizer, from_pretrained, to_bundle
 from distill.checkpoint import Checkpoints
-from distill.dataset import Examples, Labelled, read_snapshot
+from distill.dataset import Examples
 from distill.evaluation import evaluate
+from distill.labelled import Labelled, read_snapshot
 from distill.learner import Learner
 from distill.lineage import lineage as lineage_of
 from distill.logits import BertTeacher
-from distill.plan import Plan
+from distill.plan import Encoder, Snapshot, TrainingConfig, TrainingTask
 from distill.ranks import Ranks
 from distill.registry import Registry, anchor_name
+from distill.scheme_table import BERT
 from distill.schemes import HardLabel
 from distill.scorer import probability
 from distill.training import fit
@@ -25,41 +26,29 @@ VIEW = "teacher"
 
 
 def train_on_rank(
-    ranks: Ranks,
-    snapshot: str,
-    init: str,
-    max_length: int,
-    layers: int | None,
-    plan: Plan,
-    target: float,
-    lineage: Mapping[str, Any],
-    threads: int,
-    registry: str,
-    version: str,
-    checkpoints: str | None = None,
-    board: str | None = None,
+    ranks: Ranks, snapshot: Snapshot, task: TrainingTask, encoder: Encoder, registry: str, version: str
 ) -> dict[str, Any] | None:
-    """What one rank of a teacher's training does, from the Parquet snapshot on.
+    """Train a teacher on one rank, from the Parquet snapshot on.
 
     Rank 0 saves the bundle as `version`, and each anchor point of the route as `version` with `-step-N`; it returns the
     manifest, the others None.
     """
-    torch.set_num_threads(threads)
-    torch.manual_seed(plan.seed)
-    train, valid, test = read_snapshot(snapshot, lineage)
-    model, tokenizer = from_pretrained(init, max_length, plan.precision, layers)
-    teacher = Learner(VIEW, model, plan, ranks)
-    scheme = HardLabel(teacher, plan, class_weight(train, plan).to(ranks.device))
-    curve = fit(
-        scheme, [teacher], examples(train, tokenizer), examples(valid, tokenizer), plan, ranks, checkpoints, board
-    )
+    config = task.config
+    torch.set_num_threads(task.threads)
+    torch.manual_seed(config.seed)
+    train, valid, test = read_snapshot(snapshot)
+    model, tokenizer = from_pretrained(encoder.init, encoder.max_length, config.precision, encoder.layers)
+    teacher = Learner(VIEW, model, config, ranks)
+    scheme = HardLabel(teacher, config, class_weight(train, config).to(ranks.device))
+    seen, unseen = examples(train, tokenizer), examples(valid, tokenizer)
+    curve = fit(scheme, [teacher], seen, unseen, config, ranks, task.outputs)
     if ranks.rank:
         return None
-    made = {"init": init, **lineage_of(lineage, plan, ranks, curve)}
-    reached = evaluate(lambda texts: scores(model, tokenizer, texts, ranks.device), valid, test, target)
+    made = {"init": encoder.init, **lineage_of({**task.lineage, "scheme": BERT}, config, ranks, curve)}
+    reached = evaluate(lambda texts: scores(model, tokenizer, texts, ranks.device), valid, test, task.target_precision)
     keep = Registry(registry)
     bundle = to_bundle(model, tokenizer, {"lineage": made, **reached})
-    for step, tensors in Checkpoints(checkpoints, plan, ranks).route().items():
+    for step, tensors in Checkpoints(task.outputs.checkpoints, config, ranks).route().items():
         if anchor_name(version, step) not in keep.versions():  # a run before this one may have come so far
             model.load_state_dict(tensors)
             anchor = to_bundle(model, tokenizer, {"lineage": {**made, "route_of": version, "step": step}})
@@ -74,9 +63,9 @@ def examples(rows: Labelled, tokenizer: Tokenizer) -> Examples:
     return Examples(torch.from_numpy(rows.labels), {VIEW: view}, torch.from_numpy(rows.logits), view.lengths)
 
 
-def class_weight(rows: Labelled, plan: Plan) -> torch.Tensor:
+def class_weight(rows: Labelled, config: TrainingConfig) -> torch.Tensor:
     """Weights of both labels, float32 (2,): ones, or such that both weigh the same in all and a row 1 on average."""
-    if plan.class_weight == "none":
+    if config.class_weight == "none":
         return torch.ones(2)
     return torch.from_numpy(len(rows.labels) / (2 * np.bincount(rows.labels, minlength=2))).float()
 

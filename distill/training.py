@@ -14,7 +14,7 @@ from distill.checkpoint import Checkpoints, Progress
 from distill.dataset import BATCH_TOKENS, Examples, by_length, moved, padded, passes, share, shuffled
 from distill.errors import OpinionError
 from distill.learner import Learner
-from distill.plan import Plan
+from distill.plan import NO_OUTPUTS, Outputs, Plan
 from distill.progress import bar
 from distill.ranks import Ranks
 from distill.schemes import Scheme
@@ -41,8 +41,7 @@ def fit(
     valid: Examples,
     plan: Plan,
     ranks: Ranks,
-    checkpoints: str | None = None,
-    board: str | None = None,
+    outputs: Outputs = NO_OUTPUTS,
     judge: Callable[[Learner, Examples, Ranks], float] | None = None,
 ) -> list[Epoch]:
     """Train; returns the curve, and leaves each learner's model with its average of the best epoch.
@@ -50,14 +49,13 @@ def fit(
     The best epoch is that of the highest validation AUC of the first learner, or of what `judge` gives. Every rank
     makes the same number of steps and ends with the same models. Without dropout the curve is that of a single process
     whose batch is the sum of the ranks' batches. A training that finds a checkpoint in its folder goes on from there.
-    TensorBoard reads the folder `board`.
     """
     torch.manual_seed(plan.seed * 1009 + ranks.rank)  # dropout differs between ranks
-    store = Checkpoints(checkpoints, plan, ranks)
+    store = Checkpoints(outputs.checkpoints, plan, ranks)
     progress, best = store.load(learners, scheme)
     if ranks.rank == 0:
         print(f"training on {len(train.labels)} texts, validating on {len(valid.labels)}", flush=True)
-    scalars = Board(board if ranks.rank == 0 else None)
+    scalars = Board(outputs.board if ranks.rank == 0 else None)
     together = plan.batch * ranks.size
     anchors = {round(at * plan.epochs * math.ceil(len(train.labels) / together)) for at in plan.route}
     while progress.epoch <= plan.epochs and not stalled(progress, plan):

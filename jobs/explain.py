@@ -35,9 +35,9 @@ def main() -> None:
     found: dict[str, tuple[Scorer, Explanation]] = {}
     wanted = args.model or (stored["version"] if stored else CHAMPION)
     for name in (wanted, *([args.against] if args.against else [])):
-        version, bundle = registry.load(registry.resolve(name))
-        scorer = Scorer(bundle)
-        found[version] = scorer, explain(scorer, text)
+        saved = registry.load(registry.resolve(name))
+        scorer = Scorer(saved.bundle)
+        found[saved.version] = scorer, explain(scorer, text)
     # As far as the model that reads most of it has read.
     shown = max((explanation.text for _, explanation in found.values()), key=len)
     content = facts(stars(shown) if args.text is None else shown, stored, found, args.top)

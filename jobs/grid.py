@@ -3,11 +3,13 @@
 import re
 import shlex
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from distill.errors import BadInput
-from jobs import student_flags
+from jobs.cli import Parser
+from jobs.options import add_options, from_flags
+from jobs.student_flags import StudentTraining
 
 LINEAR = "linear"  # in the place of flags: the linear model, which no other job trains
 TEACHER = "teacher"  # the teacher itself, as train_teacher left it
@@ -56,12 +58,22 @@ def read_grid(path: Path) -> Grid:
         raise BadInput(f"--grid {path}: two runs have one label; labels tell the rows of the report apart")
     for entry in grid.run:
         if entry.flags not in (LINEAR, TEACHER):
-            flags_of(grid, entry, 0)
+            training_of(grid, entry, 0)
     return grid
 
 
-def flags_of(grid: Grid, entry: Entry, seed: int) -> list[str]:
-    """The flags of a run; raises BadInput, or ends with its code, when they are not distill_student's."""
-    flags = [*shlex.split(grid.common), *shlex.split(entry.flags), "--seed", str(seed)]  # an entry has the last word
-    student_flags.check_scheme(student_flags.parser().parse_args(flags))
-    return flags
+def training_of(grid: Grid, entry: Entry, seed: int) -> StudentTraining:
+    """The training of a run; an entry's flags win over the common ones.
+
+    Raises BadInput, or ends with its code, when they are not flags of a student's training.
+    """
+    training = replace(parsed(f"{grid.common} {entry.flags}"), seed=seed)
+    training.check()
+    return training
+
+
+def parsed(flags: str) -> StudentTraining:
+    """Flags of a student's training as the file has them."""
+    parser = Parser(prog="jobs/distill_student.py")
+    add_options(parser, StudentTraining)
+    return from_flags(StudentTraining, parser.parse_args(shlex.split(flags)))

@@ -10,7 +10,7 @@ import pyarrow as pa
 from distill.text import normalise, text_hash, unscorable_reason
 from jobs.records import BROKEN_ROW, content_of, reason_of_broken
 from jobs.spreadsheets import unescaped
-from jobs.tables import REJECTED_LABEL
+from jobs.tables import REJECTED_LABEL, arrow_schema, ddl_of, staged_columns
 
 UNLABELLED = "unlabelled"  # not rejected: nobody has judged it yet
 # As people, spreadsheets and pandas write them, after NFKC, in lower case and without blanks around.
@@ -18,20 +18,8 @@ WORDS = {"true": 1, "有效": 1, "false": 0, "无效": 0}
 NUMBER = re.compile(r"([01])(\.0*)?")
 NO_LABEL = {"", "nan", "<na>", "none", "null"}
 
-PARSED = pa.schema(
-    [
-        ("opinion_id", pa.string()),
-        ("text", pa.string()),
-        ("label", pa.int32()),
-        ("source", pa.string()),
-        ("split", pa.string()),
-        ("labelled_at", pa.timestamp("us", tz="UTC")),
-        ("content", pa.string()),
-        ("reason", pa.string()),
-        ("text_hash", pa.string()),
-    ]
-)
-PARSED_DDL = f"{REJECTED_LABEL.ddl}, text_hash string"
+PARSED_COLUMNS = staged_columns(REJECTED_LABEL, text_hash="string")
+PARSED, PARSED_DDL = arrow_schema(PARSED_COLUMNS), ddl_of(PARSED_COLUMNS)
 
 
 def parser_of(split: str | None, now: datetime) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:

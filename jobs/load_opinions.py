@@ -21,26 +21,14 @@ from jobs.inputs import count, read_input
 from jobs.records import Opinion, Rejected, parse_fields, parse_line
 from jobs.rejects import Rejects, add_flag, in_words
 from jobs.session import spark_session
-from jobs.tables import RAW_OPINION, REJECTED_OPINION
+from jobs.tables import RAW_OPINION, REJECTED_OPINION, arrow_schema, ddl_of, staged_columns
 from jobs.time_zones import session_zone
 from jobs.warehouse import Warehouse
 
 DAY = "{dt}"  # stands for the day in --input
 FIELDS = ("opinion_id", "text", "source", "published_at")
-STAGED = pa.schema(
-    [
-        ("table", pa.string()),
-        ("opinion_id", pa.string()),
-        ("text", pa.string()),
-        ("source", pa.string()),
-        ("published_at", pa.timestamp("us", tz="UTC")),
-        ("content", pa.string()),
-        ("reason", pa.string()),
-    ]
-)
-STAGED_DDL = (
-    "table string, opinion_id string, text string, source string, published_at timestamp, content string, reason string"
-)
+COLUMNS = staged_columns(RAW_OPINION, REJECTED_OPINION, table="string")
+STAGED, STAGED_DDL = arrow_schema(COLUMNS), ddl_of(COLUMNS)
 
 
 def main() -> None:

@@ -118,9 +118,10 @@ def _metrics(registry: Registry, version: str) -> str:
 
 
 def _show(registry: Registry, name: str) -> None:
-    version, model = registry.load(name)
+    saved = registry.load(name)
+    model = saved.bundle
     rows = [
-        ("version", version),
+        ("version", saved.version),
         ("digest", model.digest),
         *((key, str(value)) for key, value in _flat(model.manifest)),
         *((f"tensor {name}", f"{t.dtype} {list(t.shape)}") for name, t in sorted(model.tensors.items())),

@@ -27,7 +27,7 @@ def main() -> None:
     args = parser.parse_args()
     warehouse = Warehouse(spark_session("report_day"), args.database)
     run = run_of(warehouse, args.dt)
-    _, bundle = Registry(str(home() / "registry")).load(run.model_version)
+    bundle = Registry(str(home() / "registry")).load(run.model_version).bundle
     facts = day_facts(warehouse, run, bundle)
     facts["funnel"] = funnel(facts)
     print(f"report: {write(home() / 'reports' / 'day' / args.dt, facts, lambda to: draw(facts, to), 'day.html')}")

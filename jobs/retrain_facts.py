@@ -8,14 +8,13 @@ import numpy.typing as npt
 from sklearn.metrics import precision_recall_curve
 
 from distill import metrics
-from distill.bundle import Bundle
 from distill.comparison import SOURCE_POSITIVES, size
-from distill.dataset import Labelled
+from distill.labelled import Labelled
+from distill.saved_model import SavedModel
 from distill.scorer import Scorer
-from distill.student import score_normalised
 
 CURVE_POINTS = 400  # enough for a plot, few enough for a file
-Models = Mapping[str, tuple[str, Bundle]]  # "champion" (where there was one) and "challenger": version and bundle
+Models = Mapping[str, SavedModel]  # "champion" (where there was one) and "challenger"
 
 
 def retrain_facts(decision: Mapping[str, Any], models: Models, rows: Labelled, labels_hash: str) -> dict[str, Any]:
@@ -24,8 +23,8 @@ def retrain_facts(decision: Mapping[str, Any], models: Models, rows: Labelled, l
     decision: as `jobs/retrain.py` keeps it. rows: the held-out labels of today, whose hash tells whether they are those
     that decided.
     """
-    scorers = {role: Scorer(bundle) for role, (_, bundle) in models.items()}
-    scores = {role: score_normalised(scorer, rows.texts) for role, scorer in scorers.items()}
+    scorers = {role: Scorer(model.bundle) for role, model in models.items()}
+    scores = {role: scorer.score_normalised(rows.texts) for role, scorer in scorers.items()}
     caught = {role: scores[role] >= scorer.threshold for role, scorer in scorers.items()}
     return {
         "decision": dict(decision),
@@ -36,8 +35,8 @@ def retrain_facts(decision: Mapping[str, Any], models: Models, rows: Labelled, l
             "as_decided": labels_hash == decision["held_out"]["labels_hash"],
         },
         "models": {
-            role: card(version, bundle) | {"reached": reached(rows.labels, scores[role], scorers[role])}
-            for role, (version, bundle) in models.items()
+            role: card(model) | {"reached": reached(rows.labels, scores[role], scorers[role])}
+            for role, model in models.items()
         },
         "changes": changes(rows.labels, caught["champion"], caught["challenger"]) if len(caught) > 1 else None,
         "sources": by_source(rows, caught),
@@ -89,15 +88,15 @@ def by_source(rows: Labelled, caught: Mapping[str, npt.NDArray[np.bool_]]) -> li
     return sorted(found, key=lambda one: (-one["complaints"], one["source"]))
 
 
-def card(version: str, bundle: Bundle) -> dict[str, Any]:
+def card(model: SavedModel) -> dict[str, Any]:
     """What a model is and where it comes from, of its manifest."""
-    manifest = bundle.manifest
+    manifest = model.bundle.manifest
     lineage, threshold = manifest.get("lineage", {}), manifest["threshold"]
     training, transfer = lineage.get("training", {}), lineage.get("transfer") or {}
     return {
-        "version": version,
-        "digest": bundle.digest,
-        "bytes": size(bundle),
+        "version": model.version,
+        "digest": model.bundle.digest,
+        "bytes": size(model.bundle),
         "scheme": lineage.get("scheme"),
         "teachers": [teacher["version"] for teacher in lineage.get("teachers", [])],
         "data_hash": lineage.get("data_hash"),

@@ -4,17 +4,17 @@ Rows read = scored + rejected, checked before anything is published. A second ru
 """
 
 import argparse
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pyspark.sql import functions as F
 
-from distill.bundle import Bundle
 from distill.drift import BANDS, expected_of
 from distill.errors import BadInput, Busy, Held
 from distill.registry import Registry
+from distill.saved_model import SavedModel
 from distill.scorer import Scorer
 from jobs import publish
 from jobs.audit_sample import LEAST_SAMPLE, csv_of, sample_rows, write_csv
@@ -24,6 +24,7 @@ from jobs.day_audit import count_staged
 from jobs.day_survey import survey
 from jobs.days import between, each
 from jobs.discreet import Work, discreet
+from jobs.options import add_options, from_flags, option
 from jobs.quarantine import stage_whatever_kills
 from jobs.repeats import without_repeats
 from jobs.report import day_summary
@@ -34,20 +35,29 @@ from jobs.tables import AUDIT_SAMPLE, OPINION_SCORE, RAW_OPINION, REJECTED_OPINI
 from jobs.warehouse import Warehouse
 
 
+@dataclass(frozen=True)
+class ScoringRun:
+    """The model that scores, and what is done with a day beside its scores."""
+
+    model: SavedModel
+    hold_on_drift: bool = option("publish no day that is far from the training", False)
+    sample: int = option("rows drawn for people to label; 0 for none", 100)
+
+
 def main() -> None:
     """Choose the model, score the day or days, say what was found."""
     args = parser().parse_args()
     days = chosen_days(args)
     registry = Registry(str(home() / "registry"))
     # Once, here: a champion promoted while a day is scored is the next run's.
-    version, bundle = registry.load(args.model)
-    scorer = Scorer(bundle)
+    scoring = from_flags(ScoringRun, args, model=registry.load(args.model))
+    version = scoring.model.version
+    Scorer(scoring.model.bundle)  # refuses a bundle that cannot score before Spark starts
     spark = spark_session("score_opinions")
     warehouse = Warehouse(spark, args.database)
 
     def score(dt: str) -> None:
-        path = registry.path(version)
-        score_day(warehouse, dt, version, path, bundle, scorer.threshold, args.hold_on_drift, args.sample)
+        score_day(warehouse, dt, scoring)
         print(day_summary(warehouse, dt, highest=bool(args.dt)), flush=True)
 
     if args.dt:
@@ -64,8 +74,7 @@ def parser() -> Parser:
     found.add_argument("--to", type=day, dest="last", metavar="DT", help="… to this one, where it is not done already")
     found.add_argument("--force", action="store_true", help="with --from and --to: days that are done, too")
     found.add_argument("--model", default="champion", help="champion, or a version of the registry")
-    found.add_argument("--hold-on-drift", action="store_true", help="publish no day that is far from the training")
-    found.add_argument("--sample", type=int, default=100, help="rows drawn for people to label; 0 for none")
+    add_options(found, ScoringRun)
     return found
 
 
@@ -88,20 +97,12 @@ def is_scored(warehouse: Warehouse, dt: str, version: str) -> bool:
     return run is not None and tuple(run) == (version, warehouse.location(RAW_OPINION, {"dt": dt}))
 
 
-def score_day(
-    warehouse: Warehouse,
-    dt: str,
-    version: str,
-    path: str,
-    bundle: Bundle,
-    threshold: np.float32,
-    hold_on_drift: bool = False,
-    sample: int = 0,
-) -> None:
+def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
     """Publish the day's tables, and write the CSV of its sample.
 
     Raises BadInput when the day was not loaded or is empty, and Held when it is to be held on drift and is far off.
     """
+    model, sample = scoring.model, scoring.sample
     partitions = [
         (OPINION_SCORE, {"dt": dt}),
         (REJECTED_OPINION, {"dt": dt, "stage": "score"}),
@@ -117,36 +118,37 @@ def score_day(
             )
         # The files of this moment, so that a load of the day meanwhile changes nothing here.
         raw = warehouse.spark.read.schema(RAW_OPINION.ddl).parquet(raw_location)
-        expected = expected_of(bundle.manifest)
+        expected = expected_of(model.bundle.manifest)
         read = survey(raw, list(expected.sources) if expected else [])
         if not read.sources:
             raise BadInput(f"the day dt={dt} of {warehouse.name(RAW_OPINION)} is empty; load it again")
-        ship(warehouse.spark, path)
+        ship(warehouse.spark, model.path)
 
-        def stage(scoring: Work) -> None:
+        def stage(work: Work) -> None:
             rows = without_repeats(raw, read.repeated).withColumns({DRAW: draw(dt)} if sample else {})
-            rows = rows.mapInArrow(discreet(scoring), STAGED_DDL)
-            rows = rows.withColumns({"model_version": F.lit(version), "run_id": F.lit(run.id)})
+            rows = rows.mapInArrow(discreet(work), STAGED_DDL)
+            rows = rows.withColumns({"model_version": F.lit(model.version), "run_id": F.lit(run.id)})
             # The files of raw_opinion are packed as they should be, and so are those that their tasks write.
             run.stage(rows, [OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION, CANDIDATE], pack=False)
 
-        stage_whatever_kills(stage, scorer_of(Path(path).name, bundle.digest, sample))
-        counted = count_staged(run, read, threshold, expected)
-        if hold_on_drift and counted.drift.band == BANDS[-1]:
+        stage_whatever_kills(stage, scorer_of(Path(model.path).name, model.bundle.digest, sample))
+        counted = count_staged(run, read, model.threshold, expected)
+        if scoring.hold_on_drift and counted.drift.band == BANDS[-1]:
             raise Held(
-                f"{dt} is far from what {version} was trained on (stability index of {counted.drift.in_words()}); "
-                "nothing was published: look at the day, then score it without --hold-on-drift, or retrain"
+                f"{dt} is far from what {model.version} was trained on "
+                f"(stability index of {counted.drift.in_words()}); nothing was published: look at the day, "
+                "then score it without --hold-on-drift, or retrain"
             )
         audit = counted.columns() | {
-            "bundle_digest": bundle.digest,
-            "threshold": float(threshold),
+            "bundle_digest": model.bundle.digest,
+            "threshold": float(model.threshold),
             "raw_location": raw_location,
             "application_id": warehouse.spark.sparkContext.applicationId,
             "started": run.started,
             "ended": datetime.now(UTC),
         }
         sampled = sample_rows(run, counted.counts, sample, dt)
-        stage_small(run, version, [(SCORING_RUN, [audit]), (AUDIT_SAMPLE, sampled)])
+        stage_small(run, model.version, [(SCORING_RUN, [audit]), (AUDIT_SAMPLE, sampled)])
         if sample:  # before the sample is published, so that a published one always has it
             write_csv(csv_of(dt, run.id), sampled)
         run.forget(CANDIDATE)

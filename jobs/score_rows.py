@@ -11,26 +11,10 @@ from jobs.candidates import CANDIDATE, Candidates
 from jobs.discreet import Work
 from jobs.kept import kept
 from jobs.shipping import check_versions, received, versions
-from jobs.tables import OPINION_SCORE, REJECTED_OPINION, VALID_COMPLAINT
+from jobs.tables import OPINION_SCORE, REJECTED_OPINION, VALID_COMPLAINT, arrow_schema, ddl_of, staged_columns
 
-STAGED = pa.schema(
-    [
-        ("table", pa.string()),
-        ("opinion_id", pa.string()),
-        ("text", pa.string()),
-        ("source", pa.string()),
-        ("published_at", pa.timestamp("us", tz="UTC")),
-        ("score", pa.float32()),
-        ("is_valid", pa.bool_()),
-        ("content", pa.string()),
-        ("reason", pa.string()),
-        ("cell", pa.int16()),
-    ]
-)
-STAGED_DDL = (
-    "table string, opinion_id string, text string, source string, published_at timestamp, "
-    "score float, is_valid boolean, content string, reason string, cell smallint"
-)
+COLUMNS = staged_columns(OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION, table="string", cell="smallint")
+STAGED, STAGED_DDL = arrow_schema(COLUMNS), ddl_of(COLUMNS)
 
 
 def scorer_of(folder: str, digest: str, sample: int = 0) -> Work:

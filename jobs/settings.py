@@ -16,7 +16,24 @@ from typing import Any, cast
 
 from distill.errors import BadInput
 
-JOBS = Path(__file__).resolve().parent
+# The commands: the files of jobs/ that a person or a scheduler starts.
+JOBS = (
+    "load_opinions",
+    "load_labels",
+    "train_teacher",
+    "store_teacher_logits",
+    "distill_student",
+    "retrain",
+    "compare_schemes",
+    "registry",
+    "score_opinions",
+    "report_day",
+    "report_retrain",
+    "explain",
+    "night_precision",
+    "demo",
+    "ship",
+)
 PREFIX = "OPINION_"
 FILE_VARIABLE = "OPINION_CONFIG"
 WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -87,8 +104,8 @@ def from_file(path: str | None, job: str, shared: Iterable[str], flags: dict[str
         raise BadInput(f"--config {path}: {why}; it is TOML: a table a job, such as [{job}], with flags as keys") from e
     tables = {key: value for key, value in content.items() if isinstance(value, dict)}
     for name in tables:
-        if name not in job_names():
-            raise BadInput(f"{path}: there is no job {name}{nearest(name, job_names())}")
+        if name not in JOBS:
+            raise BadInput(f"{path}: there is no job {name}{nearest(name, JOBS)}")
     for key in content.keys() - tables.keys():
         if key not in shared:
             raise BadInput(f"{path}: {key} is not a flag of every job, so it stands in a job's table, such as [{job}]")
@@ -107,7 +124,7 @@ def from_environment(job: str, shared: Iterable[str], flags: dict[str, argparse.
         key: Setting(flags[key], os.environ[name], name) for key in shared if (name := variable(key)) in os.environ
     }
     own = variable(f"{job}-")
-    longer = tuple(variable(f"{name}-") for name in job_names() if name.startswith(f"{job}_"))
+    longer = tuple(variable(f"{name}-") for name in JOBS if name.startswith(f"{job}_"))
     for name in sorted(os.environ):
         if name.startswith(own) and not name.startswith(longer):
             key = name.removeprefix(own).lower().replace("_", "-")
@@ -131,11 +148,6 @@ def nearest(name: str, names: Iterable[str], dashes: str = "") -> str:
     """A question for the end of a refusal; nothing when no name is near."""
     close = difflib.get_close_matches(name, list(names), n=1)
     return f"; did you mean {dashes}{close[0]}?" if close else ""
-
-
-def job_names() -> list[str]:
-    """The names that a table may have."""
-    return [path.stem for path in JOBS.glob("[!_]*.py")]
 
 
 def groups_of(parser: argparse.ArgumentParser, action: argparse.Action) -> list[Any]:

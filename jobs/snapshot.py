@@ -14,8 +14,9 @@ import pyarrow.dataset as pads
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from distill.dataset import LOGITS, Labelled, read
 from distill.errors import BadInput
+from distill.labelled import LOGITS, Labelled, read
+from distill.plan import Snapshot
 from jobs.cli import home
 from jobs.logits import LABELLED, hashed, with_logits
 from jobs.tables import LABELLED_OPINION, RAW_OPINION
@@ -33,7 +34,7 @@ class Teacher:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SnapshotSpec:
     """What a snapshot holds: whose logits, which days as a transfer set, and of the labels for training how many.
 
     No sources and no number of rows mean all of them; rows of valid and test are always all there.
@@ -46,37 +47,37 @@ class Wanted:
     train_rows: int | None = None
 
 
-def take(warehouse: Warehouse, folder: str, wanted: Wanted) -> dict[str, Any]:
-    """Write the snapshot; returns what identifies it, for the lineage.
+def write_snapshot(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> tuple[Snapshot, dict[str, Any]]:
+    """Write the snapshot to a new folder; returns where it lies, and what identifies it, for the lineage.
 
     Raises BadInput when there are no labels, or rows of the split train lack logits and that is not allowed; errors of
     `jobs.logits.with_logits`.
     """
-    found = snapshot_labels(warehouse, f"{folder}/labels", wanted)
-    train = found["rows"]["train"]
-    for teacher in found["teachers"]:
+    facts = snapshot_labels(warehouse, f"{folder}/labels", spec)
+    train = facts["rows"]["train"]
+    for teacher in facts["teachers"]:
         have, version = teacher["train_rows"], teacher["version"]
         print(f"logits of {version}: {have} of {train} rows of train ({have / train:.1%})", flush=True)
-        if have < train and not wanted.allow_missing:
+        if have < train and not spec.allow_missing:
             raise BadInput(
                 f"{train - have} of {train} labelled rows of train have no logits of {version}; store them: "
                 f"jobs/store_teacher_logits.py --teacher {version} --labelled, or pass --allow-missing-logits"
             )
-    if wanted.days:
-        found["transfer"] = snapshot_transfer(warehouse, f"{folder}/transfer", wanted)
-    return found
+    if spec.days:
+        facts["transfer"] = snapshot_transfer(warehouse, f"{folder}/transfer", spec)
+    return Snapshot(folder, has_test="test" in facts["rows"], has_transfer=bool(spec.days)), facts
 
 
-def snapshot_labels(warehouse: Warehouse, folder: str, wanted: Wanted) -> dict[str, Any]:
+def snapshot_labels(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> dict[str, Any]:
     """Write the labels with the logits of the teachers."""
-    rows = chosen(warehouse.read(LABELLED_OPINION), wanted).select("opinion_id", *COLUMNS)
-    rows = join_logits(warehouse, rows, wanted.teachers, LABELLED).drop("text_hash")
+    rows = chosen(warehouse.read(LABELLED_OPINION), spec).select("opinion_id", *COLUMNS)
+    rows = join_logits(warehouse, rows, spec.teachers, LABELLED).drop("text_hash")
     rows.write.parquet(f"file://{folder}")
     written = warehouse.spark.read.parquet(f"file://{folder}")
     counts = {row.split: row["count"] for row in written.groupBy("split").count().collect()}
     for split in ("train", "valid"):
         if split not in counts:
-            of = f" of the sources {', '.join(wanted.sources)}" if wanted.sources and split == "train" else ""
+            of = f" of the sources {', '.join(spec.sources)}" if spec.sources and split == "train" else ""
             raise BadInput(
                 f"{warehouse.name(LABELLED_OPINION)} has no rows of the split {split!r}{of}; "
                 "load some with jobs/load_labels.py"
@@ -88,25 +89,25 @@ def snapshot_labels(warehouse: Warehouse, folder: str, wanted: Wanted) -> dict[s
         "rows": counts,
         "teachers": [
             asdict(teacher) | {"train_rows": train.where(F.col(f"{LOGITS}{number}").isNotNull()).count()}
-            for number, teacher in enumerate(wanted.teachers)
+            for number, teacher in enumerate(spec.teachers)
         ],
     }
 
 
-def chosen(labels: DataFrame, wanted: Wanted) -> DataFrame:
+def chosen(labels: DataFrame, spec: SnapshotSpec) -> DataFrame:
     """All rows of valid and test, and those of train that are wanted; the same rows for the same number."""
     train = labels.where("split = 'train'")
-    if wanted.sources:
-        train = train.where(F.col("source").isin(list(wanted.sources)))
-    if wanted.train_rows:
-        train = train.orderBy(F.xxhash64("text"), "text").limit(wanted.train_rows)
+    if spec.sources:
+        train = train.where(F.col("source").isin(list(spec.sources)))
+    if spec.train_rows:
+        train = train.orderBy(F.xxhash64("text"), "text").limit(spec.train_rows)
     return labels.where("split != 'train'").unionByName(train)
 
 
-def snapshot_transfer(warehouse: Warehouse, folder: str, wanted: Wanted) -> dict[str, Any]:
+def snapshot_transfer(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> dict[str, Any]:
     """Write the texts of the days, each once, without those that are labelled: valid and test must stay unseen."""
-    parts, teachers = [], wanted.teachers
-    for day in wanted.days:
+    parts, teachers = [], spec.teachers
+    for day in spec.days:
         if warehouse.location(RAW_OPINION, {"dt": day}) is None:
             raise BadInput(
                 f"--transfer-dt {day}: {warehouse.name(RAW_OPINION)} has no such day; "
@@ -123,10 +124,10 @@ def snapshot_transfer(warehouse: Warehouse, folder: str, wanted: Wanted) -> dict
     fresh.write.parquet(f"file://{folder}")
     written = warehouse.spark.read.parquet(f"file://{folder}")
     count = written.count()
-    print(f"transfer set: {count} texts of {len(wanted.days)} days", flush=True)
+    print(f"transfer set: {count} texts of {len(spec.days)} days", flush=True)
     if count == 0:
-        raise BadInput(f"--transfer-dt: no text of {', '.join(wanted.days)} is unlabelled and has logits")
-    return {"days": list(wanted.days), "rows": count, "data_hash": hash_of(written.select("text"))}
+        raise BadInput(f"--transfer-dt: no text of {', '.join(spec.days)} is unlabelled and has logits")
+    return {"days": list(spec.days), "rows": count, "data_hash": hash_of(written.select("text"))}
 
 
 def join_logits(warehouse: Warehouse, rows: DataFrame, teachers: Sequence[Teacher], dt: str) -> DataFrame:
@@ -152,7 +153,7 @@ def held_out(warehouse: Warehouse, name: str) -> tuple[Labelled, str]:
     folder = home() / "tmp" / name
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        found = snapshot_labels(warehouse, str(folder), Wanted())
+        found = snapshot_labels(warehouse, str(folder), SnapshotSpec())
         split = "test" if "test" in found["rows"] else "valid"
         return read(str(folder), pads.field("split") == split), found["data_hash"]
     finally:

@@ -1,107 +1,167 @@
-"""What the jobs that train have in common: flags, the snapshot of the labels, and what is said at the end."""
+"""What the jobs that train share: options, the files of a training that can be resumed, the summary at the end."""
 
 import argparse
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from distill.errors import BadInput, BadModel
-from distill.plan import Plan
+from distill.plan import Outputs, Snapshot, TrainingConfig, TrainingTask
 from distill.registry import Registry
 from jobs.cli import CHECKOUT, Parser, home, job_parser
+from jobs.options import add_options, flag, option
 
 RESTARTS = 2  # of all ranks, when one dies
+BEGUN = "begun.json"  # is there as soon as the snapshot is whole
 
 
-def training_parser(doc: str | None, example: str, plan: Plan) -> Parser:
-    """A parser with the flags of every training."""
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Options of every training."""
+
+    epochs: int = option("at most so many passes over the labels", TrainingConfig.epochs)
+    seed: int = option("of initial weights, order and dropout", 0)
+    target_precision: float = option("of the rows called valid complaints", 0.95)
+    sources: tuple[str, ...] = option("train on labels of these sources only (default: all)", ())
+    train_rows: int | None = option("train on at most so many labels, chosen by hash (default: all)", None)
+    num_proc: int = option("ranks that train together; more than 1 needs Horovod", 1)
+
+    def check(self) -> None:
+        """Refuse numbers out of range; raises BadInput."""
+        if self.train_rows is not None and self.train_rows < 1:
+            raise BadInput("--train-rows must be 1 or more")
+        if min(self.epochs, self.num_proc) < 1 or not 0 <= self.seed < 2**31 or not 0 < self.target_precision <= 1:
+            raise BadInput(
+                "--epochs and --num-proc must be 1 or more, --seed 0 or more, --target-precision above 0 and at most 1"
+            )
+
+
+def training_parser(doc: str | None, example: str, kind: type[TrainingOptions]) -> Parser:
+    """A parser with the flags of a training, and --resume."""
     parser = job_parser(doc, example)
-    parser.add_argument("--epochs", type=int, default=plan.epochs, help="at most so many passes over the labels")
-    parser.add_argument("--seed", type=int, default=0, help="of initial weights, order and dropout")
-    parser.add_argument("--target-precision", type=float, default=0.95, help="of the rows called valid complaints")
-    parser.add_argument("--sources", nargs="+", default=[], help="train on labels of these sources only (default: all)")
-    parser.add_argument("--train-rows", type=int, help="train on at most so many labels, chosen by hash (default: all)")
+    add_options(parser, kind)
     parser.add_argument("--resume", metavar="VERSION", help="go on with a training that was stopped")
-    parser.add_argument("--num-proc", type=int, default=1, help="ranks that train together; more than 1 needs Horovod")
     return parser
 
 
-def check(args: argparse.Namespace) -> None:
-    """Refuse numbers out of range; raises BadInput."""
-    if args.train_rows is not None and args.train_rows < 1:
-        raise BadInput("--train-rows must be 1 or more")
-    if min(args.epochs, args.num_proc) < 1 or not 0 <= args.seed < 2**31 or not 0 < args.target_precision <= 1:
-        raise BadInput(
-            "--epochs and --num-proc must be 1 or more, --seed 0 or more, --target-precision above 0 and at most 1"
-        )
+def version_of(registry: Registry, scheme: str, args: argparse.Namespace) -> str:
+    """The version that a command line trains: that of --resume, or a new one.
+
+    Raises BadInput when there is nothing to resume.
+    """
+    if not args.resume:
+        return registry.new_version(scheme, datetime.now(UTC))
+    registry.path(args.resume)  # refuses what is not the name of a version
+    if not (folder_of(args.resume) / BEGUN).exists():
+        raise BadInput(f"--resume {args.resume}: there is nothing to resume in {folder_of(args.resume)}")
+    return str(args.resume)
 
 
 @dataclass(frozen=True)
 class Training:
-    """One training on disk: the snapshot of its data and the checkpoints, kept until the model is saved."""
+    """One training on disk: the snapshot of its data and the checkpoints, kept until the model is saved.
+
+    lineage: facts of the data, for the manifest.
+    """
 
     version: str
     folder: Path
-    lineage: dict[str, Any]
+    snapshot: Snapshot
+    lineage: Mapping[str, Any]
+    is_new: bool  # begun by this process, not resumed
 
     @property
-    def checkpoints(self) -> str:
-        """Where the ranks keep theirs."""
-        return f"{self.folder}/checkpoints"
+    def checkpoints(self) -> Path:
+        """The folder of its checkpoints."""
+        return self.folder / "checkpoints"
+
+    def task(self, options: TrainingOptions, config: TrainingConfig) -> TrainingTask:
+        """The training as its ranks run it, on the cores of this machine."""
+        return TrainingTask(
+            config,
+            options.target_precision,
+            self.lineage,
+            Outputs(checkpoints=str(self.checkpoints), board=f"{home()}/tensorboard/{self.version}"),
+            threads=max(1, len(os.sched_getaffinity(0)) // options.num_proc),
+        )
 
     def end(self) -> None:
         """Remove what was only needed to go on with it."""
-        shutil.rmtree(self.folder)
+        discard(self.version)
+
+    @contextmanager
+    def ended_when_refused(self) -> Iterator[None]:
+        """Remove a new training's snapshot when the block refuses it; one that can be resumed keeps its own."""
+        try:
+            yield
+        except (BadInput, BadModel):
+            if self.is_new and not any(self.checkpoints.glob("epoch-*")):
+                self.end()
+            raise
+
+
+def folder_of(version: str) -> Path:
+    """Where a training keeps its files until its model is saved."""
+    return home() / "train" / version
+
+
+def discard(version: str) -> None:
+    """Remove the files of a training, which is saved or will not go on."""
+    shutil.rmtree(folder_of(version), ignore_errors=True)
 
 
 def begin(
-    registry: Registry, args: argparse.Namespace, scheme: str, snapshot: Callable[[str], dict[str, Any]]
+    version: str, options: TrainingOptions, write_snapshot: Callable[[str], tuple[Snapshot, dict[str, Any]]]
 ) -> Training:
-    """Take the snapshot for a new training, or find that of `--resume`; `snapshot` writes it to a folder."""
-    version = args.resume or registry.new_version(scheme, datetime.now(UTC))
-    registry.path(version)  # refuses what is not the name of a version
-    folder = home() / "train" / version
-    file = folder / "lineage.json"
-    if not args.resume:
+    """Go on with the training that was begun under this version, or write its snapshot.
+
+    Raises BadInput when it was begun with other options.
+    """
+    folder = folder_of(version)
+    file = folder / BEGUN
+    given = json.loads(json.dumps(asdict(options)))
+    is_new = not file.exists()
+    if not is_new:
+        begun = json.loads(file.read_text(encoding="utf-8"))
+        refuse_other_options(version, begun["options"], given)
+    else:
+        discard(version)  # half of a snapshot, left by a run that was killed
         try:
-            lineage = snapshot(str(folder))
+            snapshot, lineage = write_snapshot(str(folder))
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)  # half of a snapshot is of no use
+            discard(version)  # half of a snapshot is of no use
             raise
-        file.write_text(json.dumps({**lineage, "scheme": scheme, "git_commit": git_commit()}), encoding="utf-8")
-    elif not file.exists():
-        raise BadInput(f"--resume {version}: there is nothing to resume in {folder}")
+        begun = {"options": given, "snapshot": asdict(snapshot), "lineage": {**lineage, "git_commit": git_commit()}}
+        staged = file.with_suffix(".tmp")
+        staged.write_text(json.dumps(begun), encoding="utf-8")
+        os.replace(staged, file)
     print(f"training {version}; if it is stopped, the same flags and --resume {version} go on with it", flush=True)
-    return Training(version, folder, json.loads(file.read_text(encoding="utf-8")))
+    there = replace(Snapshot(**begun["snapshot"]), folder=str(folder))
+    return Training(version, folder, there, begun["lineage"], is_new)
 
 
-@contextmanager
-def ended_when_refused(training: Training, args: argparse.Namespace) -> Iterator[None]:
-    """Remove a new training's snapshot when the block refuses it; one that can be resumed keeps its own."""
-    try:
-        yield
-    except (BadInput, BadModel):
-        if not args.resume and not any(Path(training.checkpoints).glob("epoch-*")):
-            training.end()
-        raise
+def refuse_other_options(version: str, begun: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raise BadInput that names an option which is not as it was. The checkpoint knows its number of ranks."""
+    for name in sorted(begun.keys() & given.keys() - {"num_proc"}):
+        if begun[name] != given[name]:
+            before, now = in_flag(begun[name]), in_flag(given[name])
+            raise BadInput(
+                f"--resume {version}: it was begun with {flag(name)} {before}, not {now}; "
+                "give the same flags, or start a new training without --resume"
+            )
 
 
-def board_of(version: str) -> str:
-    """The folder of a training's scalars for TensorBoard."""
-    return f"{home()}/tensorboard/{version}"
-
-
-def threads_of(args: argparse.Namespace) -> int:
-    """Threads of torch in each rank."""
-    ranks: int = args.num_proc
-    return max(1, len(os.sched_getaffinity(0)) // ranks)
+def in_flag(value: Any) -> str:
+    """A value as it stands after its flag."""
+    words = value if isinstance(value, list) else [value]
+    return " ".join(":".join(map(str, word)) if isinstance(word, list) else str(word) for word in words) or "none"
 
 
 def git_commit() -> str | None:

@@ -108,7 +108,7 @@ def test_two_retrainings_at_once_one_trains_and_one_is_refused(stack: Cluster) -
     first, second = sorted(done, key=lambda d: d.returncode)
     assert (first.returncode, second.returncode) == (0, 5), [d.stderr[-500:] for d in done]
     assert "the next champion is being written by another run (pid" in second.stderr
-    made = {version: registry.load(version)[1] for version in set(registry.versions()) - before}
+    made = {version: registry.load(version).bundle for version in set(registry.versions()) - before}
     [decision] = decisions.read_all(stack.home)
     challenger = decision["challenger"]
     [teacher] = {version.partition("-step-")[0] for version in made.keys() - {challenger}}  # and its anchor points

@@ -12,7 +12,7 @@ from distill.checkpoint import Checkpoints
 from distill.dataset import Examples
 from distill.errors import BadInput
 from distill.learner import Learner
-from distill.plan import Plan
+from distill.plan import Outputs, Plan
 from distill.ranks import Alone
 from distill.schemes import HardLabel
 from distill.textcnn import Encodings, TextCNN
@@ -49,7 +49,7 @@ def train(folder: Path | None, plan: Plan = PLAN, cut_at: int | None = None) -> 
                 raise Cut
             return super().step(parts, rows)
 
-    where = str(folder) if folder else None
+    where = Outputs(checkpoints=str(folder) if folder else None)
     curve = fit(Counted(student, plan), [student], split(60, 0), split(30, 1), plan, Alone(), where)
     return student.model, curve
 

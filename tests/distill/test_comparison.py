@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from distill.bundle import Bundle
 from distill.comparison import Bounds, Ranked, compare, lower_bound, recall_check, source_check, threshold_check
-from distill.dataset import Labelled
+from distill.labelled import Labelled
 from distill.scorer import Scorer
 from tests.jobs.tiny_model import TEXTS, tiny_bundle
 

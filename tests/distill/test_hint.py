@@ -4,17 +4,19 @@ import runpy
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from distill.bert import Bert, Tokenizer, from_pretrained, to_bundle
-from distill.dataset import Examples, Labelled
+from distill.dataset import Examples
 from distill.hint import VIEW, Hint, Regressed, judge
+from distill.labelled import Labelled, Splits
 from distill.layers import layer_of
 from distill.learner import Learner
-from distill.plan import Dropout, Plan
+from distill.plan import Dropout, Outputs, Plan, TrainingTask
 from distill.ranks import Alone
 from distill.registry import Registry
 from distill.student import Inside, Student, train_student
@@ -78,13 +80,18 @@ def test_stage_two_goes_on_from_stage_one(teacher, tmp_path: Path) -> None:  # t
     registry.add(version, bundle.tensors, bundle.files, bundle.manifest)
     train, valid = labelled(120, 3), labelled(60, 4)
     still = replace(PLAN, learning_rate=0.0, epochs=1)
-    known = {"scheme": "textcnn"}
-    fresh = train_student(train, valid, None, still, 0.3, known, Alone())
+    splits = Splits(train, valid, None)
+
+    def trained(config: Plan, inside: Inside | None = None, folder: str | None = None) -> Any:
+        task = TrainingTask(config, 0.3, outputs=Outputs(checkpoints=folder))
+        return train_student(Alone(), splits, task, "textcnn", inside)
+
+    fresh = trained(still)
     stage = Inside(str(tmp_path / "registry"), version, hint_layer=1, hint_epochs=2)
     moving = replace(PLAN, epochs=1)
-    hinted = train_student(train, valid, None, moving, 0.3, known, Alone(), str(tmp_path / "checkpoints"), None, stage)
-    again = train_student(train, valid, None, moving, 0.3, known, Alone(), str(tmp_path / "other"), None, stage)
-    plain = train_student(train, valid, None, moving, 0.3, known, Alone())
+    hinted = trained(moving, stage, str(tmp_path / "checkpoints"))
+    again = trained(moving, stage, str(tmp_path / "other"))
+    plain = trained(moving)
     name = "embeddings.word.weight"
     assert fresh and hinted and again and plain
     assert np.array_equal(hinted.tensors[name], again.tensors[name]), "one seed, one student"

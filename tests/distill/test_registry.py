@@ -89,10 +89,11 @@ def test_promote_and_rollback_are_recorded(registry):
         registry.promote(first, "  ")
     registry.promote(first, "first model")
     registry.promote(second, "  AUC 更好 ")
-    assert registry.load("champion")[0] == second
+    assert registry.load("champion").version == second
     switch = registry.rollback("complaints\nof users")
-    version, model = registry.load("champion")
-    assert (version, model.tensors["w"][0]) == (first, 1.0)
+    saved = registry.load("champion")
+    assert (saved.version, saved.bundle.tensors["w"][0]) == (first, 1.0)
+    assert saved.path == registry.path(first)
     assert registry.champion() == switch
     assert [(s.action, s.version, s.previous, s.reason) for s in registry.history()] == [
         ("promote", first, None, "first model"),
@@ -247,7 +248,7 @@ def test_a_uri_is_the_same_registry_and_keeps_its_query(registry, tmp_path):
     version = add(registry)
     by_uri = Registry((tmp_path / "registry").as_uri() + "/")
     by_uri.promote(version, "x")
-    assert registry.load("champion")[0] == by_uri.load("champion")[0] == version
+    assert registry.load("champion").version == by_uri.load("champion").version == version
     by_uri.root = "s3://bucket/models/?region=eu-west-1"
     assert by_uri.path(version) == f"s3://bucket/models/versions/{version}?region=eu-west-1"
 
@@ -304,7 +305,7 @@ def test_two_promoters_at_once_leave_whole_files_to_a_reader(registry):
         start(PROMOTER, registry.root, *versions[2:]) as two,
     ):
         while one.poll() is None and two.poll() is None:
-            seen.append(registry.load("champion")[0])  # raises on half a file, and where there is none
+            seen.append(registry.load("champion").version)  # raises on half a file, and where there is none
     assert (one.returncode, two.returncode) == (0, 0)
     assert set(seen) == set(versions)
     assert len(registry.history()) > 100
@@ -322,4 +323,4 @@ def test_a_saver_killed_halfway_leaves_no_version_and_may_save_again(registry, t
     with pytest.raises(BadModel, match=f"no version {killed}"):
         registry.load(killed)
     registry.add(killed, {"w": np.ones(1)}, {"vocabulary": b"x"}, {})
-    assert registry.load(killed)[1].files == {"vocabulary": b"x"}
+    assert registry.load(killed).bundle.files == {"vocabulary": b"x"}

@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from distill import metrics
-from distill.dataset import Labelled
+from distill.labelled import Labelled
 from distill.logits import teacher_of
-from distill.plan import TEACHER, Plan
+from distill.plan import TEACHER, Encoder, Outputs, Plan, Snapshot, TrainingTask
 from distill.ranks import Alone
 from distill.registry import Registry
 from distill.scorer import probability
@@ -24,7 +24,7 @@ from distill.teacher import class_weight, train_on_rank
 ENCODER = runpy.run_path(str(Path(__file__).with_name("tiny_encoder.py")))
 VERSION = "bert-20261123T201500Z-1a2b3c"
 PLAN = replace(TEACHER, epochs=3, batch=16, learning_rate=5e-3, precision="float32", route=(0.1, 0.5), patience=9)
-LINEAGE = {"scheme": "bert", "rows": {"train": 300, "valid": 100, "test": 100}}
+LINEAGE = {"rows": {"train": 300, "valid": 100, "test": 100}}
 NO_ROUTE = replace(PLAN, route=())
 BAD, GOOD = ["退款不给退", "客服骗人"], ["味道好极了", "孩子喜欢"]
 
@@ -58,19 +58,11 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
     return {"snapshot": write(folder, TEXTS, LABELS, SPLITS), "init": init}
 
 
-def train(given: Given, home: Path, plan: Plan = PLAN, target: float = 0.8, lineage: Any = LINEAGE) -> dict[str, Any]:
+def train(given: Given, home: Path, plan: Plan = PLAN, target: float = 0.8, has_test: bool = True) -> dict[str, Any]:
+    snapshot = Snapshot(given["snapshot"], has_test)
+    task = TrainingTask(plan, target, LINEAGE, Outputs(checkpoints=str(home / "checkpoints")))
     manifest = train_on_rank(
-        Alone(),
-        **given,
-        max_length=32,
-        layers=None,
-        plan=plan,
-        target=target,
-        lineage=lineage,
-        threads=1,
-        registry=str(home / "registry"),
-        version=VERSION,
-        checkpoints=str(home / "checkpoints"),
+        Alone(), snapshot, task, Encoder(given["init"], max_length=32), str(home / "registry"), VERSION
     )
     assert manifest is not None
     return manifest
@@ -89,7 +81,7 @@ def curve(manifest: dict[str, Any]) -> list[list[float]]:
 
 def scores(home: Path, version: str, texts: list[str]) -> np.ndarray:
     """Of a saved version, as the jobs load it."""
-    _, saved = Registry(home / "registry").load(version)
+    saved = Registry(home / "registry").load(version).bundle
     return probability(teacher_of(saved, "float32").logits(texts))
 
 
@@ -106,7 +98,7 @@ def test_a_teacher_learns_and_the_saved_one_reaches_what_it_says(trained: Traine
 
 
 def test_the_manifest_says_how_the_teacher_came_to_be(given: Given, trained: Trained) -> None:
-    manifest = Registry(trained[1] / "registry").load(VERSION)[1].manifest
+    manifest = Registry(trained[1] / "registry").load(VERSION).bundle.manifest
     assert manifest["architecture"] == {"kind": "bert", "encoder": "bert", "max_length": 32}
     assert manifest["threshold"]["target_precision"] == 0.8 <= manifest["threshold"]["precision"]
     assert [manifest["metrics"][split]["rows"] for split in ("valid", "test")] == [100, 100]
@@ -122,7 +114,7 @@ def test_the_route_is_saved_by_its_steps(trained: Trained) -> None:
     _, home = trained
     registry, anchors = Registry(home / "registry"), [f"{VERSION}-step-6", f"{VERSION}-step-28"]
     assert sorted(registry.versions()) == sorted([VERSION, *anchors]) and registry.resolve("bert") == VERSION
-    lineages = [registry.load(version)[1].manifest["lineage"] for version in anchors]
+    lineages = [registry.load(version).bundle.manifest["lineage"] for version in anchors]
     assert [(found["route_of"], found["step"]) for found in lineages] == [(VERSION, 6), (VERSION, 28)]
     first, second, last = (cross_entropies(home, v, TEXTS[:300], LABELS[:300]).mean() for v in (*anchors, VERSION))
     assert first > second > last, "each has learnt more than the one before"
@@ -140,7 +132,7 @@ def test_a_training_cut_off_between_the_anchors_and_the_teacher_ends_alike(
     one, other = (Registry(where / "registry") for where in (home, tmp_path))
     assert other.versions() == one.versions()
     for version in one.versions():
-        before, after = one.load(version)[1].tensors, other.load(version)[1].tensors
+        before, after = one.load(version).bundle.tensors, other.load(version).bundle.tensors
         assert all(np.array_equal(after[name], tensor) for name, tensor in before.items())
 
 
@@ -170,8 +162,7 @@ def test_the_loss_weighs_labels_as_the_plan_says(given: Given, tmp_path: Path) -
     labels = [int(i % 4 == 0) for i in range(64)]
     snapshot = write(tmp_path, TEXTS[:96], labels + [0, 1] * 16, ["train"] * 64 + ["valid"] * 32)
     still = replace(NO_ROUTE, learning_rate=0.0, epochs=1, class_weight="balanced")
-    lineage = {"scheme": "bert", "rows": {"train": 64, "valid": 32}}
-    manifest = train({**given, "snapshot": snapshot}, tmp_path, still, target=0.1, lineage=lineage)
+    manifest = train({**given, "snapshot": snapshot}, tmp_path, still, target=0.1, has_test=False)
     weighed = cross_entropies(tmp_path, VERSION, TEXTS[:64], labels) * np.where(labels, 2, 2 / 3)
     assert manifest["lineage"]["curve"][0]["loss"] == pytest.approx(weighed.mean(), abs=1e-5)
     assert "test" not in manifest["metrics"]

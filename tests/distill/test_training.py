@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from distill import metrics, training
-from distill.dataset import Labelled, shuffled
+from distill.dataset import shuffled
 from distill.errors import OpinionError
+from distill.labelled import Labelled, Splits
 from distill.learner import EMA_EVERY, moving_average
-from distill.plan import Plan
+from distill.plan import Plan, TrainingTask
 from distill.ranks import Alone
 from distill.scorer import Scorer
-from distill.student import score_normalised, train_student
+from distill.student import train_student
 from distill.training import warm_up_then_cosine
 
 BAD, GOOD = ["退款不给退", "客服骗人", "质量太差"], ["味道好极了", "物流很快", "孩子喜欢"]
@@ -36,7 +37,7 @@ def rows(count: int, seed: int) -> Labelled:
 def trained():  # type: ignore[no-untyped-def]
     torch.set_num_threads(1)
     plan = Plan(epochs=3, batch=16, seed=7)
-    return train_student(rows(600, 1), rows(200, 2), rows(200, 3), plan, 0.95, {"scheme": "textcnn"}, Alone())
+    return train_student(Alone(), Splits(rows(600, 1), rows(200, 2), rows(200, 3)), TrainingTask(plan, 0.95), "textcnn")
 
 
 def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
@@ -60,12 +61,12 @@ def test_the_average_forgets_the_start_and_then_moves_slowly() -> None:
 def test_a_student_learns_and_says_what_it_reaches(trained) -> None:  # type: ignore[no-untyped-def]
     manifest = trained.manifest
     test = rows(200, 3)
-    scores = score_normalised(Scorer(trained), test.texts)
+    scores = Scorer(trained).score_normalised(test.texts)
     assert metrics.auc(test.labels, scores) == manifest["metrics"]["test"]["auc"] > 0.99
     at = metrics.precision_recall_at(test.labels, scores, manifest["threshold"]["value"])
     assert at.recall == manifest["metrics"]["test"]["recall"]
     valid, threshold = rows(200, 2), manifest["threshold"]
-    scores = score_normalised(Scorer(trained), valid.texts)
+    scores = Scorer(trained).score_normalised(valid.texts)
     at = metrics.precision_recall_at(valid.labels, scores, threshold["value"])
     assert at.precision == threshold["precision"] >= 0.95
     assert (at.precision_lower, at.precision_upper) == (threshold["precision_lower"], threshold["precision_upper"])
@@ -76,9 +77,8 @@ def test_a_student_learns_and_says_what_it_reaches(trained) -> None:  # type: ig
 
 
 def test_one_seed_one_student(trained) -> None:  # type: ignore[no-untyped-def]
-    again = train_student(
-        rows(600, 1), rows(200, 2), None, Plan(epochs=3, batch=16, seed=7), 0.95, {"scheme": "textcnn"}, Alone()
-    )
+    task = TrainingTask(Plan(epochs=3, batch=16, seed=7), 0.95)
+    again = train_student(Alone(), Splits(rows(600, 1), rows(200, 2), None), task, "textcnn")
     assert all(np.array_equal(again.tensors[name], tensor) for name, tensor in trained.tensors.items())
     curves = [[(e["loss"], e["valid"]) for e in b.manifest["lineage"]["curve"]] for b in (again, trained)]
     assert curves[0] == curves[1]
@@ -86,9 +86,8 @@ def test_one_seed_one_student(trained) -> None:  # type: ignore[no-untyped-def]
 
 def test_training_stops_when_validation_gets_no_better() -> None:
     easy = rows(400, 4)
-    bundle = train_student(
-        easy, rows(100, 5), None, Plan(epochs=50, batch=16, patience=1), 0.95, {"scheme": "textcnn"}, Alone()
-    )
+    task = TrainingTask(Plan(epochs=50, batch=16, patience=1), 0.95)
+    bundle = train_student(Alone(), Splits(easy, rows(100, 5), None), task, "textcnn")
     curve = bundle.manifest["lineage"]["curve"]
     best = max(range(len(curve)), key=lambda i: (curve[i]["valid"], -i))
     assert len(curve) == best + 2 < 50
@@ -105,6 +104,6 @@ def test_an_epoch_that_does_not_see_every_row_once_is_an_error(
         return [first[torch.tensor([*kept, *range(4, len(first))])], *others]
 
     monkeypatch.setattr(training, "shuffled", tampered)
-    plan, lineage = Plan(epochs=1, batch=16), {"scheme": "textcnn"}
+    splits, task = Splits(rows(60, 1), rows(60, 2), None), TrainingTask(Plan(epochs=1, batch=16), 0.95)
     with pytest.raises(OpinionError, match=f"epoch 1 saw {60 - 4 + seen} of 60 rows"):
-        train_student(rows(60, 1), rows(60, 2), None, plan, 0.95, lineage, Alone())
+        train_student(Alone(), splits, task, "textcnn")

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from distill.comparison import Bounds, compare
-from distill.dataset import Labelled
 from distill.explain import explain
+from distill.labelled import Labelled
+from distill.saved_model import SavedModel
 from distill.scorer import Scorer
 from jobs.day_facts import DRIFT, drift, made_of, strongest_ngrams
 from jobs.retrain_facts import Models, retrain_facts
@@ -85,16 +86,20 @@ def a_retraining(passed: bool) -> dict[str, Any]:
 
     Each model calls half of the rows complaints.
     """
-    models: Models = {role: (f"tiny-{i}", tiny_bundle(i)) for i, role in enumerate(("champion", "challenger"))}
+    models: Models = {
+        role: SavedModel(f"tiny-{i}", "", tiny_bundle(i)) for i, role in enumerate(("champion", "challenger"))
+    }
     texts = [TEXTS[i % 5][: 2 + i % 9] for i in range(400)]
-    scores = {role: Scorer(bundle).score(texts).scores for role, (_, bundle) in models.items()}
-    for role, (_, bundle) in models.items():
-        bundle.manifest["threshold"]["value"] = float(np.median(scores[role]))
+    scores = {role: Scorer(model.bundle).score(texts).scores for role, model in models.items()}
+    for role, model in models.items():
+        model.bundle.manifest["threshold"]["value"] = float(np.median(scores[role]))
     judge = scores["challenger" if passed else "champion"]
     labels = (judge >= np.median(judge)).astype(np.int64)
     sources = np.array(["微博", HOSTILE] * 200)
     rows = Labelled(texts, labels, sources, np.empty((400, 0, 2), np.float32))
-    checks = compare(models["champion"][1], models["challenger"][1], rows, 0.95, Bounds(coverage=0.0, source_loss=1.0))
+    checks = compare(
+        models["champion"].bundle, models["challenger"].bundle, rows, 0.95, Bounds(coverage=0.0, source_loss=1.0)
+    )
     decision = {
         "challenger": "tiny-1",
         "champion": "tiny-0",

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from distill.registry import Registry
-from jobs import retrain
+from jobs import retrain, retraining
 from jobs.cli import run_main
 from jobs.trainings import Training
 
@@ -34,7 +34,7 @@ def dying(owner: Any, name: str, when: Callable[..., bool] = lambda *_: True, af
     setattr(owner, name, patched)
 
 
-retrain.compare = lambda *_: []
+retraining.compare = lambda *_: []
 if (point := sys.argv.pop(1)) == "training":  # it has trained, and not saved
     dying(Registry, "add")
 elif point == "saved":  # and not noted it

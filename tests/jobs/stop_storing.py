@@ -7,7 +7,6 @@ published; on the first the whole process group is killed while a Python worker 
 patched here is only how large a part is, and where a run ends.
 """
 
-import argparse
 import json
 import os
 import signal
@@ -21,10 +20,11 @@ import pyarrow as pa
 
 from distill.errors import OpinionError
 from distill.registry import Registry
-from jobs import store_teacher_logits
+from jobs import logit_store
 from jobs.cli import home
+from jobs.logit_flags import LogitJob
+from jobs.logit_store import Store, logits_of
 from jobs.session import spark_session
-from jobs.store_teacher_logits import Store, logits_of
 from jobs.warehouse import Warehouse
 
 
@@ -44,13 +44,13 @@ def main() -> None:
     for day, texts in days.items():
         put_day(warehouse, day, texts)
     day, other = days
-    args = argparse.Namespace(teacher=teacher, precision="float32", train_rows=None)
+    job = LogitJob(teacher)
     try:
-        Stopped(warehouse, registry, args).unit(other)
+        Stopped(warehouse, registry, job).unit(other)
     except OpinionError:
-        store_teacher_logits.TASK_TEXTS = 8
-        store_teacher_logits.logits_of = dies_in_part_2()
-        Store(warehouse, registry, args).unit(day)
+        logit_store.TASK_TEXTS = 8
+        logit_store.logits_of = dies_in_part_2()
+        Store(warehouse, registry, job).unit(day)
     raise AssertionError("survived")
 
 

@@ -89,7 +89,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
 
 def manifests(home: Path) -> dict[str, Any]:
     registry = Registry(str(home / "registry"))
-    return {version: registry.load(version)[1].manifest for version in registry.versions()}
+    return {version: registry.load(version).bundle.manifest for version in registry.versions()}
 
 
 def test_the_chain_leaves_a_teacher_its_route_and_a_student(chain: Chain) -> None:
@@ -109,18 +109,18 @@ def test_the_chain_leaves_a_teacher_its_route_and_a_student(chain: Chain) -> Non
 def test_the_lineage_of_the_student_says_what_taught_it(chain: Chain) -> None:
     home, said = chain.home, chain.said
     registry = Registry(str(home / "registry"))
-    teacher, bundle = registry.load(registry.resolve("bert"))
-    lineage = registry.load(registry.resolve("offline"))[1].manifest["lineage"]
+    saved = registry.load(registry.resolve("bert"))
+    lineage = registry.load(registry.resolve("offline")).bundle.manifest["lineage"]
     assert lineage["scheme"] == "offline"
     [of_teacher] = lineage["teachers"]
-    assert of_teacher["version"] == teacher
-    assert fingerprint(bundle.digest, "float32") in of_teacher["fingerprints"]
+    assert of_teacher["version"] == saved.version
+    assert fingerprint(saved.bundle.digest, "float32") in of_teacher["fingerprints"]
     assert of_teacher["train_rows"] == lineage["rows"]["train"]
     assert (lineage["transfer"]["days"], lineage["transfer"]["rows"]) == ([DAY], len(set(STREAM)))
     seen = lineage["rows"]["train"] + lineage["transfer"]["rows"]
     assert [point["rows"] for point in lineage["curve"]] == [seen]
     assert f"training on {seen} texts" in said[-1]
-    assert lineage["inside"] == {"teacher": teacher, "embeddings": True, "hint_layer": None, "hint_epochs": 1}
+    assert lineage["inside"] == {"teacher": saved.version, "embeddings": True, "hint_layer": None, "hint_epochs": 1}
     assert lineage["training"]["temperature"] > 0 and lineage["training"]["alpha_soft"] == [1.0]
 
 
@@ -171,7 +171,7 @@ def test_killed_at_any_step_the_champion_stays_and_the_same_command_finishes(cha
     assert [found["challenger"] for found in decisions.read_all(chain.home)] == [first.version, challenger]
     assert in_words(decisions.read_all(chain.home)[-1]) in said and not (folder / decisions.PROGRESS).exists()
 
-    lineage = registry.load(challenger)[1].manifest["lineage"]
+    lineage = registry.load(challenger).bundle.manifest["lineage"]
     assert [teacher["version"] for teacher in lineage["teachers"]] == [registry.resolve("bert"), first.version]
     assert lineage["transfer"]["days"] == [DAY] and lineage["inside"]["embeddings"]
     decision = decisions.read_all(chain.home)[-1]

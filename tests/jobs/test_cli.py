@@ -187,6 +187,27 @@ def test_a_refused_command_line_imports_nothing_that_takes_seconds(tmp_path):
     assert not packages & HEAVY
 
 
+LIGHT = {
+    "train_teacher": ["--epochs", "0"],
+    "store_teacher_logits": ["--teacher", "bert", "--dt", "2026-11-09", "--train-rows", "5"],
+    "distill_student": ["--scheme", "offline"],
+    "retrain": ["--min-coverage", "2"],
+    "compare_schemes": ["--grid", "/nowhere.toml"],
+}
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_help_and_wrong_flags_need_neither_torch_nor_spark(tmp_path, name):
+    """Also flags that are wrong only together."""
+    for flags, code in ((["--help"], 0), (["--frobnicate"], 2), (LIGHT[name], 2)):
+        command = [sys.executable, "-X", "importtime", f"jobs/{name}.py", *flags]
+        environment = os.environ | {"OPINION_HOME": str(tmp_path)}
+        done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True)
+        assert done.returncode == code, done.stderr[-500:]
+        imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "import time:" in line}
+        assert "argparse" in imported and not imported & {"torch", "pyspark", "transformers", "numba", "sklearn"}
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [

@@ -12,7 +12,6 @@ from pyspark.sql import functions as F
 
 from distill.errors import Busy, OpinionError
 from distill.registry import Registry
-from distill.scorer import Scorer
 from jobs import publish, score_opinions
 from jobs.audit_sample import LEAST_SAMPLE
 from jobs.day_audit import count_staged
@@ -57,12 +56,10 @@ def score(warehouse: Warehouse, home: Path) -> Callable[[], None]:
     """Scores the day, which was scored once before, so that there is an old day."""
     model = MODEL["add_model"]("audited", 1)
     registry = Registry(str(Path(os.environ["OPINION_HOME"]) / "registry"))
-    _, bundle = registry.load(model)
-    threshold = Scorer(bundle).threshold
+    scoring = score_opinions.ScoringRun(registry.load(model), sample=LEAST_SAMPLE)
 
     def score() -> None:
-        path = registry.path(model)
-        score_opinions.score_day(warehouse, DAY, model, path, bundle, threshold, sample=LEAST_SAMPLE)
+        score_opinions.score_day(warehouse, DAY, scoring)
 
     score()
     return score

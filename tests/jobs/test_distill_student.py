@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
 
 from distill.errors import BadInput
-from jobs.distill_student import distil, plan_of, schedule
-from jobs.student_flags import parser
+from jobs.options import from_flags
+from jobs.student_flags import StudentTraining, parser
+from jobs.student_training import distil
+from jobs.warehouse import Warehouse
 from tests.conftest import submit
 from tests.jobs.tiny_model import add_model
 
@@ -15,22 +16,22 @@ from tests.jobs.tiny_model import add_model
 def test_a_textcnn_cannot_be_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPINION_HOME", str(tmp_path))
     version = add_model("textcnn", 1)
-    args = parser().parse_args(["--scheme", "offline", "--teacher", "textcnn", "--embeddings", "teacher"])
+    options = StudentTraining(scheme="offline", teacher=("textcnn",), embeddings="teacher")
 
-    def no_session() -> SparkSession:
+    def no_warehouse() -> Warehouse:
         raise AssertionError("it is refused before Spark is started")
 
     with pytest.raises(BadInput, match=f"a BERT; {version} is a textCNN"):
-        distil(no_session, args)
+        distil(no_warehouse, options, "offline-20261123T201500Z-1a2b3c")
 
 
 def test_a_route_comes_before_the_epochs_of_the_teacher_itself() -> None:
     """Of two teachers the anchors stand for the first; their logits are numbered after all teachers."""
     flags = "--scheme multi-teacher --teacher bert textcnn --route 10:1 20:2 --epochs 2"
-    args = parser().parse_args(flags.split())
-    assert schedule(args, 2) == ((2, 1), (3, 1), (3, 1), (0, 1), (0, 1))
-    plan = plan_of(args, 2)
-    assert (plan.epochs, plan.alpha_soft, len(plan.schedule)) == (5, (1.0, 1.0), 5)
+    options = from_flags(StudentTraining, parser().parse_args(flags.split()))
+    assert options.schedule() == ((2, 1), (3, 1), (3, 1), (0, 1), (0, 1))
+    config = options.config()
+    assert (config.epochs, config.alpha_soft, len(config.schedule)) == (5, (1.0, 1.0), 5)
 
 
 @pytest.mark.spark

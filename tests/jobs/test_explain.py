@@ -49,7 +49,7 @@ def test_a_text_is_explained_without_spark_and_the_columns_sum_to_the_margins(mo
     lines = done.stdout.splitlines()
     assert lines[0] == f"text: {TEXT.replace('，', ',')}"
     for name, version in zip("AB", versions, strict=True):
-        scorer = Scorer(Registry(str(folder / "registry")).load(version)[1])
+        scorer = Scorer(Registry(str(folder / "registry")).load(version).bundle)
         score = scorer.score([TEXT]).scores[0]
         decision = "a valid complaint" if score >= scorer.threshold else "junk"
         assert f"{name}: {version} says {decision}, score {score:.4f}, threshold 0.5000" in lines

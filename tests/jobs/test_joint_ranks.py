@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from distill.joint import train_on_rank
-from distill.plan import TEACHER, Dropout, Plan
+from distill.plan import TEACHER, Dropout, Encoder, Plan, Snapshot, TrainingTask
 from distill.ranks import Alone, Ranks
 from distill.schemes import JOINT
 from jobs.launch import launch
@@ -44,7 +44,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (folder / "labels").mkdir()
     rows = pa.table({"text": texts, "label": labels, "source": splits, "split": splits})
     pq.write_table(rows, folder / "labels" / "0.parquet")
-    return {"snapshot": str(folder), "init": tiny_encoder(Path(folder, "encoder")), "max_length": 32, "layers": None}
+    return {"snapshot": Snapshot(str(folder)), "encoder": Encoder(tiny_encoder(Path(folder, "encoder")), max_length=32)}
 
 
 def all_schemes(ranks: Ranks, given: dict[str, Any], plan: Plan) -> dict[str, Any]:
@@ -52,10 +52,8 @@ def all_schemes(ranks: Ranks, given: dict[str, Any], plan: Plan) -> dict[str, An
     signal.alarm(STUCK_SECONDS)
     found = {}
     for scheme in JOINT:
-        known = {"scheme": scheme, "rows": {"train": 121, "valid": 60}}
-        found[scheme] = train_on_rank(
-            ranks, **given, plan=plan, teacher_plan=TEACHER_PLAN, target=0.4, lineage=known, threads=1
-        )
+        task = TrainingTask(plan, 0.4)
+        found[scheme] = train_on_rank(ranks, **given, task=task, scheme=scheme, teacher_config=TEACHER_PLAN)
     signal.alarm(0)
     return found
 

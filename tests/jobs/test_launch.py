@@ -18,7 +18,7 @@ import pytest
 
 from distill import teacher
 from distill.errors import BadInput, Infrastructure
-from distill.plan import TEACHER, Dropout, Plan
+from distill.plan import NO_OUTPUTS, TEACHER, Dropout, Encoder, Outputs, Plan, Snapshot, TrainingTask
 from distill.ranks import Alone
 from distill.registry import Registry
 from distill.student import train_on_rank
@@ -39,8 +39,6 @@ OF_TEACHER = dataclasses.replace(
     TEACHER, epochs=6, batch=20, accumulate=2, learning_rate=5e-3, clip=0.2, patience=9, precision="float32", route=()
 )
 
-LINEAGE = {"scheme": "textcnn", "rows": {"train": 201}}
-
 
 @pytest.fixture(scope="module")
 def snapshot(tmp_path_factory) -> str:
@@ -57,8 +55,9 @@ def snapshot(tmp_path_factory) -> str:
     return str(folder)
 
 
-def work(snapshot: str, plan: Plan):  # type: ignore[no-untyped-def]
-    return partial(train_on_rank, snapshot=snapshot, plan=plan, target=0.6, lineage=LINEAGE, threads=1)
+def work(snapshot: str, plan: Plan, outputs: Outputs = NO_OUTPUTS):  # type: ignore[no-untyped-def]
+    task = TrainingTask(plan, 0.6, outputs=outputs)
+    return partial(train_on_rank, snapshot=Snapshot(snapshot), task=task, scheme="textcnn")
 
 
 def test_two_ranks_are_one_process_with_twice_the_batch(spark, snapshot) -> None:
@@ -81,28 +80,31 @@ def curve_of(manifest) -> np.ndarray:  # type: ignore[no-untyped-def]
 def test_a_teacher_on_two_ranks_is_one_process_with_twice_the_batch(spark, snapshot, tmp_path) -> None:
     """With passes that a step is divided into, and gradients of all ranks that are clipped together."""
     tiny = runpy.run_path(str(Path(__file__).with_name("tiny_teacher.py")))
-    given = {
-        "snapshot": snapshot,
-        "init": tiny["tiny_encoder"](tmp_path / "encoder"),
-        "max_length": 32,
-        "layers": None,
-    }
-    given |= {"target": 0.6, "lineage": {**LINEAGE, "scheme": "bert"}, "threads": 1, "registry": f"{tmp_path}/registry"}
+    encoder = Encoder(tiny["tiny_encoder"](tmp_path / "encoder"), max_length=32)
+
+    def trains(plan: Plan, version: str, registry: str = "registry"):  # type: ignore[no-untyped-def]
+        return partial(
+            teacher.train_on_rank,
+            snapshot=Snapshot(snapshot),
+            task=TrainingTask(plan, 0.6),
+            encoder=encoder,
+            registry=f"{tmp_path}/{registry}",
+            version=version,
+        )
+
     versions = [f"bert-20261123T201500Z-00000{ranks}" for ranks in (1, 2)]
     alone = dataclasses.replace(OF_TEACHER, batch=2 * OF_TEACHER.batch)
-    two = launch(spark, 2, partial(teacher.train_on_rank, plan=OF_TEACHER, version=versions[1], **given))
-    one = teacher.train_on_rank(Alone(), plan=alone, version=versions[0], **given)
+    two = launch(spark, 2, trains(OF_TEACHER, versions[1]))
+    one = trains(alone, versions[0])(Alone())
     np.testing.assert_allclose(curve_of(two), curve_of(one), rtol=1e-4)
     assert curve_of(two)[:, 2].tolist() == [201] * 6, "no row is dropped or seen twice"
     assert curve_of(one)[-1, 0] < 0.9 * curve_of(one)[0, 0], "something was learned, so equality says something"
-    mine, theirs = (Registry(f"{tmp_path}/registry").load(version)[1].tensors for version in versions)
+    mine, theirs = (Registry(f"{tmp_path}/registry").load(version).bundle.tensors for version in versions)
     for name, tensor in mine.items():
         if not name.endswith("key.bias"):  # softmax cancels it, so that its gradient is noise
             np.testing.assert_allclose(theirs[name], tensor, atol=1e-4, err_msg=name)
     any_norm = dataclasses.replace(alone, clip=0.0)
-    free = teacher.train_on_rank(
-        Alone(), plan=any_norm, version=versions[0], **given | {"registry": f"{tmp_path}/free"}
-    )
+    free = trains(any_norm, versions[0], "free")(Alone())
     assert np.abs(curve_of(free) - curve_of(one)).max() > 1e-3, "gradients were clipped"
 
 
@@ -164,7 +166,7 @@ def test_a_training_that_loses_a_rank_goes_on_and_ends_with_the_same_curve(spark
 
         HardLabel.step = counted  # type: ignore[method-assign]
         try:
-            return work(snapshot, plan)(ranks, checkpoints=str(tmp_path / "checkpoints"))
+            return work(snapshot, plan, Outputs(str(tmp_path / "checkpoints")))(ranks)
         finally:
             HardLabel.step = step  # type: ignore[method-assign]
 

@@ -23,7 +23,7 @@ from jobs.load_labels import FIELDS
 from jobs.load_labels import load as load_labels
 from jobs.night_precision import estimate, in_words
 from jobs.report import day_summary, drift_line
-from jobs.score_opinions import is_scored, score_day
+from jobs.score_opinions import ScoringRun, is_scored, score_day
 from jobs.tables import AUDIT_SAMPLE, NIGHT_PRECISION, OPINION_SCORE, RAW_OPINION, SCORING_RUN
 from jobs.warehouse import Warehouse
 from tests.jobs.tiny_model import TEXTS, add_model
@@ -51,10 +51,11 @@ def warehouse(spark: SparkSession) -> Warehouse:
 
 def score(warehouse: Warehouse, version: str, profile: Profile | None = None, **options: Any) -> None:
     registry = Registry(str(Path(os.environ["OPINION_HOME"]) / "registry"))
-    _, bundle = registry.load(version)
+    model = registry.load(version)
     if profile:
-        bundle = replace(bundle, manifest={**bundle.manifest, "profile": profile.to_json()})
-    score_day(warehouse, DAY, version, registry.path(version), bundle, Scorer(bundle).threshold, **options)
+        bundle = replace(model.bundle, manifest={**model.bundle.manifest, "profile": profile.to_json()})
+        model = replace(model, bundle=bundle)
+    score_day(warehouse, DAY, ScoringRun(model, **{"sample": 0, **options}))
 
 
 @pytest.mark.spark
@@ -75,7 +76,7 @@ def test_a_night_is_sampled_labelled_and_judged(warehouse: Warehouse, home: Path
         band = int(np.digitize(np.float32(row.score), [0.05, 0.2, 0.5, 0.8, 0.95]))
         assert (row.score, row.is_valid) == (scores[row.opinion_id].score, scores[row.opinion_id].is_valid)
         assert row.stratum_rows == bands[row.is_valid, band]
-        assert Scorer(Registry(str(home / "registry")).load(version)[1]).score([row.text]).scores[0] == row.score
+        assert Scorer(Registry(str(home / "registry")).load(version).bundle).score([row.text]).scores[0] == row.score
 
     # The same rows again when the day is scored again, in a file of their own, which says nothing of their scores.
     score(warehouse, version, sample=SIZE)

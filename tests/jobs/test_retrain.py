@@ -1,6 +1,6 @@
 """jobs/retrain.py: the champion changes for a better model and for nothing else; a stopped run goes on."""
 
-import argparse
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distill.dataset import Labelled
 from distill.errors import BadInput, Busy
+from distill.labelled import Labelled
+from distill.plan import Snapshot
 from distill.registry import Registry
 from distill.scorer import Scorer
-from jobs import decisions
+from jobs import decisions, retraining
 from jobs.decisions import in_words
-from jobs.retrain import Retraining, check_flags, parser
-from tests.jobs.tiny_model import TEXTS, add_model
+from jobs.options import from_flags
+from jobs.retrain_flags import RetrainOptions, parser
+from jobs.retraining import Retraining
+from jobs.trainings import TrainingOptions, begin
+from tests.jobs.tiny_model import TEXTS, add_model, tiny_bundle
 
 
 class Decided(Retraining):
@@ -24,14 +28,14 @@ class Decided(Retraining):
 
     def __init__(self, registry: Registry, challenger: str, truth: str):
         self.registry = registry
-        self.args = argparse.Namespace(target_precision=0.8, min_coverage=0.9, dry_run=False)
+        self.options = RetrainOptions(target_precision=0.8)
         self.folder = Path(os.environ["OPINION_HOME"]) / decisions.FOLDER
         self.progress = self.folder / decisions.PROGRESS
         self.state = {"champion": None, "days": [], "challenger": challenger, "teacher": "bert"}
         self.keep()
         random, letters = np.random.default_rng(0), list("".join(TEXTS))
         texts = ["".join(random.choice(letters, 12)) for _ in range(400)]
-        scores = Scorer(registry.load(truth)[1]).score(texts).scores
+        scores = Scorer(registry.load(truth).bundle).score(texts).scores
         labels = (scores >= np.median(scores)).astype(np.int64)
         self.rows = Labelled(texts, labels, np.array(["web"] * 400), np.empty((400, 0, 2), np.float32))
 
@@ -71,12 +75,12 @@ def test_a_better_one_is_promoted_with_its_reasons_but_not_in_a_dry_run(registry
     good, bad = add_model("offline", 1), add_model("offline", 2)
     registry.promote(bad, "first")
     run = Decided(registry, good, good)
-    run.args.dry_run = True
+    run.options = replace(run.options, dry_run=True)
     assert not run.run()["promoted"]
     now = registry.champion()
     assert now and now.version == bad
     # Of random models what the old one catches, and where, is chance: only recall, speed and size are asked for here.
-    run.args.dry_run, run.args.min_coverage = False, 0.0
+    run.options = replace(run.options, dry_run=False, min_coverage=0.0)
     run.rows = replace(run.rows, sources=np.arange(400).astype(str))
     del run.state["decision"]
     decision = run.run()
@@ -105,7 +109,7 @@ def test_a_champion_promoted_by_hand_meanwhile_is_the_one_to_beat(registry: Regi
 
     registry.promote(bad, "by hand")
     late = Late(registry, good_again := add_model("offline", 1), good)
-    late.args.min_coverage = 0.0
+    late.options = replace(late.options, min_coverage=0.0)
     late.rows = replace(late.rows, sources=np.arange(400).astype(str))
     with pytest.raises(Busy, match=f"{other} became the champion while {good_again} was compared with {bad}; run"):
         late.run()
@@ -127,6 +131,48 @@ def test_a_challenger_that_was_rolled_back_is_not_promoted_by_the_run_that_goes_
     assert registry.resolve("champion") == old
 
 
+class Stopped(Exception):
+    """The run ends here."""
+
+
+@pytest.mark.parametrize("role", ["teacher", "challenger"])
+def test_a_training_of_the_same_minute_that_somebody_else_began_and_saved_is_not_taken(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    """Neither as this retraining's own, nor as what a stopped run goes on with: only the version that it reserved."""
+    run = Decided(registry, "", add_model("textcnn", 1))
+    run.options = replace(run.options, init="encoder")
+    run.warehouse = None  # type: ignore[assignment]  # only the training would read it
+    made, trained = tiny_bundle(2), []
+
+    def save(version: str) -> None:
+        registry.add(version, made.tensors, made.files, made.manifest)
+
+    def write_snapshot(folder: str) -> tuple[Snapshot, dict[str, Any]]:
+        Path(folder).mkdir(parents=True)
+        return Snapshot(folder), {}
+
+    def training(_: Any, options: TrainingOptions, version: str) -> None:
+        trained.append(version)
+        if len(trained) == 1:
+            foreign = f"{version[:-6]}ffffff"  # of the same second and scheme
+            begin(foreign, options, write_snapshot)
+            save(foreign)
+        else:
+            save(version)
+        raise Stopped  # first while it trains, then before it has noted what it saved
+
+    monkeypatch.setattr(retraining, "train" if role == "teacher" else "distil", training)
+    step = run.teacher if role == "teacher" else lambda: run.distil(["bert-20261123T201500Z-1a2b3c"])
+    for _ in range(2):
+        with pytest.raises(Stopped):
+            step()
+        run.state = json.loads(run.progress.read_text(encoding="utf-8"))
+        assert run.state["reserved"] == {role: trained[0]}
+    assert step() == trained[0] and trained == [trained[0]] * 2
+    assert f"{trained[0][:-6]}ffffff" in registry.versions()
+
+
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
@@ -138,4 +184,4 @@ def test_a_challenger_that_was_rolled_back_is_not_promoted_by_the_run_that_goes_
 )
 def test_flags_that_no_step_could_use_are_refused(registry: Registry, flags: str, says: str) -> None:
     with pytest.raises(BadInput, match=says):
-        check_flags(parser().parse_args(flags.split()))
+        from_flags(RetrainOptions, parser().parse_args(flags.split())).check(registry)

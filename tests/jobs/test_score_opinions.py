@@ -17,7 +17,7 @@ from distill.scorer import Scorer
 from jobs import publish, score_rows
 from jobs.day_survey import survey
 from jobs.repeats import without_repeats
-from jobs.score_opinions import score_day
+from jobs.score_opinions import ScoringRun, score_day
 from jobs.score_rows import STAGED_DDL, scorer_of
 from jobs.shipping import ship
 from jobs.tables import OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT
@@ -67,8 +67,7 @@ def model(home: Path) -> str:
 
 def score(warehouse: Warehouse, model: str, day: str = DAY) -> None:
     registry = Registry(str(Path(os.environ["OPINION_HOME"]) / "registry"))
-    _, bundle = registry.load(model)
-    score_day(warehouse, day, model, registry.path(model), bundle, Scorer(bundle).threshold)
+    score_day(warehouse, day, ScoringRun(registry.load(model), sample=0))
 
 
 @pytest.mark.spark
@@ -111,7 +110,7 @@ def test_partitions_and_batches_change_no_bit(spark, warehouse, model, partition
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", batch)
     try:
         raw = warehouse.read(RAW_OPINION, dt=DAY).select(*RAW_OPINION.columns).repartition(partitions)
-        scoring = scorer_of(model, registry.load(model)[1].digest)
+        scoring = scorer_of(model, registry.load(model).bundle.digest)
         rows = without_repeats(raw, survey(raw, []).repeated).mapInArrow(scoring, STAGED_DDL)
         staged = rows.where("table = 'opinion_score'").collect()
     finally:

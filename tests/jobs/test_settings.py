@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from distill.errors import BadInput
-from jobs import retrain, student_flags
-from jobs.cli import day, job_parser
+from jobs import retrain_flags, settings, student_flags
+from jobs.cli import CHECKOUT, day, job_parser
 
 
 @pytest.fixture
@@ -91,6 +91,9 @@ def test_the_database_is_set_for_all_jobs_or_for_one(parsed):
     [
         ("[score_opinions]\nmodle = 'x'", {}, r"c.toml: \[score_opinions\] modle: .* did you mean --model\?"),
         ("[score_opinion]\nmodel = 'x'", {}, "no job score_opinion; did you mean score_opinions"),
+        ("[snapshot]\nx = 1", {}, "c.toml: there is no job snapshot"),
+        ("[tabels]\nx = 1", {}, "c.toml: there is no job tabels$"),
+        ("[reports_day]\nx = 1", {}, r"no job reports_day; did you mean report_day\?"),
         ("model = 'x'", {}, "model is not a flag of every job"),
         ("[score_opinions]\nshare = 'half'", {}, "share: 'half' is not of the kind float"),
         ("[score_opinions]\nshare = [0.1, 0.2]", {}, "is not one value of --share"),
@@ -109,13 +112,21 @@ def test_what_cannot_be_used_is_named_with_its_place(parsed, file, variables, me
         parsed("--dt", "2026-11-09", file=file, **variables)
 
 
+def test_the_jobs_are_the_commands_and_nothing_else():
+    """Files of jobs/ that are started, not the modules beside them."""
+    started = {file.stem for file in (CHECKOUT / "jobs").glob("*.py") if "run_main(main)" in file.read_text("utf-8")}
+    assert set(settings.JOBS) == started and len(settings.JOBS) == len(started)
+    readme = (CHECKOUT / "README.md").read_text("utf-8")
+    assert all(job in readme for job in started)
+
+
 def test_another_job_is_not_meant(parsed):
     args = parsed(*NEEDED, OPINION_RETRAIN_INIT="x", OPINION_HOME="/tmp", file='[retrain]\nanything = "x"\n')
     assert args.model == "champion"
 
 
 def test_a_command_line_that_a_job_builds_is_not_filled_up(monkeypatch):
-    """Retrain and compare_schemes hand flags to other jobs' parsers; the user's settings are of the user's job."""
+    """A grid has flags of distill_student; the user's settings are of the user's job."""
     monkeypatch.setenv("OPINION_DISTILL_STUDENT_EPOCHS", "99")
     assert student_flags.parser().parse_args([]).epochs != 99
     monkeypatch.setattr(sys, "argv", ["distill_student.py"])
@@ -124,5 +135,5 @@ def test_a_command_line_that_a_job_builds_is_not_filled_up(monkeypatch):
 
 def test_an_unknown_flag_is_named_before_one_that_is_missing(capsys):
     with pytest.raises(SystemExit):
-        retrain.parser().parse_args(["--dry-rum"])
+        retrain_flags.parser().parse_args(["--dry-rum"])
     assert "there is no flag --dry-rum; did you mean --dry-run?" in capsys.readouterr().err

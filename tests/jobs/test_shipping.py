@@ -78,7 +78,7 @@ def test_another_version_is_refused_by_name(name: str) -> None:
 def test_a_bundle_arrives_once_and_whole(spark, home) -> None:  # type: ignore[no-untyped-def]
     version = add_model("shipped", 7)
     registry = Registry(str(home / "registry"))
-    path, digest = registry.path(version), registry.load(version)[1].digest
+    path, digest = registry.path(version), registry.load(version).bundle.digest
     for _ in range(2):
         ship(spark, path)
     assert sum(uri.endswith(f"#{version}") for uri in spark.sparkContext.listArchives) == 1

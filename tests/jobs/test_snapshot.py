@@ -11,10 +11,10 @@ import pyarrow.dataset as pads
 import pytest
 from pyspark.sql import SparkSession
 
-from distill.dataset import Labelled, read
 from distill.errors import BadInput, BadModel
+from distill.labelled import Labelled, read
 from distill.text import normalise, text_hash
-from jobs.snapshot import Teacher, Wanted, take
+from jobs.snapshot import SnapshotSpec, Teacher, write_snapshot
 from jobs.tables import LABELLED_OPINION
 from jobs.warehouse import Warehouse
 
@@ -88,7 +88,7 @@ def labels_of(folder: Path) -> dict[str, Any]:
 
 
 def test_labels_have_the_logits_of_their_own_text(warehouse: Warehouse, tmp_path: Path) -> None:
-    found = take(warehouse, f"{tmp_path}/all", Wanted([WHOLE]))
+    _, found = write_snapshot(warehouse, f"{tmp_path}/all", SnapshotSpec([WHOLE]))
     by_text = labels_of(tmp_path / "all")
     assert set(by_text) == {normalise(text) for _, text, *_ in LABELS}
     for text, said in by_text.items():
@@ -99,7 +99,7 @@ def test_labels_have_the_logits_of_their_own_text(warehouse: Warehouse, tmp_path
 
 
 def test_a_text_that_changed_since_has_no_logits(warehouse: Warehouse, tmp_path: Path, capsys) -> None:
-    found = take(warehouse, f"{tmp_path}/all", Wanted([PART, WHOLE], allow_missing=True))
+    _, found = write_snapshot(warehouse, f"{tmp_path}/all", SnapshotSpec([PART, WHOLE], allow_missing=True))
     for text, said in labels_of(tmp_path / "all").items():
         assert np.isnan(said[0]).all() == (text in ("味道好极了", "客服骗人"))
         np.testing.assert_allclose(said[1], logits(text), rtol=1e-6)
@@ -110,32 +110,32 @@ def test_a_text_that_changed_since_has_no_logits(warehouse: Warehouse, tmp_path:
 def test_rows_of_train_without_logits_are_refused(warehouse: Warehouse, tmp_path: Path) -> None:
     mend = rf"2 of 3 labelled rows of train have no logits.*--teacher {PART.version} --labelled, or pass --allow"
     with pytest.raises(BadInput, match=mend):
-        take(warehouse, f"{tmp_path}/all", Wanted([PART]))
+        write_snapshot(warehouse, f"{tmp_path}/all", SnapshotSpec([PART]))
 
 
 def test_logits_of_other_weights_are_refused(warehouse: Warehouse, tmp_path: Path) -> None:
     with pytest.raises(BadModel, match=rf"fingerprint bb/float32.*store them again: .* {OTHER.version} --labelled"):
-        take(warehouse, f"{tmp_path}/all", Wanted([OTHER], allow_missing=True))
+        write_snapshot(warehouse, f"{tmp_path}/all", SnapshotSpec([OTHER], allow_missing=True))
 
 
 @pytest.mark.parametrize(
     ("wanted", "says"),
     [
-        (Wanted([NONE], allow_missing=True), f"jobs/store_teacher_logits.py --teacher {NONE.version} --labelled"),
-        (Wanted([PART], [DAY], True), f"jobs/store_teacher_logits.py --teacher {PART.version} --dt {DAY}"),
-        (Wanted([WHOLE], ["2026-01-01"]), "jobs/load_opinions.py --dt 2026-01-01 --input PATH"),
-        (Wanted(sources=["forum"]), "no rows of the split 'train' of the sources forum"),
+        (SnapshotSpec([NONE], allow_missing=True), f"jobs/store_teacher_logits.py --teacher {NONE.version} --labelled"),
+        (SnapshotSpec([PART], [DAY], True), f"jobs/store_teacher_logits.py --teacher {PART.version} --dt {DAY}"),
+        (SnapshotSpec([WHOLE], ["2026-01-01"]), "jobs/load_opinions.py --dt 2026-01-01 --input PATH"),
+        (SnapshotSpec(sources=["forum"]), "no rows of the split 'train' of the sources forum"),
     ],
 )
 def test_what_is_not_there_is_named_with_the_command_that_makes_it(
-    warehouse: Warehouse, tmp_path: Path, wanted: Wanted, says: str
+    warehouse: Warehouse, tmp_path: Path, wanted: SnapshotSpec, says: str
 ) -> None:
     with pytest.raises(BadInput, match=re.escape(says)):
-        take(warehouse, f"{tmp_path}/all", wanted)
+        write_snapshot(warehouse, f"{tmp_path}/all", wanted)
 
 
 def test_the_transfer_set_holds_each_unlabelled_text_with_logits_once(warehouse: Warehouse, tmp_path: Path) -> None:
-    found = take(warehouse, f"{tmp_path}/all", Wanted([WHOLE], [DAY, NEXT]))
+    _, found = write_snapshot(warehouse, f"{tmp_path}/all", SnapshotSpec([WHOLE], [DAY, NEXT]))
     rows = read(f"{tmp_path}/all/transfer")
     assert sorted(rows.texts) == sorted(["快递丢了", "服务差", "新的一天", *(f"两天都有{i}" for i in range(10))])
     np.testing.assert_allclose(rows.logits[:, 0], [logits(text) for text in rows.texts], rtol=1e-6)
@@ -150,11 +150,11 @@ def test_a_transfer_set_with_nothing_in_it_is_refused(warehouse: Warehouse, tmp_
     TABLES["put_day"](warehouse, day, {"a": "物流很快", "b": "没有算过"})
     TABLES["put_logits"](warehouse, WHOLE.version, day, rows_of({"a": "物流很快"}), "aa/float32")
     with pytest.raises(BadInput, match=f"no text of {day} is unlabelled and has logits"):
-        take(warehouse, f"{tmp_path}/all", Wanted([WHOLE], [day]))
+        write_snapshot(warehouse, f"{tmp_path}/all", SnapshotSpec([WHOLE], [day]))
 
 
 def test_the_lineage_counts_and_names_the_data(warehouse: Warehouse, tmp_path: Path) -> None:
-    found = take(warehouse, f"{tmp_path}/all", Wanted([WHOLE], [NEXT]))
+    _, found = write_snapshot(warehouse, f"{tmp_path}/all", SnapshotSpec([WHOLE], [NEXT]))
     assert found["rows"] == {"train": 3, "valid": 2, "test": 2}
     assert found["data"] == warehouse.location(LABELLED_OPINION, {})
     assert found["transfer"]["rows"] == 7
@@ -169,7 +169,7 @@ def test_the_hash_of_the_data_is_of_its_rows_not_of_its_files(spark: SparkSessio
     for number, rows in enumerate([LABELS, LABELS[::-1], changed]):
         warehouse = Warehouse(spark, f"hashes{number}")
         TABLES["put_labels"](warehouse, rows)
-        hashes.append(take(warehouse, f"{tmp_path}/{number}", Wanted())["data_hash"])
+        hashes.append(write_snapshot(warehouse, f"{tmp_path}/{number}", SnapshotSpec())[1]["data_hash"])
     assert hashes[0] == hashes[1] != hashes[2]
 
 
@@ -178,7 +178,7 @@ def test_fewer_rows_of_train_are_the_same_at_each_time_and_valid_and_test_stay(
 ) -> None:
     chosen = []
     for number in ("1", "2"):
-        found = take(warehouse, f"{tmp_path}/{number}", Wanted([WHOLE], train_rows=2))
+        _, found = write_snapshot(warehouse, f"{tmp_path}/{number}", SnapshotSpec([WHOLE], train_rows=2))
         assert found["rows"] == {"train": 2, "valid": 2, "test": 2}
         assert found["teachers"][0]["train_rows"] == 2
         chosen.append(set(labels_of(tmp_path / number)))

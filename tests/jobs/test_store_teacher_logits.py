@@ -1,6 +1,5 @@
 """Stored logits are those of the model on each text alone; nothing is computed twice, nothing is stored half."""
 
-import argparse
 import re
 import runpy
 from collections.abc import Callable
@@ -12,13 +11,16 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput, OpinionError
+from distill.plan import Precision
 from distill.registry import Registry
 from distill.scorer import Scorer
 from distill.text import normalise, text_hash
-from jobs import publish, store_teacher_logits
+from jobs import logit_store, publish
+from jobs.cli import home as home_folder
+from jobs.logit_flags import LogitJob
+from jobs.logit_store import Store
 from jobs.logits import hashed, with_logits
-from jobs.snapshot import Wanted, chosen
-from jobs.store_teacher_logits import Store
+from jobs.snapshot import SnapshotSpec, chosen
 from jobs.tables import LABELLED_OPINION, RAW_OPINION, TEACHER_LOGIT
 from jobs.warehouse import Warehouse
 
@@ -53,18 +55,17 @@ def teacher(home: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def registry() -> Registry:
-    return Registry(str(store_teacher_logits.home() / "registry"))
+    return Registry(str(home_folder() / "registry"))
 
 
 def store_of(
     warehouse: Warehouse,
     teacher: str,
-    precision: str = "float32",
+    precision: Precision = "float32",
     kind: type[Store] = Store,
     train_rows: int | None = None,
 ) -> Store:
-    args = argparse.Namespace(teacher=teacher, precision=precision, train_rows=train_rows)
-    return kind(warehouse, registry(), args)
+    return kind(warehouse, registry(), LogitJob(teacher, precision, train_rows))
 
 
 def counts(line: str) -> tuple[int, ...]:
@@ -90,7 +91,7 @@ def test_logits_are_those_of_the_model_on_each_text_alone(warehouse: Warehouse, 
     np.testing.assert_allclose(list(found.values()), alone, rtol=0, atol=1e-4)
     assert alone.std(axis=0).min() > 0.05, "texts are told apart"
     assert found["id-0"] == found["again"] == found["nearly"]
-    digest = registry().load(teacher)[1].digest
+    digest = registry().load(teacher).bundle.digest
     for row in warehouse.read(TEACHER_LOGIT, teacher=teacher, dt=DAY).collect():
         assert row.text_hash == text_hash(normalise(ROWS[row.opinion_id] or ""))
         assert row.fingerprint == f"{digest}/float32"
@@ -136,7 +137,7 @@ def test_of_some_labels_only_those_are_computed_and_none_that_was_stored_is_lost
     TABLES["put_labels"](warehouse, [*rows, ("v", "转发转发", 0, "valid")])
     assert counts(store_of(warehouse, teacher, train_rows=2).unit("labelled")) == (2, 0, 2, 2, 0, 2)
     two = stored(warehouse, teacher, "labelled")
-    seen = Wanted(train_rows=2)
+    seen = SnapshotSpec(train_rows=2)
     learned = chosen(warehouse.read(LABELLED_OPINION), seen).where("split = 'train'").collect()
     assert set(two) == {row.opinion_id for row in learned}, "those that a training with --train-rows 2 learns from"
     assert counts(store_of(warehouse, teacher, train_rows=4).unit("labelled")) == (4, 0, 4, 2, 2, 4)
@@ -161,7 +162,7 @@ def test_a_textcnn_of_the_registry_is_a_teacher_too(warehouse: Warehouse) -> Non
     version = STUDENT["add_model"]("textcnn", 3)
     assert counts(store_of(warehouse, "textcnn").unit(DAY)) == (20, 3, 15, 15, 0, 17)
     found = stored(warehouse, version)
-    scores = Scorer(registry().load(version)[1]).score([ROWS[opinion] for opinion in found]).scores
+    scores = Scorer(registry().load(version).bundle).score([ROWS[opinion] for opinion in found]).scores
     logits = np.array(list(found.values()))
     np.testing.assert_allclose(1 / (1 + np.exp(logits[:, 0] - logits[:, 1])), scores, atol=1e-6)
 
@@ -170,7 +171,7 @@ def test_what_is_done_in_parts_is_the_same(warehouse: Warehouse, teacher: str, m
     store = store_of(warehouse, teacher)
     store.unit(DAY)
     whole = stored(warehouse, teacher)
-    monkeypatch.setattr(store_teacher_logits, "TASK_TEXTS", 1)
+    monkeypatch.setattr(logit_store, "TASK_TEXTS", 1)
     other = Warehouse(warehouse.spark, f"{warehouse.database}_parts")
     TABLES["put_day"](other, DAY, ROWS)
     capsys.readouterr()
@@ -266,7 +267,7 @@ def test_logits_of_an_older_version_that_are_no_numbers_are_computed_anew(
     store = store_of(warehouse, teacher)
     with monkeypatch.context() as older:
         damaged(older, DAMAGES["NaN"])
-        older.setattr(store_teacher_logits, "audit", lambda staged, wanted, dt: wanted)
+        older.setattr(logit_store, "audit", lambda staged, wanted, dt: wanted)
         store.unit(DAY)
     texts = hashed(warehouse.read(RAW_OPINION, dt=DAY).select("opinion_id", "text"))
     joined = with_logits(warehouse, texts, teacher, DAY, [store.fingerprint]).collect()

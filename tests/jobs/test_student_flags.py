@@ -5,7 +5,8 @@ import re
 import pytest
 
 from distill.errors import BadInput
-from jobs.student_flags import check_scheme, parser
+from jobs.options import from_flags
+from jobs.student_flags import StudentTraining, parser
 
 DAY = "2026-11-09"
 
@@ -32,7 +33,7 @@ DAY = "2026-11-09"
 )
 def test_flags_that_do_not_fit_together_are_refused_in_one_line(flags: str, says: str) -> None:
     with pytest.raises(BadInput, match=re.escape(says)) as refused:
-        check_scheme(parser().parse_args(flags.split()))
+        from_flags(StudentTraining, parser().parse_args(flags.split())).check()
     assert "\n" not in str(refused.value)
 
 
@@ -64,4 +65,4 @@ def test_flags_that_are_misspelt_end_with_the_code_of_bad_input(flags: str, says
     ],
 )
 def test_flags_that_fit_together_pass(flags: str) -> None:
-    check_scheme(parser().parse_args(flags.split()))
+    from_flags(StudentTraining, parser().parse_args(flags.split())).check()

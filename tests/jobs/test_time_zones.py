@@ -12,13 +12,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from distill.registry import Registry
-from distill.scorer import Scorer
 from jobs import pages
 from jobs.audit_sample import LEAST_SAMPLE
 from jobs.day_facts import day_facts, run_of
 from jobs.night_precision import estimate
 from jobs.report_day import draw, funnel
-from jobs.score_opinions import score_day
+from jobs.score_opinions import ScoringRun, score_day
 from jobs.tables import AUDIT_SAMPLE, NIGHT_PRECISION, RAW_OPINION, SCORING_RUN, VALID_COMPLAINT
 from jobs.time_zones import collect, first, session_zone, shown
 from jobs.warehouse import Warehouse
@@ -64,9 +63,9 @@ def test_a_scored_day_has_the_same_times_on_every_host(
     texts = [*MODEL["TEXTS"], *(f"{text}，{text}" for text in MODEL["TEXTS"])][: len(MOMENTS)]
     put(warehouse, RAW_OPINION, {"dt": DAY}, [(k, t, "web", INSTANTS[k]) for k, t in zip(MOMENTS, texts, strict=True)])
     version = MODEL["add_model"]("tiny", 1)
-    _, bundle = registry.load(version)
+    saved = registry.load(version)
     begin = datetime.now(UTC)
-    score_day(warehouse, DAY, version, registry.path(version), bundle, Scorer(bundle).threshold, sample=LEAST_SAMPLE)
+    score_day(warehouse, DAY, ScoringRun(saved, sample=LEAST_SAMPLE))
     estimate(warehouse, DAY)
     end = datetime.now(UTC)
 
@@ -79,7 +78,7 @@ def test_a_scored_day_has_the_same_times_on_every_host(
             assert begin <= stored(warehouse.read(table, dt=DAY), column, "run_id").popitem()[1] <= end, column
 
     run = run_of(warehouse, DAY)
-    facts = day_facts(warehouse, run, bundle)
+    facts = day_facts(warehouse, run, saved.bundle)
     opinions = {one["opinion_id"]: one["published_at"] for part in ("top", "below") for one in facts[part]}
     assert opinions == {name: text for name, (_, text) in MOMENTS.items()}
     started = spark.sql(f"SELECT date_format(started, 'yyyy-MM-dd HH:mm') FROM {database}.scoring_run").first()

@@ -7,7 +7,6 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from distill.registry import Registry
-from distill.scorer import Scorer
 from jobs import publish, score_opinions
 from jobs.audit_sample import csv_of
 from jobs.cli import home
@@ -37,9 +36,7 @@ def score(warehouse: Warehouse, day: str, model: str) -> None:
     """Score a day, with a sample, with the oldest version of the scheme `model`."""
     registry = Registry(str(home() / "registry"))
     version = next(v for v in registry.versions() if v.startswith(f"{model.lower()}-"))
-    version, bundle = registry.load(version)
-    path, threshold = registry.path(version), Scorer(bundle).threshold
-    score_opinions.score_day(warehouse, day, version, path, bundle, threshold, sample=SAMPLE)
+    score_opinions.score_day(warehouse, day, score_opinions.ScoringRun(registry.load(version), sample=SAMPLE))
 
 
 def plain(value: Any) -> Any:
