@@ -83,7 +83,7 @@ clean: ## Remove .venv and caches, but nothing below OPINION_HOME
 	for name in spark-submit spark-sql; do cp spark_conf/local/spark-command .venv/bin/$$name; done
 	@# A package of the same name on PYTHONPATH would come before an editable one.
 	.venv/bin/python -c 'import os, sysconfig; open(sysconfig.get_path("purelib") + "/opinion-first.pth", "w").write(f"import sys; sys.path.insert(0, {os.getcwd()!r})\n")'
-	@.venv/bin/python -c 'import jobs.plots; raise SystemExit(not jobs.plots.chinese_font())' || { \
+	@.venv/bin/python -c 'import jobs.reports.plots; raise SystemExit(not jobs.reports.plots.chinese_font())' || { \
 	  echo "a font with Chinese is missing, for the plots: installing it"; $(APT) fonts-noto-cjk; }
 	@touch $@
 

@@ -1,13 +1,13 @@
 """Package metadata and dependencies; exact versions are pinned in constraints.txt."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 setup(
     name="opinion-distill",
     version="0.1.0",
     description="Find the valid complaints in a junk opinion stream: BERT distilled into a textCNN, on Spark",
-    packages=["distill", "jobs"],
-    package_data={"jobs": ["templates/*"]},
+    packages=find_packages(include=["distill*", "jobs*"]),
+    package_data={"jobs.reports": ["templates/*"]},
     python_requires=">=3.11,<3.12",
     install_requires=[
         "Jinja2",

@@ -21,11 +21,11 @@ import sklearn
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from distill import metrics
-from distill.registry import Registry
-from distill.scorer import Scorer
-from distill.text_batch import normalise_batch
-from jobs.cli import home
+from distill.evaluation import metrics
+from distill.models.registry import Registry
+from distill.scoring.scorer import Scorer
+from distill.text.text_batch import normalise_batch
+from jobs.common.cli import home
 
 RESULTS = Path(__file__).parent / "results"
 REVIEWS = ("os10", "waimai", "htl")  # goods, food delivery, hotels

@@ -27,15 +27,15 @@ import pandas as pd
 import torch
 from scoring_lines import size_of
 
-from distill import bundle as bundles
-from distill.logits import BertTeacher, teacher_of
-from distill.registry import Registry
-from distill.text import unscorable_reason
-from distill.text_batch import normalise_batch
-from jobs.cli import home
-from jobs.logit_store import COMPUTED, logits_of
-from jobs.session import spark_session
-from jobs.shipping import ship
+from distill.models import bundle as bundles
+from distill.models.registry import Registry
+from distill.scoring.logits import BertTeacher, teacher_of
+from distill.text.normalisation import unscorable_reason
+from distill.text.text_batch import normalise_batch
+from jobs.common.cli import home
+from jobs.training.logit_store import COMPUTED, logits_of
+from jobs.warehouse.session import spark_session
+from jobs.warehouse.shipping import ship
 
 RESULTS = Path(__file__).parent / "results"
 PADDED_BATCH, PADDED_SHARE = 32, 8

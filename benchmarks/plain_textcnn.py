@@ -11,16 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from distill.architecture import Architecture
-from distill.bundle import VOCABULARY, Bundle
-from distill.text import normalise
-from distill.vocabulary import EDGE, PADDING, SPECIAL, UNKNOWN, Vocabulary
+from distill.models.architecture import Architecture
+from distill.models.bundle import VOCABULARY, Bundle
+from distill.text.normalisation import normalise
+from distill.text.vocabulary import EDGE, PADDING, SPECIAL, UNKNOWN, Vocabulary
 
 BATCH = 64  # of similar length, of the sizes tried (32 to 512) the fastest on one core
 
 
 class PlainTextCNN(nn.Module):
-    """The network over padded ids; the channels in the order of their names, as in `distill.textcnn`."""
+    """The network over padded ids; the channels in the order of their names, as in `distill.models.textcnn`."""
 
     def __init__(self, bundle: Bundle):
         super().__init__()

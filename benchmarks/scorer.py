@@ -17,12 +17,12 @@ from collections.abc import Callable
 from datetime import UTC
 from pathlib import Path
 
-from distill.registry import Registry
-from distill.scorer import Scorer
-from distill.text import unscorable_reason
-from distill.text_batch import normalise_batch
-from jobs.cli import home
-from jobs.records import Opinion, parse_line
+from distill.models.registry import Registry
+from distill.scoring.scorer import Scorer
+from distill.text.normalisation import unscorable_reason
+from distill.text.text_batch import normalise_batch
+from jobs.common.cli import home
+from jobs.ingest.records import Opinion, parse_line
 
 Starts = list[tuple[float, float]]
 RESULTS = Path(__file__).parent / "results"
@@ -30,9 +30,9 @@ BATCH, ROUNDS = 8192, 7
 # What a Python worker does until its first row is scored, from the start of the process.
 FIRST_ROW = """
 import resource, sys
-import jobs.score_rows
+import jobs.scoring.worker
 from distill import bundle
-from distill.scorer import Scorer
+from distill.scoring.scorer import Scorer
 scores = Scorer(bundle.load(sys.argv[1])).score(["物业乱收费"]).scores
 assert 0 <= scores[0] <= 1
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -40,17 +40,17 @@ from pyspark.sql import functions as F
 from scoring_page import draw, markdown
 from watched import LINE, watched
 
-from distill import metrics
 from distill.errors import BadInput
-from distill.lineage import PACKAGES, installed
-from distill.registry import Registry
-from jobs import publish
-from jobs.cli import day, home
+from distill.evaluation import metrics
+from distill.models.registry import Registry
+from distill.training.lineage import PACKAGES, installed
+from jobs.common.cli import day, home
 from jobs.score_opinions import ScoringRun, score_day
 from jobs.score_opinions import parser as flags
-from jobs.session import spark_session
-from jobs.tables import LABELLED_OPINION, RAW_OPINION
-from jobs.warehouse import Warehouse
+from jobs.warehouse import publish
+from jobs.warehouse.session import spark_session
+from jobs.warehouse.tables import LABELLED_OPINION, RAW_OPINION
+from jobs.warehouse.warehouse import Warehouse
 
 RESULTS = Path(__file__).parent / "results"
 HERE = Path(__file__).parent

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from distill.bundle import Bundle
-from jobs.kept import kept
+from distill.models.bundle import Bundle
+from jobs.scoring.process_cache import kept
 
 Score = Callable[[list[str]], npt.NDArray[np.float32]]
 Load = Callable[[], Score]
@@ -41,8 +41,8 @@ def student(path: str) -> Load:
     """The shipped scorer, for its quality; its speed is that of the job itself."""
 
     def load() -> Score:
-        from distill import bundle
-        from distill.scorer import Scorer
+        from distill.models import bundle
+        from distill.scoring.scorer import Scorer
 
         scorer = Scorer(bundle.load(path))
         return lambda texts: np.nan_to_num(scorer.score(texts).scores)
@@ -57,7 +57,7 @@ def plain_torch(path: str) -> Load:
         import torch
         from plain_textcnn import PlainTextCNN, Reader
 
-        from distill import bundle
+        from distill.models import bundle
 
         torch.set_num_threads(1)
         found = bundle.load(path)
@@ -79,7 +79,7 @@ def onnx(path: str, file: str) -> Load:
         import onnxruntime
         from plain_textcnn import Reader
 
-        from distill import bundle
+        from distill.models import bundle
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -105,7 +105,7 @@ def batched(reader: Any, run: Callable[..., npt.NDArray[np.float32]], texts: lis
 
 def characters(text: str) -> str:
     """A text as fastText reads it: normalised, its characters apart."""
-    from distill.text import normalise
+    from distill.text.normalisation import normalise
 
     return " ".join(normalise(text)[:256].replace(" ", "_"))
 
@@ -140,10 +140,10 @@ def teacher(path: str) -> Load:
     """The BERT teacher, in batches of similar length, one thread."""
 
     def load() -> Score:
-        from distill import bundle
-        from distill.logits import teacher_of
-        from distill.scorer import probability
-        from distill.text_batch import normalise_batch
+        from distill.models import bundle
+        from distill.scoring.logits import teacher_of
+        from distill.scoring.scorer import probability
+        from distill.text.text_batch import normalise_batch
 
         model = teacher_of(bundle.load(path), "float32", threads=1)
         return lambda texts: probability(model.logits(normalise_batch(texts)))
@@ -170,7 +170,7 @@ def export_onnx(path: str, folder: Path) -> str:
     import torch
     from plain_textcnn import PlainTextCNN, Reader
 
-    from distill import bundle
+    from distill.models import bundle
 
     found = bundle.load(path)
     reader = Reader(found)

@@ -19,18 +19,18 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from distill.dataset import Examples, share, shuffled
-from distill.learner import Learner
-from distill.lineage import PACKAGES, installed
-from distill.plan import Plan
-from distill.ranks import Alone, Ranks
-from distill.schemes import HardLabel
-from distill.student import VIEW, Student
-from distill.text_batch import normalise_batch
-from jobs.launch import launch_once
-from jobs.session import spark_session
-from jobs.tables import LABELLED_OPINION
-from jobs.warehouse import Warehouse
+from distill.data.dataset import Examples, share, shuffled
+from distill.text.text_batch import normalise_batch
+from distill.training.learner import Learner
+from distill.training.lineage import PACKAGES, installed
+from distill.training.plan import Plan
+from distill.training.ranks import Alone, Ranks
+from distill.training.schemes import HardLabel
+from distill.training.student import VIEW, Student
+from jobs.training.launch import launch_once
+from jobs.warehouse.session import spark_session
+from jobs.warehouse.tables import LABELLED_OPINION
+from jobs.warehouse.warehouse import Warehouse
 
 RESULTS = Path(__file__).parent / "results"
 WARM_UP = 30  # steps before the clock starts

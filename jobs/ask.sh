@@ -6,7 +6,7 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 [[ ${1:-} ]] || { echo 'error: no query; say for example make sql Q="select * from opinion.scoring_run"' >&2; exit 2; }
 # Texts of the stream may hold what a terminal obeys.
-shown=(.venv/bin/python -I jobs/visible.py)
+shown=(.venv/bin/python -I jobs/common/visible.py)
 exec 2> >(awk '
   /ERROR XSDB6/ { busy = 1 }
   /^Exception in thread/ && !failed { failed = $0 }

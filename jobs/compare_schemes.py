@@ -7,9 +7,9 @@ skipped, so that a grid that was stopped goes on where it was.
 import shlex
 from pathlib import Path
 
-from distill.registry import Registry
-from jobs.cli import home, job_parser, run_main
-from jobs.grid import read_grid
+from distill.models.registry import Registry
+from jobs.common.cli import home, job_parser, run_main
+from jobs.training.grid import read_grid
 
 
 def main() -> None:
@@ -21,10 +21,10 @@ def main() -> None:
     args = parser.parse_args()
     grid = read_grid(args.grid)
     # Late: torch and Spark take seconds, which --help and a wrong flag need not wait for.
-    from jobs.scheme_report import curves_of, write_report
-    from jobs.scheme_runs import SchemeRuns
-    from jobs.session import spark_session
-    from jobs.warehouse import Warehouse
+    from jobs.reports.scheme_report import curves_of, write_report
+    from jobs.training.scheme_runs import SchemeRuns
+    from jobs.warehouse.session import spark_session
+    from jobs.warehouse.warehouse import Warehouse
 
     registry = Registry(str(home() / "registry"))
     runs = SchemeRuns(Warehouse(spark_session("compare_schemes"), args.database), registry, grid)

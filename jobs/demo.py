@@ -17,9 +17,9 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from distill.errors import BadInput, OpinionError
-from distill.registry import Registry
-from distill.text import normalise, unscorable_reason
-from jobs.cli import CHECKOUT, HelpFormatter, Parser, home, run_main
+from distill.models.registry import Registry
+from distill.text.normalisation import normalise, unscorable_reason
+from jobs.common.cli import CHECKOUT, HelpFormatter, Parser, home, run_main
 
 DAY_COMPLAINTS, DAY_JUNK = 300, 3700
 DIRT = [

@@ -4,11 +4,11 @@ It becomes nobody's champion by that: compare it, then promote it with jobs/regi
 in the joint schemes is kept too.
 """
 
-from distill.registry import Registry
-from jobs.cli import home, run_main
-from jobs.options import from_flags
-from jobs.student_flags import StudentTraining, parser
-from jobs.trainings import version_of
+from distill.models.registry import Registry
+from jobs.common.cli import home, run_main
+from jobs.common.options import from_flags
+from jobs.training.student_flags import StudentTraining, parser
+from jobs.training.training_run import version_of
 
 
 def main() -> None:
@@ -18,9 +18,9 @@ def main() -> None:
     options.check()
     version = version_of(Registry(str(home() / "registry")), options.scheme, args)
     # Late: torch and Spark take seconds, which --help and a wrong flag need not wait for.
-    from jobs.session import spark_session
-    from jobs.student_training import distil
-    from jobs.warehouse import Warehouse
+    from jobs.training.student_training import distil
+    from jobs.warehouse.session import spark_session
+    from jobs.warehouse.warehouse import Warehouse
 
     distil(lambda: Warehouse(spark_session("distill_student"), args.database), options, version)
 

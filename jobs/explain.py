@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from distill.errors import BadInput
-from distill.explain import Explanation, Span, explain, largest
-from distill.registry import CHAMPION, Registry
-from distill.scorer import Scorer, margin_of
-from jobs.cli import day, home, job_parser, run_main
-from jobs.console import fit, one_line, stars
+from distill.models.registry import CHAMPION, Registry
+from distill.scoring.explain import Explanation, Span, explain, largest
+from distill.scoring.scorer import Scorer, margin_of
+from jobs.common.cli import day, home, job_parser, run_main
+from jobs.reports.console import fit, one_line, stars
 
 TOP = 12
 NGRAM_WIDTH = 28
@@ -68,9 +68,9 @@ def stored_opinion(database: str, dt: str, opinion_id: str) -> tuple[str, dict[s
         raise BadInput("--opinion-id reads the tables: start it with spark-submit, as --help shows")
     from pyspark.sql import functions as F
 
-    from jobs.session import spark_session
-    from jobs.tables import OPINION_SCORE, RAW_OPINION
-    from jobs.warehouse import Warehouse
+    from jobs.warehouse.session import spark_session
+    from jobs.warehouse.tables import OPINION_SCORE, RAW_OPINION
+    from jobs.warehouse.warehouse import Warehouse
 
     warehouse = Warehouse(spark_session("explain"), database)
     raw = warehouse.read(RAW_OPINION, dt=dt).where(F.col("opinion_id") == opinion_id)

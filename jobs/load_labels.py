@@ -14,15 +14,15 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput, OpinionError
-from jobs import publish
-from jobs.cli import job_parser, run_main
-from jobs.discreet import discreet
-from jobs.inputs import count, read_input
-from jobs.label_rows import PARSED_DDL, UNLABELLED, parser_of, with_key
-from jobs.rejects import Rejects, add_flag, in_words
-from jobs.session import spark_session
-from jobs.tables import LABELLED_OPINION, REJECTED_LABEL
-from jobs.warehouse import Warehouse
+from jobs.common.cli import job_parser, run_main
+from jobs.common.privacy import discreet
+from jobs.ingest.inputs import count, read_input
+from jobs.ingest.label_rows import PARSED_DDL, UNLABELLED, parser_of, with_key
+from jobs.ingest.rejects import Rejects, add_flag, in_words
+from jobs.warehouse import publish
+from jobs.warehouse.session import spark_session
+from jobs.warehouse.tables import LABELLED_OPINION, REJECTED_LABEL
+from jobs.warehouse.warehouse import Warehouse
 
 FIELDS = ("opinion_id", "text", "label", "source")
 NEEDED = f"each needs {', '.join(FIELDS[:3])}, label 1 or 0"

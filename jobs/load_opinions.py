@@ -13,17 +13,17 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput, OpinionError
-from jobs import publish
-from jobs.cli import Parser, day, job_parser, run_main
-from jobs.days import between, each
-from jobs.discreet import discreet
-from jobs.inputs import count, read_input
-from jobs.records import Opinion, Rejected, parse_fields, parse_line
-from jobs.rejects import Rejects, add_flag, in_words
-from jobs.session import spark_session
-from jobs.tables import RAW_OPINION, REJECTED_OPINION, arrow_schema, ddl_of, staged_columns
-from jobs.time_zones import session_zone
-from jobs.warehouse import Warehouse
+from jobs.common.cli import Parser, day, job_parser, run_main
+from jobs.common.privacy import discreet
+from jobs.common.time_zones import session_zone
+from jobs.ingest.inputs import count, read_input
+from jobs.ingest.records import Opinion, Rejected, parse_fields, parse_line
+from jobs.ingest.rejects import Rejects, add_flag, in_words
+from jobs.scoring.backfill import between, each
+from jobs.warehouse import publish
+from jobs.warehouse.session import spark_session
+from jobs.warehouse.tables import RAW_OPINION, REJECTED_OPINION, arrow_schema, ddl_of, staged_columns
+from jobs.warehouse.warehouse import Warehouse
 
 DAY = "{dt}"  # stands for the day in --input
 FIELDS = ("opinion_id", "text", "source", "published_at")

@@ -12,13 +12,13 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput
-from distill.stratified import Estimate, Stratum, precision, recall
-from jobs import publish
-from jobs.cli import day, job_parser, run_main
-from jobs.logits import hashed
-from jobs.session import spark_session
-from jobs.tables import AUDIT_SAMPLE, LABELLED_OPINION, NIGHT_PRECISION
-from jobs.warehouse import Warehouse
+from distill.evaluation.stratified import Estimate, Stratum, precision, recall
+from jobs.common.cli import day, job_parser, run_main
+from jobs.training.logits import hashed
+from jobs.warehouse import publish
+from jobs.warehouse.session import spark_session
+from jobs.warehouse.tables import AUDIT_SAMPLE, LABELLED_OPINION, NIGHT_PRECISION
+from jobs.warehouse.warehouse import Warehouse
 
 
 def main() -> None:

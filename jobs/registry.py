@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from distill import bundle
 from distill.errors import BadInput, BadModel
-from distill.registry import Registry
-from jobs import decisions
-from jobs.cli import Parser, home, run_main
-from jobs.time_zones import WHEN, shown
+from distill.models import bundle
+from distill.models.registry import Registry
+from jobs.common.cli import Parser, home, run_main
+from jobs.common.time_zones import WHEN, shown
+from jobs.training import decisions
 
 MEASURES = ("auc", "precision", "recall")
 

@@ -7,15 +7,15 @@ nothing else and fetches nothing, so it can be mailed. It can be made again at a
 from pathlib import Path
 from typing import Any
 
-from distill.drift import MODERATE, SIGNIFICANT
-from distill.registry import Registry
-from jobs import plots
-from jobs.cli import day, home, job_parser, run_main
-from jobs.console import fit
-from jobs.day_facts import DRIFT, day_facts, run_of
-from jobs.pages import Pictures, write
-from jobs.session import spark_session
-from jobs.warehouse import Warehouse
+from distill.models.registry import Registry
+from distill.scoring.drift import MODERATE, SIGNIFICANT
+from jobs.common.cli import day, home, job_parser, run_main
+from jobs.reports import plots
+from jobs.reports.console import fit
+from jobs.reports.day_facts import DRIFT, day_facts, run_of
+from jobs.reports.pages import Pictures, write
+from jobs.warehouse.session import spark_session
+from jobs.warehouse.warehouse import Warehouse
 
 DRAWN = ((plots.BLUE, "o-"), (plots.ORANGE, "s-"), (plots.GREEN, "^-"), (plots.GREY, "D-"))  # as many as DRIFT has
 

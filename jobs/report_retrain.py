@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import BadInput
-from distill.registry import Registry
-from jobs import decisions, plots
-from jobs.cli import home, job_parser, run_main
-from jobs.console import fit
-from jobs.pages import Pictures, write
-from jobs.retrain_facts import Models, retrain_facts
-from jobs.session import spark_session
-from jobs.snapshot import held_out
-from jobs.warehouse import Warehouse
+from distill.models.registry import Registry
+from jobs.common.cli import home, job_parser, run_main
+from jobs.reports import plots
+from jobs.reports.console import fit
+from jobs.reports.pages import Pictures, write
+from jobs.reports.retrain_facts import Models, retrain_facts
+from jobs.training import decisions
+from jobs.training.snapshot import held_out
+from jobs.warehouse.session import spark_session
+from jobs.warehouse.warehouse import Warehouse
 
 COLOURS = {"champion": plots.BLUE, "challenger": plots.ORANGE}
 MARKS = {"champion": "o", "challenger": "D"}

@@ -5,11 +5,12 @@ stored; the challenger is distilled by the recommended recipe. A run that was st
 started again with the same flags. Whatever fails, the champion stays.
 """
 
-from distill.registry import Registry
-from jobs import decisions, locks
-from jobs.cli import home, run_main
-from jobs.options import from_flags
-from jobs.retrain_flags import RetrainOptions, parser
+from distill.models.registry import Registry
+from jobs.common import locks
+from jobs.common.cli import home, run_main
+from jobs.common.options import from_flags
+from jobs.training import decisions
+from jobs.training.retrain_flags import RetrainOptions, parser
 
 
 def main() -> None:
@@ -18,9 +19,9 @@ def main() -> None:
     options = from_flags(RetrainOptions, args)
     options.check(Registry(str(home() / "registry")))
     # Late: torch and Spark take seconds, which --help and a wrong flag need not wait for.
-    from jobs.retraining import Retraining
-    from jobs.session import spark_session
-    from jobs.warehouse import Warehouse
+    from jobs.training.retraining import Retraining
+    from jobs.warehouse.session import spark_session
+    from jobs.warehouse.warehouse import Warehouse
 
     with locks.hold(home() / "locks" / "retrain.lock", "the next champion"):
         decision = Retraining(Warehouse(spark_session("retrain"), args.database), options).run()

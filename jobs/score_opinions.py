@@ -11,28 +11,36 @@ from typing import Any
 
 from pyspark.sql import functions as F
 
-from distill.drift import BANDS, expected_of
 from distill.errors import BadInput, Busy, Held
-from distill.registry import Registry
-from distill.saved_model import SavedModel
-from distill.scorer import Scorer
-from jobs import publish
-from jobs.audit_sample import LEAST_SAMPLE, csv_of, sample_rows, write_csv
-from jobs.candidates import CANDIDATE, DRAW, draw
-from jobs.cli import Parser, day, home, job_parser, run_main
-from jobs.day_audit import count_staged
-from jobs.day_survey import survey
-from jobs.days import between, each
-from jobs.discreet import Work, discreet
-from jobs.options import add_options, from_flags, option
-from jobs.quarantine import stage_whatever_kills
-from jobs.repeats import without_repeats
-from jobs.report import day_summary
-from jobs.score_rows import STAGED_DDL, scorer_of
-from jobs.session import spark_session
-from jobs.shipping import ship
-from jobs.tables import AUDIT_SAMPLE, OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT, Table
-from jobs.warehouse import Warehouse
+from distill.models.registry import Registry
+from distill.models.saved_model import SavedModel
+from distill.scoring.drift import BANDS, expected_of
+from distill.scoring.scorer import Scorer
+from jobs.common.cli import Parser, day, home, job_parser, run_main
+from jobs.common.options import add_options, from_flags, option
+from jobs.common.privacy import Work, discreet
+from jobs.reports.day_summary import day_summary
+from jobs.scoring.audit import count_staged
+from jobs.scoring.audit_sample import LEAST_SAMPLE, csv_of, sample_rows, write_csv
+from jobs.scoring.backfill import between, each
+from jobs.scoring.duplicates import without_repeats
+from jobs.scoring.quarantine import stage_whatever_kills
+from jobs.scoring.sample_candidates import CANDIDATE, DRAW, draw
+from jobs.scoring.survey import survey
+from jobs.scoring.worker import STAGED_DDL, scorer_of
+from jobs.warehouse import publish
+from jobs.warehouse.session import spark_session
+from jobs.warehouse.shipping import ship
+from jobs.warehouse.tables import (
+    AUDIT_SAMPLE,
+    OPINION_SCORE,
+    RAW_OPINION,
+    REJECTED_OPINION,
+    SCORING_RUN,
+    VALID_COMPLAINT,
+    Table,
+)
+from jobs.warehouse.warehouse import Warehouse
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Pack the Python environment of executors, with pinned packages, into one file.
 
 A cluster's workers then need Spark, a Python of the same minor version as here, and nothing else: the settings below
-spark_conf/ take the file from dist/, and each job sends its own code (jobs/shipping.py).
+spark_conf/ take the file from dist/, and each job sends its own code (jobs/warehouse/shipping.py).
 """
 
 import subprocess
@@ -11,8 +11,8 @@ import venv
 from pathlib import Path
 
 from distill.errors import Infrastructure
-from distill.packages import SCORING, TRAINING
-from jobs.cli import CHECKOUT, HelpFormatter, Parser, run_main
+from distill.models.packages import SCORING, TRAINING
+from jobs.common.cli import CHECKOUT, HelpFormatter, Parser, run_main
 
 AROUND_TRAINING = ("packaging", "psutil", "tensorboard", "tqdm")  # used beside what a training depends on
 

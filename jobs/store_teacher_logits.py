@@ -4,10 +4,10 @@ Texts whose logits are there under the same fingerprint are not computed again, 
 that is stopped leaves what it has computed to the next.
 """
 
-from distill.registry import Registry
-from jobs.cli import home, run_main
-from jobs.logit_flags import LogitJob, parser
-from jobs.options import from_flags
+from distill.models.registry import Registry
+from jobs.common.cli import home, run_main
+from jobs.common.options import from_flags
+from jobs.training.logit_flags import LogitJob, parser
 
 
 def main() -> None:
@@ -16,10 +16,10 @@ def main() -> None:
     job = from_flags(LogitJob, args)
     job.check(args.labelled, args.dt)
     # Late: torch and Spark take seconds, which --help and a wrong flag need not wait for.
-    from jobs.logit_store import Store
-    from jobs.logits import LABELLED
-    from jobs.session import spark_session
-    from jobs.warehouse import Warehouse
+    from jobs.training.logit_store import Store
+    from jobs.training.logits import LABELLED
+    from jobs.warehouse.session import spark_session
+    from jobs.warehouse.warehouse import Warehouse
 
     warehouse = Warehouse(spark_session("store_teacher_logits"), args.database)
     store = Store(warehouse, Registry(str(home() / "registry")), job)

@@ -3,12 +3,12 @@
 Checkpoints along the way are kept as versions of their own: the anchor points of a route.
 """
 
-from distill.registry import Registry
-from distill.scheme_table import BERT
-from jobs.cli import home, run_main
-from jobs.options import from_flags
-from jobs.teacher_flags import TeacherTraining, parser
-from jobs.trainings import version_of
+from distill.models.registry import Registry
+from distill.training.scheme_table import BERT
+from jobs.common.cli import home, run_main
+from jobs.common.options import from_flags
+from jobs.training.teacher_flags import TeacherTraining, parser
+from jobs.training.training_run import version_of
 
 
 def main() -> None:
@@ -18,9 +18,9 @@ def main() -> None:
     options.check()
     version = version_of(Registry(str(home() / "registry")), BERT, args)
     # Late: torch and Spark take seconds, which --help and a wrong flag need not wait for.
-    from jobs.session import spark_session
-    from jobs.teacher_training import train
-    from jobs.warehouse import Warehouse
+    from jobs.training.teacher_training import train
+    from jobs.warehouse.session import spark_session
+    from jobs.warehouse.warehouse import Warehouse
 
     train(Warehouse(spark_session("train_teacher"), args.database), options, version)
 

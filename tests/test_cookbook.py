@@ -4,8 +4,8 @@ from datetime import datetime
 
 import pytest
 
-from jobs import tables
-from jobs.warehouse import Warehouse
+from jobs.warehouse import tables
+from jobs.warehouse.warehouse import Warehouse
 from tests.jobs.tiny_tables import put
 from tests.pages import COOKBOOK, blocks
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from distill import errors
-from jobs import cli
+from jobs.common import cli
 from tests.pages import OPERATIONS, PAGES, ROOT, blocks
 
 # What stands for something of the reader's own.

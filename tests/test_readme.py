@@ -3,14 +3,14 @@
 import json
 import os
 import re
-import runpy
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from distill import errors
-from jobs.tables import TABLES
+from jobs.warehouse.tables import TABLES
+from tests.distill.tiny_encoder import tiny_encoder
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -35,9 +35,7 @@ def run(command: str, home: Path) -> subprocess.CompletedProcess[str]:
 def test_every_command_runs_in_the_order_of_the_page(tmp_path: Path) -> None:
     day = tmp_path / "day.jsonl"
     day.write_text(json.dumps(LINE, ensure_ascii=False) + "\n", encoding="utf-8")
-    encoder = runpy.run_path(str(ROOT / "tests/distill/tiny_encoder.py"))["tiny_encoder"](
-        tmp_path / "encoder", positions=128
-    )
+    encoder = tiny_encoder(tmp_path / "encoder", positions=128)
     printed = {}
     assert "make demo" in COMMANDS and "make test" in COMMANDS
     for command in COMMANDS:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pyspark.errors import IllegalArgumentException
 
-from jobs.warehouse import DATA_ROOT
+from jobs.warehouse.warehouse import DATA_ROOT
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "spark_conf"

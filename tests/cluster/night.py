@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import shlex
 import sys
 import time
@@ -15,16 +14,16 @@ from typing import Any
 import pytest
 
 from distill.errors import OpinionError
-from jobs.cli import explain
-from jobs.session import spark_session
-from jobs.tables import SCORING_RUN
-from jobs.warehouse import Warehouse
+from jobs.common.cli import explain
+from jobs.warehouse.session import spark_session
+from jobs.warehouse.tables import SCORING_RUN
+from jobs.warehouse.warehouse import Warehouse
 from tests.cluster.cluster import CORE, ROOT, Cluster
+from tests.jobs import tiny_model
 from tests.jobs.whole_day import TABLES, load, look, score
 
 DAY, OTHER = "2026-11-09", "2026-11-10"  # faults meet the first
 DATABASE = "faults"
-MODEL = runpy.run_path(str(ROOT / "tests" / "jobs" / "tiny_model.py"))
 Look = dict[str, Any]
 
 
@@ -166,8 +165,8 @@ def night_on(stack: Cluster) -> Iterator[Night]:
         try:
             warehouse = Warehouse(spark, DATABASE)
             if not list((Path(stack.home) / "registry").glob("versions/a-*")):
-                MODEL["add_model"]("A", 1)
-                MODEL["add_model"]("B", 2)
+                tiny_model.add_model("A", 1)
+                tiny_model.add_model("B", 2)
             night = Night(stack, warehouse, load(warehouse, DAY))
             load(warehouse, OTHER)
             score(warehouse, OTHER, "A")

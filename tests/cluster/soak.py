@@ -22,8 +22,9 @@ from typing import Any
 
 import psutil
 
-from distill.registry import Registry
-from jobs import publish, score_rows
+from distill.models.registry import Registry
+from jobs.scoring import worker
+from jobs.warehouse import publish
 from tests.cluster.cluster import CORE, ROOT, Cluster
 from tests.cluster.night import DATABASE, DAY, OTHER, Fault, Night, attempt, night_on
 from tests.cluster.test_faults_scoring import at_the_marked_row, killing_worker
@@ -117,9 +118,9 @@ def step(night: Night, draw: random.Random) -> dict[str, Any]:
             struck.set()
             strike(night, draw)
 
-    original, started = score_rows.score_batch, time.monotonic()
+    original, started = worker.score_batch, time.monotonic()
     if name == POISON:
-        score_rows.score_batch = at_the_marked_row(killing_worker())
+        worker.score_batch = at_the_marked_row(killing_worker())
     thread = threading.Thread(target=later)
     thread.start()
     codes, met = [], []
@@ -132,7 +133,7 @@ def step(night: Night, draw: random.Random) -> dict[str, Any]:
         night.cluster.start(*CORE)
         if codes[-1] == 0:
             break
-    score_rows.score_batch = original
+    worker.score_batch = original
     check(night, poisoned=name == POISON)
     return {
         "fault": name,

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from distill.registry import Registry
-from jobs import decisions, score_opinions, score_rows
+from distill.models.registry import Registry
+from jobs import score_opinions
+from jobs.scoring import worker
+from jobs.training import decisions
 from tests.cluster.cluster import CORE, ROOT, Cluster
 from tests.cluster.night import DATABASE, DAY, OTHER, Night, attempt, record, whole_partitions
 from tests.cluster.test_faults_scoring import at_the_marked_row
@@ -41,7 +43,7 @@ def test_while_a_day_is_scored(night: Night, tmp_path: Path, monkeypatch) -> Non
         while not os.path.exists(names[1]) and time.monotonic() < until:
             time.sleep(0.05)
 
-    monkeypatch.setattr(score_rows, "score_batch", at_the_marked_row(wait))
+    monkeypatch.setattr(worker, "score_batch", at_the_marked_row(wait))
     monkeypatch.setattr(sys, "argv", ["score_opinions.py", "--dt", DAY, "--database", DATABASE])
     with night.fault("a bundle promoted while the scorer runs") as found:
         run = threading.Thread(target=attempt, args=(found, score_opinions.main))

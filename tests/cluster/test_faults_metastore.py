@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from jobs import publish
-from jobs.publish import Run
-from jobs.warehouse import Warehouse
+from jobs.warehouse import publish
+from jobs.warehouse.publish import Run
+from jobs.warehouse.warehouse import Warehouse
 from tests.cluster.cluster import CORE
 from tests.cluster.night import Night, attempt
 from tests.cluster.service import Service

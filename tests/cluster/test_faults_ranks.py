@@ -13,11 +13,11 @@ import cloudpickle
 import numpy as np
 import pytest
 
-from distill.bundle import Bundle
-from distill.ranks import Alone, Ranks
-from jobs.launch import launch
+from distill.models.bundle import Bundle
+from distill.training.ranks import Alone, Ranks
+from jobs.training.launch import launch
 from tests.cluster.night import Night, record
-from tests.jobs.test_launch import PLAN, snapshot, work  # noqa: F401  (a fixture)
+from tests.jobs.training.test_launch import PLAN, snapshot, work  # noqa: F401  (a fixture)
 
 pytestmark = [
     pytest.mark.cluster,
@@ -49,10 +49,10 @@ def test_a_rank_killed_at_four_places_and_a_slow_rank(night: Night, snapshot: st
     marks.mkdir()
 
     def killed(ranks: Ranks) -> Bundle | None:
-        from distill import checkpoint, training
-        from distill.schemes import HardLabel
+        from distill.training import checkpoint, loop
+        from distill.training.schemes import HardLabel
 
-        step, random_state, predict, calls = HardLabel.step, checkpoint.random_state, training.predict, []
+        step, random_state, predict, calls = HardLabel.step, checkpoint.random_state, loop.predict, []
 
         def at_step(self: Any, parts: Any, rows: Any) -> Any:
             calls.append(rows)
@@ -70,11 +70,11 @@ def test_a_rank_killed_at_four_places_and_a_slow_rank(night: Night, snapshot: st
             dying(ranks, marks, "evaluation")
             return predict(*args)
 
-        HardLabel.step, checkpoint.random_state, training.predict = at_step, at_write, at_evaluation  # type: ignore[method-assign]
+        HardLabel.step, checkpoint.random_state, loop.predict = at_step, at_write, at_evaluation  # type: ignore[method-assign]
         try:
             return work(snapshot, plan)(ranks, checkpoints=str(tmp_path / "checkpoints"))
         finally:
-            HardLabel.step, checkpoint.random_state, training.predict = step, random_state, predict  # type: ignore[method-assign]
+            HardLabel.step, checkpoint.random_state, loop.predict = step, random_state, predict  # type: ignore[method-assign]
 
     ended = launch(spark, 2, killed, restarts=len(PLACES))
     done = time.time()
@@ -90,7 +90,7 @@ def test_a_rank_killed_at_four_places_and_a_slow_rank(night: Night, snapshot: st
         )
 
     def slow(ranks: Ranks) -> Bundle | None:
-        from distill.schemes import HardLabel
+        from distill.training.schemes import HardLabel
 
         step = HardLabel.step
 

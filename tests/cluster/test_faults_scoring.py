@@ -14,15 +14,15 @@ from typing import Any
 import psutil
 import pytest
 
-from distill.scorer import Scorer
-from jobs import score_rows
-from jobs.tables import OPINION_SCORE, REJECTED_OPINION
+from distill.scoring.scorer import Scorer
+from jobs.scoring import worker
+from jobs.warehouse.tables import OPINION_SCORE, REJECTED_OPINION
 from tests.cluster.night import DAY, Night, attempt
 
 pytestmark = [pytest.mark.cluster, pytest.mark.faults]
 
 MARKED = f"{DAY}-250"  # the row at which something happens
-score_batch = score_rows.score_batch
+score_batch = worker.score_batch
 
 
 def at_the_marked_row(does: Callable[[], None]) -> Callable[..., Any]:
@@ -69,7 +69,7 @@ def killing_worker() -> Callable[[], None]:
     ("name", "kill"), [("an executor killed mid-score", killing_executor), ("a Python worker killed", killing_worker)]
 )
 def test_a_process_killed_once_costs_only_time(night: Night, tmp_path, monkeypatch, capfd, name, kill) -> None:
-    monkeypatch.setattr(score_rows, "score_batch", at_the_marked_row(once(tmp_path / "marker", kill())))
+    monkeypatch.setattr(worker, "score_batch", at_the_marked_row(once(tmp_path / "marker", kill())))
     with night.fault(name) as found:
         attempt(found, lambda: night.score(night.next))
         assert found.code == 0, found.said
@@ -87,7 +87,7 @@ def test_a_machine_lost_mid_score_costs_only_time(night: Night, tmp_path, monkey
             file.write(str(os.getpid()))
         time.sleep(60)
 
-    monkeypatch.setattr(score_rows, "score_batch", at_the_marked_row(once(pids, wait)))
+    monkeypatch.setattr(worker, "score_batch", at_the_marked_row(once(pids, wait)))
 
     def lose() -> None:
         until = time.monotonic() + 120
@@ -128,7 +128,7 @@ def exhausting_memory() -> Callable[[], None]:
     [("a row that kills its worker", killing_worker), ("a row that exhausts memory", exhausting_memory)],
 )
 def test_a_poisoned_row_is_set_aside_and_the_day_completes(night: Night, monkeypatch, capfd, name, kill) -> None:
-    monkeypatch.setattr(score_rows, "score_batch", at_the_marked_row(kill()))
+    monkeypatch.setattr(worker, "score_batch", at_the_marked_row(kill()))
     with night.fault(name, rejected={"kills_scorer": 1}) as found:
         attempt(found, lambda: night.score(night.next))
         assert found.code == 0, found.said
@@ -154,7 +154,7 @@ def test_a_task_that_fails_on_every_attempt_leaves_the_old_day_and_no_text_in_an
     def fail() -> None:
         raise ValueError(f"cannot score {said}")
 
-    monkeypatch.setattr(score_rows, "score_batch", at_the_marked_row(fail))
+    monkeypatch.setattr(worker, "score_batch", at_the_marked_row(fail))
     folders = night.look()["folders"]
     with night.fault("a task that fails on every attempt") as found:
         attempt(found, lambda: night.score(night.next))

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.cluster
 
 RANKS = """
 import json, os
-from jobs.launch import launch
-from jobs.session import spark_session
+from jobs.training.launch import launch
+from jobs.warehouse.session import spark_session
 
 def work(ranks):
     gpus = ranks.gather(__import__("torch").tensor([int(os.environ["CUDA_VISIBLE_DEVICES"])]), "gpus")

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from jobs.tables import TABLES, VIEWS
+from jobs.warehouse.tables import TABLES, VIEWS
 from tests.cluster.cluster import ROOT, Cluster
 from tests.cluster.day import ROWS, write_day
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from distill.errors import Infrastructure
-from distill.registry import Registry
+from distill.models.registry import Registry
 from tests.cluster.cluster import ROOT, SPARK_HOME, Cluster
 from tests.cluster.day import DAY, ROWS, write_day
 from tests.jobs.tiny_model import add_model
@@ -27,11 +27,11 @@ PAGE = (ROOT / "docs/cluster.md").read_text(encoding="utf-8")
 QUERY = "SELECT count(*), count(threshold), min(rows_read), max(score) FROM opinion.complaint WHERE dt = '2026-11-09'"
 WHERE = """
 import json
-from jobs.session import spark_session
+from jobs.warehouse.session import spark_session
 
 def where(_):
-    import sys, distill, jobs.score_rows, numpy
-    return [distill.__file__, jobs.score_rows.__file__, numpy.__file__, *sys.path]
+    import sys, distill, jobs.scoring.worker, numpy
+    return [distill.__file__, jobs.scoring.worker.__file__, numpy.__file__, *sys.path]
 
 spark = spark_session("where")
 print(json.dumps(spark.sparkContext.parallelize(range(2), 2).map(where).collect()))

@@ -4,7 +4,6 @@ After a change that is meant, record anew with `.venv/bin/python tests/distill/t
 """
 
 import json
-import runpy
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -13,19 +12,19 @@ import numpy as np
 import pytest
 import torch
 
-from distill.architecture import Architecture
-from distill.bert import from_pretrained
-from distill.dataset import Examples
-from distill.learner import Learner
-from distill.plan import TEACHER, Dropout, Plan
-from distill.ranks import Alone
-from distill.schemes import JOINT, STORED
-from distill.textcnn import Encodings, TextCNN
-from distill.training import fit
-from distill.vocabulary import Limit, Vocabulary
+from distill.data.dataset import Examples
+from distill.models.architecture import Architecture, Dropout
+from distill.models.bert import from_pretrained
+from distill.models.textcnn import Encodings, TextCNN
+from distill.text.vocabulary import Limit, Vocabulary
+from distill.training.learner import Learner
+from distill.training.loop import fit
+from distill.training.plan import TEACHER, Plan
+from distill.training.ranks import Alone
+from distill.training.schemes import JOINT, STORED
+from tests.distill import tiny_encoder
 
 RECORDED = Path(__file__).with_name("golden.json")
-ENCODER = runpy.run_path(str(Path(__file__).with_name("tiny_encoder.py")))
 WIDTHS = {"word": (1, 2), "bigram": (1,)}
 PLAN = Plan(
     epochs=3, batch=16, patience=9, seed=5, learning_rate=2e-2, dropout=Dropout(0, 0, 0), temperature=2.0, beta_hard=0.5
@@ -55,7 +54,7 @@ def curve(name: str, folder: Path) -> list[float]:
     architecture = Architecture({channel: vocabulary.size(channel) for channel in WIDTHS}, WIDTHS, 6, 4)
     plan, scheme = PLANS[name], name.split(",")[0]
     student = Learner("student", TextCNN(architecture, plan.dropout), plan, Alone())
-    model, tokenizer = from_pretrained(ENCODER["tiny_encoder"](folder), 32, PRECISION)
+    model, tokenizer = from_pretrained(tiny_encoder.tiny_encoder(folder), 32, PRECISION)
     views = {"student": Encodings(vocabulary.encode_batch(texts), architecture), "teacher": tokenizer.encode(texts)}
     every = Examples(torch.from_numpy(labels), views, logits, views["teacher"].lengths)
     if scheme in STORED:

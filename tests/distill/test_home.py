@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,8 @@ import pytest
 
 from distill import errors
 from distill.home import SIGNS
-from jobs.cli import CHECKOUT
+from jobs.common.cli import CHECKOUT
+from tests.jobs import tiny_model
 from tests.other_user import AS_NOBODY, NOBODY, as_root, nobodys
 
 SPARK_SUBMIT = [".venv/bin/spark-submit", "--properties-file", "spark_conf/local/spark-defaults.conf"]
@@ -89,7 +89,7 @@ def test_a_service_user_without_a_home_scores_and_explains_in_a_path_with_signs(
     """The checkout is root's, so nothing can be kept beside the code; the path has all signs that are allowed."""
     home = nobodys(tmp_path / "投诉 of B&B" / "a b-_.+@=~!()é")
     monkeypatch.setenv("OPINION_HOME", str(home))
-    version = runpy.run_path(str(CHECKOUT / "tests/jobs/tiny_model.py"))["add_model"]("textcnn", 1)
+    version = tiny_model.add_model("textcnn", 1)
     day = tmp_path / "day.jsonl"
     day.write_text(json.dumps({"opinion_id": "1", "text": "物业乱收费"}) + "\n")
     subprocess.run(["chown", "-R", str(NOBODY), str(home)], check=True)

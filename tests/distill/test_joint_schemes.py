@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from distill.dataset import Batch
-from distill.learner import Learner
-from distill.plan import Plan
-from distill.ranks import Alone
-from distill.schemes import JOINT, JointCoupled, JointIsolated, JointSum, Scheme
+from distill.data.dataset import Batch
+from distill.training.learner import Learner
+from distill.training.plan import Plan
+from distill.training.ranks import Alone
+from distill.training.schemes import JOINT, JointCoupled, JointIsolated, JointSum, Scheme
 
 X, Y = [0.5, -1.0, 2.0], [1, 0, 1]
 T, ALPHA, BETA = 3.0, 0.7, 0.4

@@ -6,7 +6,8 @@ import sys
 import pytest
 import torch
 
-from distill.dataset import PAD_TO, PASS_TOKENS, padded, passes
+from distill.data.dataset import PASS_TOKENS, passes
+from distill.models.padding import PAD_TO, padded
 from tests.conftest import ROOT
 
 CPU = torch.device("cpu")
@@ -15,16 +16,15 @@ CPU = torch.device("cpu")
 GROWTH = """
 import ctypes, runpy, sys, tempfile
 import torch
-from distill.bert import from_pretrained
+from distill.models.bert import from_pretrained
 
 def resident():
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
 
 torch.set_num_threads(1)
-encoder = runpy.run_path("tests/distill/tiny_encoder.py")
 with tempfile.TemporaryDirectory() as folder:
-    model, tokenizer = from_pretrained(encoder["tiny_encoder"](folder, positions=128, width=64), 128, "bfloat16")
+    model, tokenizer = from_pretrained(tiny_encoder.tiny_encoder(folder, positions=128, width=64), 128, "bfloat16")
 model.train()
 
 def step(length):

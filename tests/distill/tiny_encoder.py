@@ -1,4 +1,4 @@
-"""A small random BERT with its tokenizer, in a folder as transformers writes it; load this file with runpy.run_path."""
+"""A small random BERT with its tokenizer, in a folder as transformers writes it."""
 
 from pathlib import Path
 

@@ -7,7 +7,6 @@ a promise is broken is an AssertionError, or any other exception.
 import hashlib
 import json
 import random
-import runpy
 import shutil
 from contextlib import suppress
 from itertools import pairwise
@@ -18,21 +17,21 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 
-from distill import bundle
 from distill.errors import BadModel
-from distill.scorer import Scorer
-from distill.text import normalise, unscorable_reason
-from distill.text_batch import normalise_column
-from distill.vocabulary import Vocabulary
-from jobs.records import Opinion, Rejected, parse_fields, parse_line
+from distill.models import bundle
+from distill.scoring.scorer import Scorer
+from distill.text.normalisation import normalise, unscorable_reason
+from distill.text.text_batch import normalise_column
+from distill.text.vocabulary import Vocabulary
+from jobs.ingest.records import Opinion, Rejected, parse_fields, parse_line
 from tests.fuzz.mutate import mutate, mutate_json
+from tests.jobs import tiny_model
 
 ROUND = 200  # texts that are scored as one batch
 ZONE = ZoneInfo("Asia/Shanghai")
 FIELDS = ("opinion_id", "text", "source", "published_at")
-MODEL = runpy.run_path(str(Path(__file__).parents[1] / "jobs" / "tiny_model.py"))
 TEXTS = [
-    *(text.encode() for text in MODEL["TEXTS"]),
+    *(text.encode() for text in tiny_model.TEXTS),
     "【商城】全场５折起，回复ＴＤ退订；AT&amp;T&nbsp;&#x4e0d;卖…\x1b[31m红\u200b\u202e".encode(),
     "ﷺ①㈠℡ﬁϔİΣé ️😀𠮷ㅤ　 x".encode(),
     b"",
@@ -78,7 +77,7 @@ class Texts:
 
     def __init__(self, folder: Path):
         """A tiny student; the folder is for other targets."""
-        self.scorer = Scorer(MODEL["tiny_bundle"](1))
+        self.scorer = Scorer(tiny_model.tiny_bundle(1))
 
     def __call__(self, draw: random.Random) -> list[str]:
         """One batch, as a column of bytes or, where they are UTF-8, of strings."""
@@ -122,7 +121,7 @@ class Bundles:
 
     def __init__(self, folder: Path):
         """A tiny student's bundle, saved below the folder."""
-        made = MODEL["tiny_bundle"](1)
+        made = tiny_model.tiny_bundle(1)
         self.folder = folder / "bundle"
         shutil.rmtree(self.folder, ignore_errors=True)
         bundle.save(self.folder, made.tensors, made.files, made.manifest)
@@ -164,7 +163,7 @@ class Bundles:
 
 def score_one(scorer: Scorer, name: str) -> str:
     """A model that loads must score."""
-    scores = scorer.score(MODEL["TEXTS"]).scores
+    scores = scorer.score(tiny_model.TEXTS).scores
     assert ((scores >= 0) & (scores <= 1)).all()
     return f"{name}: loaded"
 

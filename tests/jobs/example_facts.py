@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from distill.comparison import Bounds, compare
-from distill.explain import explain
-from distill.labelled import Labelled
-from distill.saved_model import SavedModel
-from distill.scorer import Scorer
-from jobs.day_facts import DRIFT, drift, made_of, strongest_ngrams
-from jobs.retrain_facts import Models, retrain_facts
+from distill.data.labelled import Labelled
+from distill.evaluation.comparison import Bounds, compare
+from distill.models.saved_model import SavedModel
+from distill.scoring.explain import explain
+from distill.scoring.scorer import Scorer
+from jobs.reports.day_facts import DRIFT, drift, made_of, strongest_ngrams
+from jobs.reports.retrain_facts import Models, retrain_facts
 from tests.jobs.tiny_model import TEXTS, tiny_bundle
 
 HOSTILE = "<script>document.title='x'</script><img src=http://x.invalid/a.png onerror=alert(1)>\x00\u202e$x_"
@@ -19,7 +19,7 @@ LONG = "我在这家店买的手机用了三天就坏了，联系客服一直没
 
 
 def a_day() -> dict[str, Any]:
-    """Facts of a day, as `jobs.day_facts.day_facts` collects them (a test compares the two)."""
+    """Facts of a day, as `jobs.reports.day_facts.day_facts` collects them (a test compares the two)."""
     scorer = Scorer(tiny_bundle(1))
     texts = [*TEXTS, HOSTILE + TEXTS[0], f"{TEXTS[2]}，电话13812345678", LONG]
     opinions = [

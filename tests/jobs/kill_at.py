@@ -19,13 +19,14 @@ from typing import Any
 
 from whole_day import load, look, score  # beside this file, which spark-submit runs
 
-from jobs import publish, score_rows
-from jobs.cli import home
-from jobs.files import Files
-from jobs.publish import Run
-from jobs.session import spark_session
-from jobs.tables import OPINION_SCORE
-from jobs.warehouse import Warehouse
+from jobs.common.cli import home
+from jobs.scoring import worker
+from jobs.warehouse import publish
+from jobs.warehouse.files import Files
+from jobs.warehouse.publish import Run
+from jobs.warehouse.session import spark_session
+from jobs.warehouse.tables import OPINION_SCORE
+from jobs.warehouse.warehouse import Warehouse
 
 DAYS = ("2026-11-09", "2026-11-10")  # runs die on the first
 
@@ -83,7 +84,7 @@ def arm(point: str) -> None:
         setattr(owner, name, dying)
 
     if point == "task":
-        before(score_rows, "score_batch", of=lambda _, batch, *__: f"{DAYS[0]}-250" in batch["opinion_id"].to_pylist())
+        before(worker, "score_batch", of=lambda _, batch, *__: f"{DAYS[0]}-250" in batch["opinion_id"].to_pylist())
     elif point == "write":
         threading.Thread(target=die_when_written, args=(die,), daemon=True).start()
     elif point == "staged":

@@ -11,10 +11,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from distill.registry import Registry
-from jobs import retrain, retraining
-from jobs.cli import run_main
-from jobs.trainings import Training
+from distill.models.registry import Registry
+from jobs import retrain
+from jobs.common.cli import run_main
+from jobs.training import retraining
+from jobs.training.training_run import Training
 
 
 def die() -> None:

@@ -19,13 +19,13 @@ from typing import Any
 import pyarrow as pa
 
 from distill.errors import OpinionError
-from distill.registry import Registry
-from jobs import logit_store
-from jobs.cli import home
-from jobs.logit_flags import LogitJob
-from jobs.logit_store import Store, logits_of
-from jobs.session import spark_session
-from jobs.warehouse import Warehouse
+from distill.models.registry import Registry
+from jobs.common.cli import home
+from jobs.training import logit_store
+from jobs.training.logit_flags import LogitJob
+from jobs.training.logit_store import Store, logits_of
+from jobs.warehouse.session import spark_session
+from jobs.warehouse.warehouse import Warehouse
 
 
 class Stopped(Store):

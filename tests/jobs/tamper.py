@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.publish import Run
-from jobs.tables import Table
+from jobs.warehouse.publish import Run
+from jobs.warehouse.tables import Table
 
 
 def dropped(rows: pa.Table) -> pa.Table:

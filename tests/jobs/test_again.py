@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.cli import CHECKOUT
+from jobs.common.cli import CHECKOUT
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from jobs.cli import CHECKOUT
+from jobs.common.cli import CHECKOUT
 
 NOISE = "WARNING: Using incubator modules: jdk.incubator.vector\nSpark master: local[*], Application Id: local-1\n"
 # What spark-sql says, shortened, where a job has the embedded metastore, and where Java has no memory.

@@ -14,11 +14,11 @@ from typing import Any
 import pyarrow.dataset as pads
 import pytest
 
-from distill.logits import fingerprint
-from distill.registry import Registry
-from distill.text import normalise
-from jobs import decisions
-from jobs.decisions import in_words
+from distill.models.registry import Registry
+from distill.scoring.logits import fingerprint
+from distill.text.normalisation import normalise
+from jobs.training import decisions
+from jobs.training.decisions import in_words
 from tests.conftest import ROOT, submit
 from tests.distill.tiny_encoder import tiny_encoder
 

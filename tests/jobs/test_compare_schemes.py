@@ -10,12 +10,12 @@ import pytest
 from pyspark.sql import SparkSession
 
 from distill.errors import BadInput
-from distill.registry import Registry
-from jobs.cli import home as home_folder
-from jobs.grid import Grid, read_grid
-from jobs.scheme_report import HEAD, curves_of, gap_closed, table_of, write_report
-from jobs.scheme_runs import SchemeRuns
-from jobs.warehouse import Warehouse
+from distill.models.registry import Registry
+from jobs.common.cli import home as home_folder
+from jobs.reports.scheme_report import HEAD, curves_of, gap_closed, table_of, write_report
+from jobs.training.grid import Grid, read_grid
+from jobs.training.scheme_runs import SchemeRuns
+from jobs.warehouse.warehouse import Warehouse
 from tests.jobs.tiny_tables import put_labels
 
 GRID = """

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from distill.errors import BadInput
-from jobs.options import from_flags
-from jobs.student_flags import StudentTraining, parser
-from jobs.student_training import distil
-from jobs.warehouse import Warehouse
+from jobs.common.options import from_flags
+from jobs.training.student_flags import StudentTraining, parser
+from jobs.training.student_training import distil
+from jobs.warehouse.warehouse import Warehouse
 from tests.conftest import submit
 from tests.jobs.tiny_model import add_model
 

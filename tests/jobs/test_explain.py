@@ -11,11 +11,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 from distill.errors import BadInput
-from distill.registry import Registry
-from distill.scorer import Scorer
+from distill.models.registry import Registry
+from distill.scoring.scorer import Scorer
 from jobs.explain import stored_opinion
-from jobs.tables import OPINION_SCORE, RAW_OPINION
-from jobs.warehouse import Warehouse
+from jobs.warehouse.tables import OPINION_SCORE, RAW_OPINION
+from jobs.warehouse.warehouse import Warehouse
 from tests.conftest import ROOT
 from tests.jobs.tiny_model import TEXTS, add_model
 from tests.jobs.tiny_tables import put

@@ -1,20 +1,19 @@
 """The worst day of the stream through the real commands: every row ends in one place, and nothing personal in a log."""
 
 import json
-import runpy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from distill.registry import Registry
+from distill.models.registry import Registry
 from tests.conftest import submit
+from tests.jobs import tiny_model
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 DAY = "2026-11-09"
-MODEL = runpy.run_path(str(Path(__file__).with_name("tiny_model.py")))
 PHONE, IDENTITY = "13912345678", "11010119900307123X"
 SAID = f"物业乱收费退款没到账，我的电话是{PHONE}，身份证{IDENTITY}，请回电"
 REPEATS = 100_000
@@ -49,7 +48,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
         file.writelines(line + b"\n" for line in lines())
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPINION_HOME", str(home))
-        version = MODEL["add_model"]("tiny", 1)
+        version = tiny_model.add_model("tiny", 1)
     Registry(str(home / "registry")).promote(version, "the only one")
     load = submit("load_opinions", "--dt", DAY, "--input", str(home / "day.jsonl"), home=home, timeout=600)
     score = submit("score_opinions", "--dt", DAY, home=home, timeout=600)

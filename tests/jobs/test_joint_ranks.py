@@ -13,11 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from distill.joint import train_on_rank
-from distill.plan import TEACHER, Dropout, Encoder, Plan, Snapshot, TrainingTask
-from distill.ranks import Alone, Ranks
-from distill.schemes import JOINT
-from jobs.launch import launch
+from distill.data.labelled import Snapshot
+from distill.models.architecture import Dropout
+from distill.training.joint import train_on_rank
+from distill.training.plan import TEACHER, Encoder, Plan, TrainingTask
+from distill.training.ranks import Alone, Ranks
+from distill.training.schemes import JOINT
+from jobs.training.launch import launch
 from tests.distill.tiny_encoder import tiny_encoder
 
 pytestmark = [

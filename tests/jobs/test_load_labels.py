@@ -9,12 +9,12 @@ import pytest
 from pyspark.sql import Row, SparkSession
 
 from distill.errors import BadInput, OpinionError
-from distill.text import normalise, text_hash
-from jobs.inputs import read_input
-from jobs.label_rows import split_of
+from distill.text.normalisation import normalise, text_hash
+from jobs.ingest.inputs import read_input
+from jobs.ingest.label_rows import split_of
 from jobs.load_labels import FIELDS, load, summary
-from jobs.tables import LABELLED_OPINION, REJECTED_LABEL
-from jobs.warehouse import Warehouse
+from jobs.warehouse.tables import LABELLED_OPINION, REJECTED_LABEL
+from jobs.warehouse.warehouse import Warehouse
 from tests.jobs.tamper import CHANGES, files_of, nulled, tamper
 
 HEADER = "opinion_id,text,label,source\n"

@@ -12,10 +12,10 @@ import pytest
 from pyspark.sql import Row, SparkSession
 
 from distill.errors import BadInput, OpinionError
-from jobs.inputs import read_input
+from jobs.ingest.inputs import read_input
 from jobs.load_opinions import FIELDS, chosen_days, load_day, parser
-from jobs.tables import RAW_OPINION, REJECTED_OPINION
-from jobs.warehouse import Warehouse
+from jobs.warehouse.tables import RAW_OPINION, REJECTED_OPINION
+from jobs.warehouse.warehouse import Warehouse
 from tests.conftest import submit
 from tests.jobs.tamper import CHANGES, files_of, nulled, tamper
 

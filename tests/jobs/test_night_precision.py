@@ -12,20 +12,20 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from distill.drift import Profile
 from distill.errors import Held
-from distill.registry import Registry
-from distill.scorer import Scorer
-from jobs import publish
-from jobs.audit_sample import csv_of
-from jobs.inputs import read_input
+from distill.models.registry import Registry
+from distill.scoring.drift import Profile
+from distill.scoring.scorer import Scorer
+from jobs.ingest.inputs import read_input
 from jobs.load_labels import FIELDS
 from jobs.load_labels import load as load_labels
 from jobs.night_precision import estimate, in_words
-from jobs.report import day_summary, drift_line
+from jobs.reports.day_summary import day_summary, drift_line
 from jobs.score_opinions import ScoringRun, is_scored, score_day
-from jobs.tables import AUDIT_SAMPLE, NIGHT_PRECISION, OPINION_SCORE, RAW_OPINION, SCORING_RUN
-from jobs.warehouse import Warehouse
+from jobs.scoring.audit_sample import csv_of
+from jobs.warehouse import publish
+from jobs.warehouse.tables import AUDIT_SAMPLE, NIGHT_PRECISION, OPINION_SCORE, RAW_OPINION, SCORING_RUN
+from jobs.warehouse.warehouse import Warehouse
 from tests.jobs.tiny_model import TEXTS, add_model
 
 DAY, ROWS, SIZE = "2026-11-09", 600, 60

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from distill.text import normalise
-from jobs import pages, report_day, report_retrain
+from distill.text.normalisation import normalise
+from jobs import report_day, report_retrain
+from jobs.reports import pages
 from tests.jobs.example_facts import LONG, a_day, a_retraining
 
 CHROMIUM = shutil.which("chromium")

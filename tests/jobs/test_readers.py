@@ -8,9 +8,9 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from jobs import publish
-from jobs.tables import SCORING_RUN, VALID_COMPLAINT
-from jobs.warehouse import Warehouse
+from jobs.warehouse import publish
+from jobs.warehouse.tables import SCORING_RUN, VALID_COMPLAINT
+from jobs.warehouse.warehouse import Warehouse
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 

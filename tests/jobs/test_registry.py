@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distill.registry import Registry
-from jobs.decisions import write
+from distill.models.registry import Registry
 from jobs.registry import main
+from jobs.training.decisions import write
 
 CHECKOUT = Path(__file__).parents[2]
 METRICS = {"test": {"auc": 0.98123456, "recall": 0.75, "precision": None, "rows": 100, "by_source": {"a": {}}}}

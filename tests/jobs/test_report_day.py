@@ -11,11 +11,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 from distill.errors import BadInput
-from distill.scorer import Scorer
-from jobs import pages
-from jobs.day_facts import day_facts, run_of, strongest_ngrams
+from distill.scoring.scorer import Scorer
 from jobs.report_day import draw, funnel
-from jobs.tables import (
+from jobs.reports import pages
+from jobs.reports.day_facts import day_facts, run_of, strongest_ngrams
+from jobs.warehouse.tables import (
     AUDIT_SAMPLE,
     NIGHT_PRECISION,
     OPINION_SCORE,
@@ -24,7 +24,7 @@ from jobs.tables import (
     SCORING_RUN,
     VALID_COMPLAINT,
 )
-from jobs.warehouse import Warehouse
+from jobs.warehouse.warehouse import Warehouse
 from tests.jobs.example_facts import a_day
 from tests.jobs.tiny_model import TEXTS, tiny_bundle
 from tests.jobs.tiny_tables import put

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from distill.errors import BadInput
-from jobs import decisions
 from jobs.report_retrain import decision_of
+from jobs.training import decisions
 from tests.jobs.example_facts import a_retraining
 
 OLD, NEW = "offline-20261108T201500Z-1a2b3c", "multi-teacher-20261109T201500Z-1a2b3c"

@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from distill.data.labelled import Labelled, Snapshot
 from distill.errors import BadInput, Busy
-from distill.labelled import Labelled
-from distill.plan import Snapshot
-from distill.registry import Registry
-from distill.scorer import Scorer
-from jobs import decisions, retraining
-from jobs.decisions import in_words
-from jobs.options import from_flags
-from jobs.retrain_flags import RetrainOptions, parser
-from jobs.retraining import Retraining
-from jobs.trainings import TrainingOptions, begin
+from distill.models.registry import Registry
+from distill.scoring.scorer import Scorer
+from jobs.common.options import from_flags
+from jobs.training import decisions, retraining
+from jobs.training.decisions import in_words
+from jobs.training.retrain_flags import RetrainOptions, parser
+from jobs.training.retraining import Retraining
+from jobs.training.training_run import TrainingOptions, begin
 from tests.jobs.tiny_model import TEXTS, add_model, tiny_bundle
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -11,9 +10,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from distill.registry import Registry
-from jobs import locks
+from distill.models.registry import Registry
+from jobs.common import locks
 from tests.conftest import ROOT, submit
+from tests.jobs import tiny_model
 from tests.pages import OPERATIONS, blocks
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
@@ -21,7 +21,6 @@ pytestmark = [pytest.mark.spark, pytest.mark.slow]
 DAY = "2026-11-09"
 SCORES = f"data/opinion/score_opinions/dt={DAY}"
 SUBMIT = [".venv/bin/spark-submit", "--properties-file", "spark_conf/local/spark-defaults.conf"]
-MODEL = runpy.run_path(str(Path(__file__).with_name("tiny_model.py")))
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +28,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a day of the stream and a champion."""
     home = tmp_path_factory.mktemp("user")
     rest = {"source": "web", "published_at": f"{DAY}T08:00:00Z"}
-    texts = [text * (1 + i % 3) for i, text in enumerate(MODEL["TEXTS"] * 40)]
+    texts = [text * (1 + i % 3) for i, text in enumerate(tiny_model.TEXTS * 40)]
     lines = [json.dumps({"opinion_id": str(i), "text": text, **rest}) for i, text in enumerate(texts)]
     day = home / "一天的舆情.jsonl"
     day.write_text("\n".join([*lines, lines[0], "no record"]) + "\n")
@@ -39,7 +38,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = submit("load_opinions", "--dt", DAY, "--input", str(day), home=home)
         assert (done.returncode, "error" in done.stderr) == (0, False), done.stderr
         patch.setenv("OPINION_HOME", str(home))
-        version = MODEL["add_model"]("tiny", 1)
+        version = tiny_model.add_model("tiny", 1)
     Registry(str(home / "registry")).promote(version, "the only one")
     return home
 
@@ -73,7 +72,7 @@ def operated(own_home: Path) -> Operated:
     assert first
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPINION_HOME", str(own_home))
-        registry.promote(MODEL["add_model"]("tiny", 2), "投诉更多")
+        registry.promote(tiny_model.add_model("tiny", 2), "投诉更多")
     flags = " ".join([*SUBMIT[1:], "--master local[2]"])
     environment = os.environ | {"OPINION_HOME": str(own_home), "LC_ALL": "C", "SUBMIT_FLAGS": flags}
     (own_home / "retrain").mkdir()  # as the first retraining makes it

@@ -1,7 +1,6 @@
 """Scoring a day: a score is of the text and the bundle alone, every row ends in one place, failures are one line."""
 
 import os
-import runpy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,27 +9,28 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from distill.drift import expected_of, stability_index
 from distill.errors import BadInput
-from distill.registry import Registry
-from distill.scorer import Scorer
-from jobs import publish, score_rows
-from jobs.day_survey import survey
-from jobs.repeats import without_repeats
+from distill.models.registry import Registry
+from distill.scoring.drift import expected_of, stability_index
+from distill.scoring.scorer import Scorer
 from jobs.score_opinions import ScoringRun, score_day
-from jobs.score_rows import STAGED_DDL, scorer_of
-from jobs.shipping import ship
-from jobs.tables import OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT
-from jobs.warehouse import Warehouse
+from jobs.scoring import worker
+from jobs.scoring.duplicates import without_repeats
+from jobs.scoring.survey import survey
+from jobs.scoring.worker import STAGED_DDL, scorer_of
+from jobs.warehouse import publish
+from jobs.warehouse.shipping import ship
+from jobs.warehouse.tables import OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT
+from jobs.warehouse.warehouse import Warehouse
+from tests.jobs import tiny_model
 
-MODEL = runpy.run_path(str(Path(__file__).with_name("tiny_model.py")))
-SCORER = Scorer(MODEL["tiny_bundle"](1))
+SCORER = Scorer(tiny_model.tiny_bundle(1))
 DAY = "2026-11-09"
 NOON = datetime(2026, 11, 9, 12, tzinfo=UTC)
 
 
 ROWS = [
-    *[(f"id-{i}", text, "web", NOON) for i, text in enumerate(MODEL["TEXTS"] * 6)],
+    *[(f"id-{i}", text, "web", NOON) for i, text in enumerate(tiny_model.TEXTS * 6)],
     ("null", None, "web", NOON),
     ("blank", " 　\t", None, None),
     ("marks", "！！！", "web", NOON),
@@ -62,7 +62,7 @@ def warehouse(spark: SparkSession) -> Warehouse:
 
 @pytest.fixture(scope="module")
 def model(home: Path) -> str:
-    return MODEL["add_model"]("tiny", 1)
+    return tiny_model.add_model("tiny", 1)
 
 
 def score(warehouse: Warehouse, model: str, day: str = DAY) -> None:
@@ -85,7 +85,7 @@ def test_every_row_of_the_day_is_scored_or_rejected_with_its_reason(warehouse: W
     assert run.rows_valid == len(valid) == sum(row.is_valid for row in scores.values())
     assert (sum(run.score_histogram), run.model_version, run.rows_cut) == (len(scores), model, 0)
     # The model is of an older kind, which says of its training nothing but scores; so few rows differ by chance.
-    trained_on = expected_of(MODEL["tiny_bundle"](1).manifest)
+    trained_on = expected_of(tiny_model.tiny_bundle(1).manifest)
     assert trained_on and run.drift_psi == pytest.approx(stability_index(trained_on.scores, run.score_histogram))
     assert run.drift_band == "stable"
     assert (run.drift_psi_length, run.drift_psi_unknown, run.drift_psi_source) == (None, None, None)
@@ -146,14 +146,14 @@ KILLERS = {
 @pytest.mark.spark
 @pytest.mark.slow
 def test_rows_that_kill_their_worker_are_set_aside_and_the_day_goes_on(warehouse, model, monkeypatch, capsys) -> None:
-    score_batch = score_rows.score_batch
+    score_batch = worker.score_batch
 
     def dies(scorer: Scorer, batch: Any, chosen: Any) -> Any:  # Spark ships a local function by value
         for opinion in batch.column("opinion_id").to_pylist():
             exec(KILLERS.get(opinion, ""))
         yield from score_batch(scorer, batch, chosen)
 
-    monkeypatch.setattr(score_rows, "score_batch", dies)
+    monkeypatch.setattr(worker, "score_batch", dies)
     score(warehouse, model)
     run = warehouse.read(SCORING_RUN, dt=DAY).collect()[0]
     assert run.rejected_by_reason == REASONS | {"kills_scorer": len(KILLERS)}

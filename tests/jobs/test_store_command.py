@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import signal
 import subprocess
 from pathlib import Path
@@ -12,11 +11,10 @@ import pyarrow.dataset as pads
 import pytest
 
 from tests.conftest import ROOT, submit
+from tests.jobs import tiny_teacher
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
-HERE = Path(__file__).parent
-TEACHER = runpy.run_path(str(HERE / "tiny_teacher.py"))
 DAY, OTHER = "2026-11-09", "2026-11-10"
 FOLDER = "data/opinion/store_teacher_logits"
 WORDS = ["物业", "乱收费", "退款", "没到账", "菜", "真好吃", "客服", "打不通"]
@@ -49,12 +47,12 @@ def stored(home: Path, teacher: str, day: str) -> dict[str, list[float]]:
 def assert_of_the_teacher(home: Path, teacher: str, day: str) -> None:
     found = stored(home, teacher, day)
     assert set(found) == set(TEXTS[day])
-    alone = TEACHER["logits_alone"](teacher, [TEXTS[day][opinion] for opinion in found])
+    alone = tiny_teacher.logits_alone(teacher, [TEXTS[day][opinion] for opinion in found])
     np.testing.assert_allclose(list(found.values()), alone, rtol=0, atol=1e-4)
 
 
 def test_a_run_after_a_kill_computes_the_rest_and_other_weights_compute_all(own_home: Path) -> None:
-    teacher = TEACHER["add_teacher"](own_home / "encoder", 1)
+    teacher = tiny_teacher.add_teacher(own_home / "encoder", 1)
     command = [".venv/bin/spark-submit", "--properties-file", "spark_conf/local/spark-defaults.conf"]
     (own_home / "days.json").write_text(json.dumps(TEXTS), encoding="utf-8")
     command += ["tests/jobs/stop_storing.py", teacher, str(own_home / "days.json")]
@@ -75,7 +73,7 @@ def test_a_run_after_a_kill_computes_the_rest_and_other_weights_compute_all(own_
     assert not left.exists()
     [left] = (own_home / FOLDER).glob(f"progress+*+{OTHER}")
 
-    TEACHER["add_teacher"](own_home / "other encoder", 2, teacher)
+    tiny_teacher.add_teacher(own_home / "other encoder", 2, teacher)
     said = store(own_home, teacher, DAY, OTHER)
     assert "64 texts: 64 computed, 0 known" in said
     assert "5 texts: 5 computed, 0 known" in said, "what is left of the old weights is not taken for that of the new"
@@ -84,7 +82,7 @@ def test_a_run_after_a_kill_computes_the_rest_and_other_weights_compute_all(own_
 
 
 def test_a_teacher_or_a_day_that_is_not_there_is_one_line_and_nothing_is_published(own_home: Path) -> None:
-    teacher = TEACHER["add_teacher"](own_home / "encoder", 1)
+    teacher = tiny_teacher.add_teacher(own_home / "encoder", 1)
     for name, day, code, said in [
         ("nobody", DAY, 3, f"no model nobody in {own_home}/registry; the nearest there: {teacher}"),
         ("bert", "2026-01-01", 2, "opinion.raw_opinion has no day 2026-01-01; load it: jobs/load_opinions.py"),
@@ -99,7 +97,7 @@ def test_a_teacher_or_a_day_that_is_not_there_is_one_line_and_nothing_is_publish
 
 def test_a_log_that_is_its_stderr_keeps_what_it_holds(own_home: Path) -> None:
     """As cron opens it, to append, and as a person's `2> log`: every job asks whether it is a terminal, for its bar."""
-    TEACHER["add_teacher"](own_home / "encoder", 1)
+    tiny_teacher.add_teacher(own_home / "encoder", 1)
     (own_home / "day.jsonl").write_text(
         "".join(json.dumps({"opinion_id": i, "text": text}) + "\n" for i, text in TEXTS[OTHER].items())
     )

@@ -1,7 +1,6 @@
 """Stored logits are those of the model on each text alone; nothing is computed twice, nothing is stored half."""
 
 import re
-import runpy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,27 +10,25 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput, OpinionError
-from distill.plan import Precision
-from distill.registry import Registry
-from distill.scorer import Scorer
-from distill.text import normalise, text_hash
-from jobs import logit_store, publish
-from jobs.cli import home as home_folder
-from jobs.logit_flags import LogitJob
-from jobs.logit_store import Store
-from jobs.logits import hashed, with_logits
-from jobs.snapshot import SnapshotSpec, chosen
-from jobs.tables import LABELLED_OPINION, RAW_OPINION, TEACHER_LOGIT
-from jobs.warehouse import Warehouse
+from distill.models.architecture import Precision
+from distill.models.registry import Registry
+from distill.scoring.scorer import Scorer
+from distill.text.normalisation import normalise, text_hash
+from jobs.common.cli import home as home_folder
+from jobs.training import logit_store
+from jobs.training.logit_flags import LogitJob
+from jobs.training.logit_store import Store
+from jobs.training.logits import hashed, with_logits
+from jobs.training.snapshot import SnapshotSpec, chosen
+from jobs.warehouse import publish
+from jobs.warehouse.tables import LABELLED_OPINION, RAW_OPINION, TEACHER_LOGIT
+from jobs.warehouse.warehouse import Warehouse
+from tests.jobs import tiny_model, tiny_tables, tiny_teacher
 
 pytestmark = pytest.mark.spark
 
-HERE = Path(__file__).parent
-TEACHER = runpy.run_path(str(HERE / "tiny_teacher.py"))
-STUDENT = runpy.run_path(str(HERE / "tiny_model.py"))
-TABLES = runpy.run_path(str(HERE / "tiny_tables.py"))
 DAY, NEXT = "2026-11-09", "2026-11-10"
-TEXTS = [text * times for text in STUDENT["TEXTS"] for times in (1, 2, 5)]
+TEXTS = [text * times for text in tiny_model.TEXTS for times in (1, 2, 5)]
 ROWS: dict[str, str | None] = {
     **{f"id-{i}": text for i, text in enumerate(TEXTS)},
     "again": TEXTS[0],
@@ -45,13 +42,13 @@ ROWS: dict[str, str | None] = {
 @pytest.fixture
 def warehouse(spark: SparkSession, database: str) -> Warehouse:
     warehouse = Warehouse(spark, database)
-    TABLES["put_day"](warehouse, DAY, ROWS)
+    tiny_tables.put_day(warehouse, DAY, ROWS)
     return warehouse
 
 
 @pytest.fixture(scope="module")
 def teacher(home: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    return TEACHER["add_teacher"](tmp_path_factory.mktemp("encoder"), 1)
+    return tiny_teacher.add_teacher(tmp_path_factory.mktemp("encoder"), 1)
 
 
 def registry() -> Registry:
@@ -87,7 +84,7 @@ def test_logits_are_those_of_the_model_on_each_text_alone(warehouse: Warehouse, 
     found = stored(warehouse, teacher)
     assert counts(said) == (20, 3, 15, 15, 0, 17)
     assert set(found) == set(ROWS) - {"null", "blank", "marks"}
-    alone = TEACHER["logits_alone"](teacher, [ROWS[opinion] for opinion in found])
+    alone = tiny_teacher.logits_alone(teacher, [ROWS[opinion] for opinion in found])
     np.testing.assert_allclose(list(found.values()), alone, rtol=0, atol=1e-4)
     assert alone.std(axis=0).min() > 0.05, "texts are told apart"
     assert found["id-0"] == found["again"] == found["nearly"]
@@ -103,11 +100,11 @@ def test_what_is_stored_is_not_computed_again(warehouse: Warehouse, teacher: str
     before = stored(warehouse, teacher)
     assert counts(store.unit(DAY)) == (20, 3, 15, 0, 15, 17)
     assert stored(warehouse, teacher) == before, "replaced, not appended"
-    TABLES["put_day"](warehouse, NEXT, {"id-0": TEXTS[3], "old": TEXTS[0], "one": "退款退款", "two": "退款退款"})
+    tiny_tables.put_day(warehouse, NEXT, {"id-0": TEXTS[3], "old": TEXTS[0], "one": "退款退款", "two": "退款退款"})
     assert counts(store.unit(NEXT)) == (4, 0, 3, 1, 2, 4)
     found = stored(warehouse, teacher, NEXT)
     assert (found["id-0"], found["old"]) == (before["id-3"], before["id-0"])
-    alone = TEACHER["logits_alone"](teacher, ["退款退款"])[0]
+    alone = tiny_teacher.logits_alone(teacher, ["退款退款"])[0]
     np.testing.assert_allclose([found["one"], found["two"]], [alone, alone], atol=1e-4)
     assert stored(warehouse, teacher) == before, "the other day is as it was"
 
@@ -115,17 +112,17 @@ def test_what_is_stored_is_not_computed_again(warehouse: Warehouse, teacher: str
 def test_a_day_that_was_loaded_anew_has_the_logits_of_its_new_texts(warehouse: Warehouse, teacher: str) -> None:
     store = store_of(warehouse, teacher)
     store.unit(DAY)
-    TABLES["put_day"](warehouse, DAY, {"id-0": "菜很差劲", "id-1": TEXTS[1]})
+    tiny_tables.put_day(warehouse, DAY, {"id-0": "菜很差劲", "id-1": TEXTS[1]})
     assert counts(store.unit(DAY)) == (2, 0, 2, 1, 1, 2)
     found = stored(warehouse, teacher)
-    np.testing.assert_allclose(found["id-0"], TEACHER["logits_alone"](teacher, ["菜很差劲"])[0], atol=1e-4)
+    np.testing.assert_allclose(found["id-0"], tiny_teacher.logits_alone(teacher, ["菜很差劲"])[0], atol=1e-4)
     assert set(found) == {"id-0", "id-1"}
 
 
 def test_labels_share_what_was_computed_for_days(warehouse: Warehouse, teacher: str) -> None:
     store = store_of(warehouse, teacher)
     store.unit(DAY)
-    TABLES["put_labels"](warehouse, [("a", TEXTS[0], 1, "train"), ("b", "转发转发", 0, "test")])
+    tiny_tables.put_labels(warehouse, [("a", TEXTS[0], 1, "train"), ("b", "转发转发", 0, "test")])
     assert counts(store.unit("labelled")) == (2, 0, 2, 1, 1, 2)
     assert stored(warehouse, teacher, "labelled")["a"] == stored(warehouse, teacher)["id-0"]
 
@@ -134,7 +131,7 @@ def test_of_some_labels_only_those_are_computed_and_none_that_was_stored_is_lost
     warehouse: Warehouse, teacher: str
 ) -> None:
     rows = [(f"t{i}", text, 1, "train") for i, text in enumerate(TEXTS[:6])]
-    TABLES["put_labels"](warehouse, [*rows, ("v", "转发转发", 0, "valid")])
+    tiny_tables.put_labels(warehouse, [*rows, ("v", "转发转发", 0, "valid")])
     assert counts(store_of(warehouse, teacher, train_rows=2).unit("labelled")) == (2, 0, 2, 2, 0, 2)
     two = stored(warehouse, teacher, "labelled")
     seen = SnapshotSpec(train_rows=2)
@@ -159,7 +156,7 @@ def test_another_precision_is_computed_anew(warehouse: Warehouse, teacher: str) 
 
 
 def test_a_textcnn_of_the_registry_is_a_teacher_too(warehouse: Warehouse) -> None:
-    version = STUDENT["add_model"]("textcnn", 3)
+    version = tiny_model.add_model("textcnn", 3)
     assert counts(store_of(warehouse, "textcnn").unit(DAY)) == (20, 3, 15, 15, 0, 17)
     found = stored(warehouse, version)
     scores = Scorer(registry().load(version).bundle).score([ROWS[opinion] for opinion in found]).scores
@@ -173,7 +170,7 @@ def test_what_is_done_in_parts_is_the_same(warehouse: Warehouse, teacher: str, m
     whole = stored(warehouse, teacher)
     monkeypatch.setattr(logit_store, "TASK_TEXTS", 1)
     other = Warehouse(warehouse.spark, f"{warehouse.database}_parts")
-    TABLES["put_day"](other, DAY, ROWS)
+    tiny_tables.put_day(other, DAY, ROWS)
     capsys.readouterr()
     assert counts(store_of(other, teacher).unit(DAY)) == (20, 3, 15, 15, 0, 17)
     assert capsys.readouterr().out.count("part ") > 1
@@ -208,9 +205,9 @@ def test_days_and_labels_that_are_not_there_are_refused(warehouse: Warehouse, te
 
 def test_weights_that_change_under_a_running_session_are_noticed(warehouse: Warehouse, tmp_path: Path) -> None:
     """Spark ships a file of one name once, so that executors would compute with the old ones."""
-    version = TEACHER["add_teacher"](tmp_path / "one", 5, scheme="changed")
+    version = tiny_teacher.add_teacher(tmp_path / "one", 5, scheme="changed")
     store_of(warehouse, version).unit(DAY)
-    TEACHER["add_teacher"](tmp_path / "two", 6, version)
+    tiny_teacher.add_teacher(tmp_path / "two", 6, version)
     with pytest.raises(Exception, match=rf"the bundle {version} on this executor is not the driver's; run the job"):
         store_of(warehouse, version).unit(DAY)
 

@@ -6,13 +6,12 @@ from typing import Any
 
 import torch
 
-from distill.architecture import Architecture
-from distill.bundle import VOCABULARY, Bundle
-from distill.plan import Dropout
-from distill.registry import Registry
-from distill.textcnn import TextCNN
-from distill.vocabulary import Limit, Vocabulary
-from jobs.cli import home
+from distill.models.architecture import Architecture, Dropout
+from distill.models.bundle import VOCABULARY, Bundle
+from distill.models.registry import Registry
+from distill.models.textcnn import TextCNN
+from distill.text.vocabulary import Limit, Vocabulary
+from jobs.common.cli import home
 
 TEXTS = [
     "物业乱收费，多次投诉无果",

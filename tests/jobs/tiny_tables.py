@@ -4,9 +4,9 @@ from typing import Any
 
 from pyspark.sql import functions as F
 
-from jobs import publish
-from jobs.tables import LABELLED_OPINION, RAW_OPINION, TEACHER_LOGIT, Table
-from jobs.warehouse import Warehouse
+from jobs.warehouse import publish
+from jobs.warehouse.tables import LABELLED_OPINION, RAW_OPINION, TEACHER_LOGIT, Table
+from jobs.warehouse.warehouse import Warehouse
 
 
 def put_day(warehouse: Warehouse, day: str, texts: dict[str, str | None]) -> None:

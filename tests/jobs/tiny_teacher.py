@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from distill.bert import Bert, from_bundle, from_pretrained, to_bundle
-from distill.registry import Registry
-from distill.text import normalise
-from jobs.cli import home
+from distill.models.bert import Bert, from_bundle, from_pretrained, to_bundle
+from distill.models.registry import Registry
+from distill.text.normalisation import normalise
+from jobs.common.cli import home
 from tests.distill.tiny_encoder import POSITIONS, tiny_encoder
 
 

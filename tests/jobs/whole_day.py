@@ -6,12 +6,20 @@ from typing import Any
 
 from pyspark.sql import functions as F
 
-from distill.registry import Registry
-from jobs import publish, score_opinions
-from jobs.audit_sample import csv_of
-from jobs.cli import home
-from jobs.tables import AUDIT_SAMPLE, OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT
-from jobs.warehouse import Warehouse
+from distill.models.registry import Registry
+from jobs import score_opinions
+from jobs.common.cli import home
+from jobs.scoring.audit_sample import csv_of
+from jobs.warehouse import publish
+from jobs.warehouse.tables import (
+    AUDIT_SAMPLE,
+    OPINION_SCORE,
+    RAW_OPINION,
+    REJECTED_OPINION,
+    SCORING_RUN,
+    VALID_COMPLAINT,
+)
+from jobs.warehouse.warehouse import Warehouse
 
 TABLES = (OPINION_SCORE, REJECTED_OPINION, VALID_COMPLAINT, SCORING_RUN, AUDIT_SAMPLE)  # in the order of their switches
 OF_A_RUN = ("run_id", "started", "ended", "application_id")

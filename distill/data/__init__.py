@@ -1,0 +1,1 @@
+"""Labelled texts and stored logits as training reads them."""

@@ -1,0 +1,116 @@
+"""The rows of a split as networks read them, and the order in which training sees them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from distill.models.padding import padded
+
+
+class View(Protocol):
+    """What one network reads of the rows of a split."""
+
+    def take(self, rows: Tensor) -> Any:
+        """What the network's forward takes for the rows, int64 (batch,); a tuple or a dict of tensors, also nested."""
+        ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows of a split on the device of the rank.
+
+    labels: int64 (batch,), -1 where there is none. inputs: by name of a network, what it reads. logits: those stored
+    of each teacher, float32 (batch, teachers, 2), NaN where there are none.
+    """
+
+    labels: Tensor
+    inputs: dict[str, Any]
+    logits: Tensor
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A split as training sees it.
+
+    labels: int64 (rows,), -1 where there is none. views: by name of a network. logits: those stored of each teacher,
+    float32 (rows, teachers, 2). lengths: int64 (rows,), where rows of a batch should be of similar length because they
+    are padded to the longest.
+    """
+
+    labels: Tensor
+    views: Mapping[str, View]
+    logits: Tensor
+    lengths: Tensor | None = None
+
+    def batch(self, rows: Tensor, device: torch.device, teachers: Sequence[int] | None = None) -> Batch:
+        """The rows, int64 (batch,), with the logits of all teachers or of those numbers."""
+        inputs = {name: moved(view.take(rows), device) for name, view in self.views.items()}
+        logits = self.logits[rows] if teachers is None else self.logits[rows][:, list(teachers)]
+        return Batch(self.labels[rows].to(device), inputs, logits.to(device))
+
+
+def moved(tensors: Any, device: torch.device) -> Any:
+    """Tensors in nested tuples and dicts, on the device."""
+    if isinstance(tensors, Tensor):
+        return tensors.to(device)
+    if isinstance(tensors, dict):
+        return {name: moved(value, device) for name, value in tensors.items()}
+    values = [moved(value, device) for value in tensors]
+    return tuple(values) if type(tensors) is tuple else type(tensors)(*values)  # a named tuple takes its fields
+
+
+# Of a batch that is not trained on, with its padding: what fits a core's cache; a GPU wants more at once.
+BATCH_TOKENS = {"cpu": 1024, "cuda": 65_536}
+POOL = 64  # batches whose rows are sorted by length together
+
+
+def shuffled(rows: int, batch: int, seed: int, epoch: int, lengths: Tensor | None = None) -> list[Tensor]:
+    """Every row once, in batches of row numbers (int64); the last may be smaller. A function of seed and epoch.
+
+    With lengths, int64 (rows,), the rows of a batch are of similar length: shuffled rows are sorted a pool at a time,
+    then the batches are shuffled, all but the smaller one.
+
+    The batches are those of all ranks together; `share` says which rows of one are a rank's.
+    """
+    random = torch.Generator().manual_seed(seed * 100_003 + epoch)
+    order = torch.randperm(rows, generator=random)
+    if lengths is None:
+        return list(torch.split(order, batch))
+    pools = [pool[lengths[pool].argsort(stable=True)] for pool in torch.split(order, batch * POOL)]
+    batches = [part for pool in pools for part in torch.split(pool, batch)]
+    whole = rows // batch
+    return [batches[i] for i in torch.randperm(whole, generator=random)] + batches[whole:]
+
+
+def by_length(lengths: Tensor, tokens: int) -> list[Tensor]:
+    """Every row once, the shortest first, in batches of at most so many tokens padded; a longer text comes alone.
+
+    lengths: int64 (rows,).
+    """
+    order = lengths.argsort(stable=True)
+    batches, first = [], 0
+    for i, longest in enumerate(lengths[order].tolist()):
+        if (i + 1 - first) * longest > tokens and i > first:
+            batches.append(order[first:i])
+            first = i
+    return [*batches, order[first:]] if len(order) else []
+
+
+# Of a pass that is trained on: an encoder of 12 layers of 384 keeps some 0.6 MB for the gradient of each on the CPU.
+PASS_TOKENS = {"cpu": 2048, "cuda": 65_536}
+
+
+def passes(batch: Tensor, size: int, device: torch.device, lengths: Tensor | None) -> int:
+    """Backward passes that a batch of all ranks, int64 (rows,), is divided into for memory; the same on every rank."""
+    if lengths is None:
+        return 1
+    tokens = -(-len(batch) // size) * int(padded(lengths[batch]).max())
+    return max(1, -(-tokens // PASS_TOKENS[device.type]))
+
+
+def share(rows: Tensor, rank: int, size: int) -> Tensor:
+    """A rank's rows of a batch. The last batch of an epoch may have none for some ranks, which step all the same."""
+    return rows[rank::size]

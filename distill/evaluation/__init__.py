@@ -1,0 +1,1 @@
+"""Metrics, thresholds, comparisons, and estimates from samples."""

@@ -1,0 +1,155 @@
+"""Champion against challenger on the same held-out rows: the checks by which a challenger is promoted or not."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distill.data.labelled import Labelled
+from distill.evaluation import metrics
+from distill.models.bundle import Bundle
+from distill.models.fitness import Bounds, unfit
+from distill.scoring.scorer import Scorer
+
+Scores = npt.NDArray[np.float32]
+
+RESAMPLES = 1000
+CONFIDENCE = 0.95  # one-sided, of the bound below the difference in recall
+SOURCE_POSITIVES = 50  # a source with fewer complaints among the rows says too little to decide by
+TIMED_ROUNDS, TIMED_TEXTS = 5, 4000
+
+
+@dataclass(frozen=True)
+class Check:
+    """One condition of a promotion: what was found, what is asked, in words too."""
+
+    name: str
+    passed: bool
+    found: float | None
+    bound: float
+    says: str
+
+
+def compare(champion: Bundle, challenger: Bundle, rows: Labelled, target: float, bounds: Bounds) -> list[Check]:
+    """Every check against the champion, passed or not.
+
+    Recall "at target precision" is that of the lowest threshold which has it on the rows themselves, so that neither
+    model gains by a threshold that happened to be low; coverage and sources are at each model's own threshold, which
+    is how it would score tonight. Raises BadModel for a bundle that is no student.
+    """
+    old, new = Scorer(champion), Scorer(challenger)
+    scores = [scorer.score_normalised(rows.texts) for scorer in (old, new)]
+    caught = [found >= scorer.threshold for found, scorer in zip(scores, (old, new), strict=True)]
+    slower = slowness(new, old, rows.texts)
+    larger = size(challenger) / size(champion)
+    kept = metrics.coverage(rows.labels, caught[0], caught[1])
+    return [
+        recall_check(rows.labels, scores[0], scores[1], target, bounds.recall_loss),
+        Check(
+            "coverage",
+            kept is None or kept >= bounds.coverage,
+            kept,
+            bounds.coverage,
+            "the champion catches nothing"
+            if kept is None
+            else f"catches {kept:.1%} of what the champion catches (at least {bounds.coverage:.1%})",
+        ),
+        source_check(rows, caught[0], caught[1], bounds.source_loss),
+        Check(
+            "speed",
+            slower <= bounds.slower,
+            slower,
+            bounds.slower,
+            f"takes {slower:.2f} times as long a text (at most {bounds.slower:g})",
+        ),
+        Check(
+            "size",
+            larger <= bounds.larger,
+            larger,
+            bounds.larger,
+            f"is {larger:.2f} times as large (at most {bounds.larger:g})",
+        ),
+    ]
+
+
+def threshold_check(challenger: Bundle) -> Check:
+    """Whether its threshold has the precision that it was chosen for, on the rows it was chosen on."""
+    chosen = challenger.manifest["threshold"]
+    found, wanted = chosen["precision"], chosen["target_precision"]
+    says = unfit(challenger.manifest) or f"has precision {found:.4f} at its threshold on valid"
+    return Check("threshold", found >= wanted, found, wanted, says)
+
+
+def recall_check(labels: npt.NDArray[Any], old: Scores, new: Scores, target: float, loss: float) -> Check:
+    """Whether recall at the target precision stays, by a paired bootstrap over the rows (Efron and Tibshirani 1993)."""
+    before, after = (Ranked(labels, scores).recall(target) for scores in (old, new))
+    low = lower_bound(labels, old, new, target)
+    return Check(
+        "recall",
+        low >= -loss,
+        low,
+        -loss,
+        f"recall at precision {target:g} is {after:.4f}, the champion's {before:.4f}; with {CONFIDENCE:.0%} "
+        f"confidence the difference is above {low:+.4f} (at least {0 - loss:+.4f})",
+    )
+
+
+def lower_bound(labels: npt.NDArray[Any], old: Scores, new: Scores, target: float) -> float:
+    """The bound below (new - old) in recall at the target precision, from resamples of the rows, the same for both."""
+    random = np.random.default_rng(0)
+    before, after = Ranked(labels, old), Ranked(labels, new)
+    differences = []
+    for _ in range(RESAMPLES):
+        times = np.bincount(random.integers(len(labels), size=len(labels)), minlength=len(labels))
+        differences.append(after.recall(target, times) - before.recall(target, times))
+    return float(np.quantile(differences, 1 - CONFIDENCE))
+
+
+class Ranked:
+    """Rows in the order of a model's scores, highest first: labels and scores, (rows,)."""
+
+    def __init__(self, labels: npt.NDArray[Any], scores: Scores):
+        self.order = np.argsort(-scores, kind="stable")
+        self.labels, ranked = labels[self.order], scores[self.order]
+        self.ends = np.append(ranked[1:] != ranked[:-1], True)  # rows of equal score stand or fall together
+
+    def recall(self, target: float, times: npt.NDArray[np.int64] | None = None) -> float:
+        """Recall at the lowest threshold with the target precision, 0 where none has it; each row `times` times."""
+        weights = np.ones_like(self.order) if times is None else times[self.order]
+        selected, positives = np.cumsum(weights), np.cumsum(weights * self.labels)
+        reached = np.flatnonzero(self.ends & (selected > 0) & (positives >= target * selected))
+        return float(positives[reached[-1]] / positives[-1]) if len(reached) and positives[-1] else 0.0
+
+
+def source_check(rows: Labelled, old: npt.NDArray[np.bool_], new: npt.NDArray[np.bool_], loss: float) -> Check:
+    """Whether no source loses much of its recall; the one that loses most is named."""
+    lost: dict[str, float] = {}
+    for source in np.unique(rows.sources):
+        here = (rows.sources == source) & (rows.labels == 1)
+        if here.sum() >= SOURCE_POSITIVES:
+            lost[str(source)] = float(old[here].mean() - new[here].mean())
+    if not lost:
+        return Check("sources", True, None, loss, f"no source has {SOURCE_POSITIVES} complaints to judge by")
+    worst = max(lost, key=lambda source: lost[source])
+    says = f"of {len(lost)} sources {worst} changes for the worst: recall {-lost[worst]:+.4f} (at least {-loss:+.4f})"
+    return Check("sources", lost[worst] <= loss, lost[worst], loss, says)
+
+
+def slowness(new: Scorer, old: Scorer, texts: Sequence[str]) -> float:
+    """CPU time of the new scorer over that of the old, the least of interleaved rounds: other work only adds to one."""
+    texts = list(texts) * (TIMED_TEXTS // len(texts) + 1)
+    taken: dict[Scorer, list[float]] = {old: [], new: []}
+    for _ in range(TIMED_ROUNDS):
+        for scorer, found in taken.items():
+            began = time.process_time()
+            scorer.score(texts)
+            found.append(time.process_time() - began)
+    return min(taken[new]) / min(taken[old])
+
+
+def size(bundle: Bundle) -> int:
+    """Bytes of tensors and files."""
+    return sum(tensor.nbytes for tensor in bundle.tensors.values()) + sum(map(len, bundle.files.values()))

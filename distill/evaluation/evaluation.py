@@ -1,0 +1,39 @@
+"""What a model reaches: the threshold chosen on `valid`, and what it gives there and on `test`."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distill.data.labelled import Labelled
+from distill.evaluation import metrics
+from distill.scoring.drift import SCORE_BINS
+
+Score = Callable[[list[str]], npt.NDArray[np.float32]]  # normalised texts -> probabilities of a valid complaint
+
+
+def evaluate(score: Score, valid: Labelled, test: Labelled | None, target: float) -> dict[str, Any]:
+    """The manifest's sections threshold, metrics and score_histogram.
+
+    The threshold is the lowest score with precision `target` on `valid`, or the most precise one where none has it (the
+    registry does not promote such a model); the histogram is of the scores there.
+    """
+    scores = score(valid.texts)
+    threshold = metrics.threshold_at_precision(valid.labels, scores, target)
+    found = {"valid": report(valid, scores, threshold.value)}
+    if test is not None:
+        found["test"] = report(test, score(test.texts), threshold.value)
+    histogram = np.histogram(scores, SCORE_BINS, (0, 1))[0].tolist()
+    return {"threshold": asdict(threshold), "metrics": found, "score_histogram": histogram}
+
+
+def report(rows: Labelled, scores: npt.NDArray[np.float32], threshold: float) -> dict[str, Any]:
+    """AUC, and precision and recall at the threshold, over all rows and by source."""
+    return {
+        "rows": len(rows.labels),
+        "auc": metrics.auc(rows.labels, scores),
+        **asdict(metrics.precision_recall_at(rows.labels, scores, threshold)),
+        "by_source": metrics.by_group(rows.labels, scores, rows.sources, threshold),
+    }

@@ -1,0 +1,1 @@
+"""Processor instructions that numba does not offer itself."""

@@ -1,0 +1,1 @@
+"""Networks, and saved models: bundles and their registry."""

@@ -1,0 +1,64 @@
+"""The sizes of a student, shared by the network that is trained and the scorer that needs no torch."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from distill.errors import BadModel
+
+KIND = "textcnn"
+Precision = Literal["float32", "bfloat16"]  # of a network's matrix products
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes of a textCNN: the ids and the filter widths of each channel (see `distill.models.textcnn`)."""
+
+    ids: dict[str, int]
+    widths: dict[str, tuple[int, ...]]
+    embedding: int
+    filters: int
+
+    def __post_init__(self) -> None:
+        """Order the channels by name: the output layer's columns go by it, and JSON keeps no other order."""
+        object.__setattr__(self, "widths", dict(sorted(self.widths.items())))
+
+    @property
+    def features(self) -> int:
+        """Length of the feature vector: channel by channel, the filters width by width, then the embeddings' sum."""
+        return sum(self.filters * len(widths) + self.embedding for widths in self.widths.values())
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every tensor of the network by its name in a bundle."""
+        found: dict[str, tuple[int, ...]] = {"output.weight": (2, self.features), "output.bias": (2,)}
+        for channel, widths in self.widths.items():
+            found[f"embeddings.{channel}.weight"] = (self.ids[channel], self.embedding)
+            for width in widths:
+                found[f"taps.{channel}_{width}"] = (width, self.filters, self.embedding)
+                found[f"biases.{channel}_{width}"] = (self.filters,)
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """The section `architecture` of a manifest."""
+        return {"kind": KIND, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, section: Mapping[str, Any]) -> "Architecture":
+        """Read the section of a manifest; raises BadModel when it is of something else."""
+        try:
+            if section["kind"] != KIND:
+                raise BadModel(f"the bundle is a {section['kind']}, not a {KIND}; name a student's version")
+            widths = {str(channel): tuple(map(int, w)) for channel, w in section["widths"].items()}
+            ids = {str(channel): int(section["ids"][channel]) for channel in widths}
+            return cls(ids, widths, int(section["embedding"]), int(section["filters"]))
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as e:
+            raise BadModel(f"the manifest's architecture is not readable ({e!r}); train the model again") from e
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """What a textCNN leaves out in training."""
+
+    token: float = 0.2  # a token becomes unknown, so that the unknown embedding is trained
+    embedding: float = 0.2  # of the numbers of a token's embedding, alike wherever the token stands in the batch
+    feature: float = 0.5

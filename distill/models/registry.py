@@ -1,0 +1,266 @@
+"""The saved models of one home, which of them is the champion, and how it came to be.
+
+    ROOT/versions/VERSION/            bundles, never changed once there
+    ROOT/champion                     JSON: the last switch, of which `version` is the model in use
+    ROOT/history/TIME-VERSION.json    every switch, one file each, only ever added
+
+ROOT is a local path or a pyarrow.fs URI. A switch replaces one small file by a rename: a reader finds the old
+champion or the new one, and of two switches at once the last wins whole.
+"""
+
+import contextlib
+import difflib
+import getpass
+import json
+import os
+import posixpath
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pyarrow import fs as pafs
+
+from distill.errors import BadInput, BadModel
+from distill.models import bundle
+from distill.models.fitness import unfit
+from distill.models.saved_model import SavedModel
+
+CHAMPION = "champion"
+SCHEME = r"[a-z][a-z0-9_-]{0,39}"
+VERSION = re.compile(rf"{SCHEME}-[0-9]{{8}}T[0-9]{{6}}Z-[0-9a-f]{{6}}(-step-[0-9]+)?")
+# Other files in the folder are not ours, such as the ._* that macOS puts beside each file that it copies.
+RECORD = re.compile(rf"[0-9][0-9T.]*Z-{VERSION.pattern}\.json")
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A change of champion: which version took the place of which (None: of none), how, why, when, who."""
+
+    version: str
+    previous: str | None
+    action: Literal["promote", "rollback"]
+    reason: str
+    at: str
+    by: str
+
+
+class Registry:
+    """The models under one root; the root need not be there before the first is saved."""
+
+    def __init__(self, root: bundle.Location) -> None:
+        """Nothing is read or made yet; errors as `bundle.file_system`."""
+        self.root = os.fspath(root)
+        self._fs, self._path = bundle.file_system(root)
+
+    def new_version(self, scheme: str, now: datetime) -> str:
+        """A fresh name such as "textcnn-20261123T201500Z-1a2b3c"; a scheme's names sort by time.
+
+        Raises:
+            BadInput: the scheme is not of small letters, digits, _ and -; or `now` has no time zone.
+        """
+        if not re.fullmatch(SCHEME, scheme):
+            raise BadInput(f"scheme {scheme!r} must be small letters, digits, _ and -, a letter first")
+        if now.tzinfo is None:
+            raise BadInput(f"the time of a version needs a time zone: {now.isoformat()} has none")
+        return f"{scheme}-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+    def path(self, version: str) -> str:
+        """Where the bundle of a version is or would be, as `bundle.load` and `bundle.save` take it.
+
+        Raises:
+            BadInput: this is not the name of a version.
+        """
+        name = f"versions/{_checked(version)}"
+        if "://" not in self.root:
+            return posixpath.join(self._path, name)
+        uri = urlsplit(self.root)  # S3 keeps its region and endpoint in a query, which stays at the end
+        return uri._replace(path=f"{uri.path.rstrip('/')}/{name}").geturl()
+
+    def add(
+        self, version: str, tensors: bundle.Tensors, files: Mapping[str, bytes], manifest: Mapping[str, Any]
+    ) -> str:
+        """Save a new version and return its path; arguments and errors as `bundle.save`."""
+        path = self.path(version)
+        bundle.save(path, tensors, files, manifest)
+        return path
+
+    def versions(self) -> list[str]:
+        """The names of all versions, sorted."""
+        return [name for name in self._names("versions") if VERSION.fullmatch(name)]
+
+    def resolve(self, name: str) -> str:
+        """The version that a name means: "champion", a version, a scheme's newest ("bert"), or "bert@" and the rest.
+
+        Raises:
+            BadModel: there is none.
+        """
+        if name == CHAMPION:
+            return self._in_use().version
+        versions = self.versions()
+        if (exact := name.replace("@", "-", 1)) in versions:
+            return exact
+        newest = [v for v in versions if re.fullmatch(rf"{re.escape(name)}-[0-9]{{8}}T[0-9]{{6}}Z-[0-9a-f]{{6}}", v)]
+        if not newest:
+            there = ", ".join(difflib.get_close_matches(exact, versions, n=3, cutoff=0)) or "none yet"
+            raise BadModel(f"no model {name} in {self.root}; the nearest there: {there}")
+        return newest[-1]
+
+    def load(self, version: str) -> SavedModel:
+        """The named version, or the one in use for "champion".
+
+        Raises:
+            BadModel: there is no champion, no such version, or its bundle is not whole.
+            BadInput: this is not the name of a version.
+        """
+        if version == CHAMPION:
+            version = self._in_use().version
+        folder = posixpath.join(self._path, "versions", _checked(version))
+        with bundle.storage_errors(self.root):
+            if self._fs.get_file_info(folder).type == pafs.FileType.NotFound:
+                nearest = difflib.get_close_matches(version, self.versions(), n=3, cutoff=0)
+                there = f"the nearest there: {', '.join(nearest)}" if nearest else "none is there yet"
+                raise BadModel(f"no version {version} in {self.root}; {there}")
+        path = self.path(version)
+        return SavedModel(version, path, bundle.load(path))
+
+    def champion(self) -> Switch | None:
+        """The switch that put the model now in use there; None before the first.
+
+        Raises:
+            BadModel: the champion file is damaged.
+        """
+        # HDFS replaces a file by deleting it first, so a reader that comes in between looks again.
+        for wait in (0.05, 0.2, 0.5):
+            with bundle.storage_errors(self.root), contextlib.suppress(FileNotFoundError):
+                return self._read(posixpath.join(self._path, CHAMPION))
+            if not self._records():
+                break
+            time.sleep(wait)
+        return None
+
+    def history(self) -> list[Switch]:
+        """Every switch, oldest first."""
+        names = self._records()
+        with bundle.storage_errors(self.root):
+            return [self._read(posixpath.join(self._path, "history", name)) for name in names]
+
+    def promote(self, version: str, reason: str) -> Switch:
+        """Make a version the champion; nothing changes if it already is.
+
+        Raises:
+            BadModel: no such version, or its bundle is not whole.
+            BadInput: not the name of a version, one that is `unfit`, or no reason given.
+        """
+        found = self.load(_checked(version))
+        if why := unfit(found.bundle.manifest):
+            raise BadInput(f"{version} {why}")
+        current = self.champion()
+        if current is not None and current.version == version:
+            return current
+        return self._switch("promote", version, current, reason)
+
+    def rollback(self, reason: str) -> Switch:
+        """Put back the version that the champion replaced when it was promoted.
+
+        A rollback after a rollback goes one promotion further back, and never to a version that was rolled back from.
+
+        Raises:
+            BadModel: there is no champion, or the version before it is gone or not whole.
+            BadInput: no version was promoted before it, or no reason is given.
+        """
+        current = self._in_use()
+        promoted = self._promoted(current)
+        if len(promoted) < 2:
+            raise BadInput(f"no version was promoted before champion {current.version}: promote one by its name")
+        self.load(promoted[-2])
+        return self._switch("rollback", promoted[-2], current, reason)
+
+    def _promoted(self, current: Switch) -> list[str]:
+        """The promotions in force, oldest first: a rollback has undone the last. The champion's is at the end."""
+        stack: list[str] = []
+        recorded = [switch for switch in self.history() if switch != current]
+        for switch in [*recorded, current]:
+            if switch.action == "rollback":
+                while stack and stack[-1] != switch.version:
+                    stack.pop()
+                stack = stack or [switch.version]  # what was before it is not recorded
+            else:
+                if switch.previous and stack[-1:] != [switch.previous]:
+                    stack.append(switch.previous)
+                stack.append(switch.version)
+        return stack
+
+    def _in_use(self) -> Switch:
+        current = self.champion()
+        if current is None:
+            raise BadModel(
+                f"no champion in {self.root}: train one with jobs/distill_student.py "
+                "and promote it with jobs/registry.py promote VERSION"
+            )
+        return current
+
+    def _switch(
+        self, action: Literal["promote", "rollback"], version: str, current: Switch | None, reason: str
+    ) -> Switch:
+        if not reason.strip():
+            raise BadInput(f"{action} needs a reason, for whoever reads the history")
+        at = datetime.now(UTC).isoformat(timespec="microseconds")
+        previous = current.version if current else None
+        switch = Switch(version, previous, action, reason.strip(), at, _user())
+        with bundle.storage_errors(self.root):
+            if current is not None:
+                self._record(current)  # a promoter killed after its switch has left this to the next
+            self._replace(posixpath.join(self._path, CHAMPION), switch)
+            self._record(switch)
+        return switch
+
+    def _record(self, switch: Switch) -> None:
+        stamp = re.sub(r"[^0-9T.]", "", switch.at.removesuffix("+00:00"))
+        self._replace(posixpath.join(self._path, "history", f"{stamp}Z-{switch.version}.json"), switch)
+
+    def _replace(self, path: str, switch: Switch) -> None:
+        self._fs.create_dir(posixpath.dirname(path))
+        temporary = posixpath.join(posixpath.dirname(path), f".{secrets.token_hex(8)}.tmp")
+        text = json.dumps(asdict(switch), ensure_ascii=False, indent=2) + "\n"
+        bundle.write_file(self._fs, temporary, text.encode())
+        self._fs.move(temporary, path)
+
+    def _read(self, path: str) -> Switch:
+        try:
+            switch = Switch(**json.loads(bundle.read_file(self._fs, path)))
+            _checked(switch.version)
+            datetime.fromisoformat(switch.at)
+            return switch
+        except (ValueError, TypeError, BadInput) as error:
+            raise BadModel(f"{path} is damaged ({error}): delete it, then promote a version again") from error
+
+    def _records(self) -> list[str]:
+        return [name for name in self._names("history") if RECORD.fullmatch(name)]
+
+    def _names(self, folder: str) -> list[str]:
+        chosen = pafs.FileSelector(posixpath.join(self._path, folder), allow_not_found=True)
+        with bundle.storage_errors(self.root):
+            return sorted(info.base_name for info in self._fs.get_file_info(chosen))
+
+
+def anchor_name(version: str, step: int) -> str:
+    """The name of an anchor point of a teacher's route: the teacher as it was after so many steps."""
+    return f"{version}-step-{step}"
+
+
+def _checked(version: str) -> str:
+    if not VERSION.fullmatch(version):
+        raise BadInput(f"{version!r} is not the name of a version, such as textcnn-20261123T201500Z-1a2b3c")
+    return version
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run a user id that has no name
+        return str(os.getuid())

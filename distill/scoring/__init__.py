@@ -1,0 +1,1 @@
+"""From texts to scores without torch, explanations, drift, and logits of any saved model."""

@@ -1,0 +1,89 @@
+"""Any saved model as a teacher: texts to logits, and the fingerprint under which they are stored."""
+
+from typing import TYPE_CHECKING, Protocol, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from distill.data.dataset import BATCH_TOKENS, by_length, moved
+from distill.errors import BadModel
+from distill.models.architecture import KIND as TEXTCNN
+from distill.models.architecture import Precision
+from distill.models.bundle import Bundle
+from distill.models.packages import need_transformers
+from distill.models.padding import padded
+from distill.scoring.scorer import Scorer, section
+
+if TYPE_CHECKING:
+    from distill.models.bert import Bert, Tokenizer
+
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+
+
+class Teacher(Protocol):
+    """What is asked of a model whose logits are stored."""
+
+    def logits(self, texts: list[str]) -> npt.NDArray[np.float32]:
+        """Raw logits of normalised texts, float32 (texts, 2); they hardly depend on which texts are asked together.
+
+        Raises BadModel when one of them is NaN or infinite.
+        """
+        ...
+
+
+class BertTeacher:
+    """A trained encoder; texts of a batch are of similar length, so that little is padding."""
+
+    def __init__(self, model: "Bert", tokenizer: "Tokenizer", device: torch.device):
+        self.model, self.tokenizer, self.device = model.to(device).eval(), tokenizer, device
+
+    @torch.no_grad()
+    def logits(self, texts: list[str]) -> npt.NDArray[np.float32]:
+        """See `Teacher`."""
+        view = self.tokenizer.encode(texts)
+        logits = np.empty((len(texts), 2), np.float32)
+        for rows in by_length(padded(view.lengths), BATCH_TOKENS[self.device.type]):
+            logits[rows.numpy()] = self.model(moved(view.take(rows), self.device)).cpu().numpy()
+        return finite(logits)
+
+
+class TextCnnTeacher:
+    """A student of the registry, such as the one now in production."""
+
+    def __init__(self, scorer: Scorer):
+        self.scorer = scorer
+
+    def logits(self, texts: list[str]) -> npt.NDArray[np.float32]:
+        """See `Teacher`."""
+        return finite(self.scorer.logits(self.scorer.vocabulary.encode_batch(texts)))
+
+
+def finite(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The logits; raises BadModel when one of them is NaN or infinite, which no student could learn from."""
+    if bad := int((~np.isfinite(logits)).any(axis=1).sum()):
+        raise BadModel(
+            f"the teacher gives NaN or infinity for {bad} of {len(logits)} texts; use --precision float32, or train it "
+            "again with a lower --learning-rate"
+        )
+    return logits
+
+
+def teacher_of(bundle: Bundle, precision: str, device: str = "cpu", threads: int | None = None) -> Teacher:
+    """The model of a bundle on a device such as "cuda:0", torch with so many threads in this process.
+
+    Raises BadModel when it is of no kind that is known here, BadInput when it needs a package that is not installed.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    if section(bundle, "architecture").get("kind") == TEXTCNN:
+        return TextCnnTeacher(Scorer(bundle))
+    need_transformers("a BERT as a teacher")
+    from distill.models.bert import from_bundle  # late: it needs transformers, which a textCNN does not
+
+    return BertTeacher(*from_bundle(bundle, precision), torch.device(device))
+
+
+def fingerprint(digest: str, precision: str) -> str:
+    """What logits are stored under: the bundle's digest, which covers tensors, tokenizer and max length; precision."""
+    return f"{digest}/{precision}"

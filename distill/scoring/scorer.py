@@ -1,0 +1,174 @@
+"""The scorer: a textCNN without a matrix product, equal to the network it was made from but for rounding.
+
+A convolution over embeddings is linear, so what a token adds to each filter at each of its taps can be computed once:
+
+    table[token, tap of width w, f] = E[token] . W_w[tap, f]
+
+The convolution at position i is then a sum of w rows of the table. The maximum, bias, ReLU and output layer follow as
+in `distill.models.textcnn`. The output layer reduces the sum of embeddings to two numbers a token, computed once too.
+
+`distill.scoring.channel` has the tables and the sums. Every sum is made in one fixed order, text by text. A score
+therefore depends on the text and the bundle alone: not on the batch, the threads or the machine's matrix library. The
+scorer needs no torch.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from distill.errors import BadModel
+from distill.models.architecture import Architecture
+from distill.models.bundle import VOCABULARY, Bundle
+from distill.models.fitness import threshold_of
+from distill.scoring.channel import (
+    Channel,
+    Floats,
+    add_channel,
+    empty_table,
+    float_table,
+    largest,
+    round_table,
+    step_sizes,
+)
+from distill.scoring.drift import Bins, length_bins, unknown_bins
+from distill.text.text_batch import REASONS, SCORABLE, column_of, normalise_column
+from distill.text.vocabulary import EDGES, UNKNOWN, Encoded, Vocabulary
+
+# Of a weight: far beyond what is learned, and so small that no sum of a score overflows.
+LARGEST = 1e6
+
+
+class Scored(NamedTuple):
+    """Scores of a batch: float32 (texts,), the probability of a valid complaint, NaN where there is a reason why not.
+
+    reasons: string (texts,), why a text has no score, null where it has one. cut: bool (texts,), the text was read to
+    its limit only. lengths, unknown: int8 (texts,), the text's bins of length and of unknown tokens
+    (`distill.scoring.drift`).
+    """
+
+    scores: Floats
+    reasons: pa.StringArray
+    cut: npt.NDArray[np.bool_]
+    lengths: Bins
+    unknown: Bins
+
+
+class Scorer:
+    """A student, ready to score; `threshold` is the lowest score of a valid complaint."""
+
+    def __init__(self, bundle: Bundle):
+        """Build the tables; raises BadModel when the bundle is no student, or would give other ids than in training."""
+        self.architecture = Architecture.from_json(section(bundle, "architecture"))
+        self.vocabulary = Vocabulary.from_bytes(bundle.files[VOCABULARY])
+        self.threshold = threshold_of(section(bundle, "threshold"))
+        self._check(bundle)
+        self.channels: dict[str, Channel] = {}
+        column = 0
+        for name, widths in self.architecture.widths.items():
+            pooled = len(widths) * self.architecture.filters
+            columns = bundle.tensors["output.weight"][:, column : column + pooled + self.architecture.embedding]
+            self.channels[name] = self._channel(bundle, name, columns[:, :pooled], columns[:, pooled:])
+            column += columns.shape[1]
+        self.bias = bundle.tensors["output.bias"].astype(np.float64)
+
+    def _check(self, bundle: Bundle) -> None:
+        shapes = {name: tensor.shape for name, tensor in bundle.tensors.items()}
+        wrong = {name for name, shape in self.architecture.shapes().items() if shapes.get(name) != shape}
+        if wrong:
+            raise BadModel(f"tensor {min(wrong)} has not the shape that the manifest's architecture says")
+        if large := {name for name, tensor in bundle.tensors.items() if np.abs(tensor).max(initial=0) > LARGEST}:
+            raise BadModel(
+                f"tensor {min(large)} holds numbers beyond {LARGEST:g}, as no training gives; train it again"
+            )
+        for channel, ids in self.architecture.ids.items():
+            if channel not in self.vocabulary.channels or self.vocabulary.size(channel) != ids:
+                raise BadModel(f"the vocabulary of channel {channel} has not the {ids} ids of the architecture")
+        told = section(bundle, "text")
+        if told.get("fingerprint") != self.vocabulary.fingerprint():
+            segmenter = self.vocabulary.segmenter
+            raise BadModel(
+                "the model was trained with another text pipeline and would be given other ids here "
+                f"(segmenter {told.get('segmenter')} with dictionary {str(told.get('dictionary_sha256'))[:12]}, "
+                f"here {segmenter.name} with {segmenter.dictionary_sha256[:12]}); "
+                "install the versions in its lineage, or train it again"
+            )
+
+    def _channel(self, bundle: Bundle, name: str, pooled: Floats, summed: Floats) -> Channel:
+        """The channel's tables; pooled (2, widths * filters) and summed (2, embedding) are its output weights."""
+        widths = self.architecture.widths[name]
+        # (taps, embedding, filters): the filters last, so that compiled code adds them side by side.
+        taps = np.concatenate([bundle.tensors[f"taps.{name}_{width}"] for width in widths]).transpose(0, 2, 1)
+        embeddings = np.ascontiguousarray(bundle.tensors[f"embeddings.{name}.weight"], np.float32)
+        biases = np.concatenate([bundle.tensors[f"biases.{name}_{width}"] for width in widths])
+        taps = np.ascontiguousarray(taps, np.float32)
+        steps = step_sizes(largest(embeddings, taps), widths)
+        table = empty_table(len(embeddings), taps.shape[0] * taps.shape[2])
+        round_table(embeddings, taps, np.repeat(steps, widths, axis=0), table)
+        return Channel(
+            table,
+            steps.ravel(),
+            np.array(widths, np.int64),
+            biases.astype(np.float32),
+            np.ascontiguousarray(pooled, np.float32),
+            float_table(embeddings, np.ascontiguousarray(summed.T[None], np.float32)),
+        )
+
+    def score(self, texts: Sequence[str | None] | pa.Array) -> Scored:
+        """Score raw texts, of an Arrow column in the least time; a text that cannot be scored has a reason instead."""
+        column = texts if isinstance(texts, pa.Array) else column_of(texts)
+        normalised = normalise_column(column)
+        encoded = self.vocabulary.encode_codes(normalised.codes, normalised.offsets)
+        scorable = normalised.reasons == SCORABLE
+        scores = np.where(scorable, probability(self.logits(encoded)), np.float32(np.nan))
+        reasons = pa.array(REASONS, pa.string()).take(pa.array(normalised.reasons))
+        cut = (encoded.cut & scorable) | normalised.cut
+        lengths = length_bins(np.diff(normalised.offsets))
+        return Scored(scores, reasons, cut, lengths, self.unknown(encoded))
+
+    def unknown(self, encoded: Encoded) -> Bins:
+        """The bins of the share of unknown tokens of the network's first channel, (texts,)."""
+        ids, offsets = encoded.channels[next(iter(self.architecture.widths))]
+        return unknown_bins(ids, offsets, UNKNOWN, EDGES)
+
+    def rounding(self) -> Floats:
+        """The most that a logit can be off by the table's steps, float32 (2,)."""
+        off = np.zeros(2, np.float32)
+        for channel in self.channels.values():
+            taps = np.repeat(channel.widths, len(channel.steps) // len(channel.widths))
+            off += np.abs(channel.output) @ (channel.steps * taps / 2).astype(np.float32)
+        return off
+
+    def score_normalised(self, texts: list[str]) -> Floats:
+        """Scores of texts that are normalised and scorable, float32 (texts,)."""
+        return probability(self.logits(self.vocabulary.encode_batch(texts)))
+
+    def logits(self, encoded: Encoded) -> Floats:
+        """Logits of encoded texts, float32 (texts, 2)."""
+        logits = np.tile(self.bias, (len(encoded.cut), 1))
+        for name, channel in self.channels.items():
+            add_channel(*encoded.channels[name], channel, logits)
+        return logits.astype(np.float32)
+
+
+def section(bundle: Bundle, name: str) -> dict[str, Any]:
+    """A section of the manifest; raises BadModel when it is not there."""
+    found = bundle.manifest.get(name)
+    if not isinstance(found, dict):
+        raise BadModel(f"the manifest has no section {name!r}; train the model again")
+    return found
+
+
+def probability(logits: Floats) -> Floats:
+    """Softmax probability of class 1, float32 (texts,)."""
+    margin = logits[:, 1].astype(np.float64) - logits[:, 0]
+    return (1 / (1 + np.exp(-margin))).astype(np.float32)
+
+
+def margin_of(score: float) -> float:
+    """The difference of the logits, valid less junk, that gives a score; finite for every score."""
+    score = min(max(score, 1e-12), 1 - 1e-12)
+    return math.log(score / (1 - score))

@@ -1,0 +1,325 @@
+"""Cut a text into words, exactly as jieba 0.42.1 does without its hidden Markov model, but compiled.
+
+The algorithm is jieba's `lcut(text, HMM=False)`: a text is split into blocks of Chinese characters, ASCII
+letters, digits and a few signs, and each block into the words of the dictionary whose product of
+probabilities is greatest; of two equal routes the one that takes the longer word first wins; letters and
+digits left single are joined. Whatever is outside of a block is a word of one character. Two things differ:
+
+- white space is dropped, where jieba gives it back as words;
+- the dictionary is folded to lower case, as `distill.text.normalisation.normalise` folds texts ("T恤" could never match
+  otherwise). All that a block can match and that has a case is ASCII, so the fold is `bytes.lower`. Words
+  that fold to the same (5 of 349,046) follow jieba's rule for a repeated line: the last frequency counts,
+  and every line counts in the total.
+"""
+
+import functools
+import hashlib
+import importlib.util
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from distill.errors import BadInput
+from distill.intrinsics.prefetch import prefetch
+from distill.text.normalisation import Codes, Offsets, code_points
+
+Edges = npt.NDArray[np.uint64]
+Scores = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int32]
+
+# A trie edge is one uint64: parent node (20 bits) and code point (21 bits) are what is looked for, then come
+# the child node (20 bits) and what it is (2 bits). No child is node 0, the root, and so no edge is 0.
+_CODE_BITS, _NODE_BITS, _FLAG_BITS = 21, 20, 2
+_KEY_SHIFT = np.uint64(_NODE_BITS + _FLAG_BITS)
+_CHILD_SHIFT = np.uint64(_FLAG_BITS)
+_NODE_MASK = np.uint64((1 << _NODE_BITS) - 1)
+_IS_WORD, _HAS_CHILDREN = np.uint64(1), np.uint64(2)
+_SLOT_BITS = 20  # jieba's dictionary takes 47% of the slots
+_SLOT_SHIFT = np.uint64(64 - _SLOT_BITS)
+_SLOT_MASK = np.uint64((1 << _SLOT_BITS) - 1)
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+_SPACE, _LINE_END = ord(" "), ord("\n")
+_BLOCK_SIGNS = np.isin(np.arange(128), [ord(sign) for sign in "+#&._%-"])
+
+
+class Trie(NamedTuple):
+    """The dictionary, as arrays that compiled code takes as one argument.
+
+    roots: uint64 (65536,), the edge from the root by code point, 0 where there is none.
+    edges: uint64 (slots,), open addressing by parent and code point, 0 where free.
+    weights: float64 (nodes,), the log probability of the word that ends at a node.
+    unknown: the log probability of a character that begins no word.
+    """
+
+    roots: Edges
+    edges: Edges
+    weights: Scores
+    unknown: float
+
+
+@numba.njit(cache=True)
+def is_space(code: int) -> bool:
+    """Whether Python's `re` takes the character for white space; spelt out, for any Unicode version."""
+    if code < 0x80:
+        return code == 0x20 or 0x09 <= code <= 0x0D or 0x1C <= code <= 0x1F
+    spaces = (0x85, 0xA0, 0x1680, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000)
+    return 0x2000 <= code <= 0x200A or code in spaces
+
+
+@numba.njit(cache=True)
+def _is_alphanumeric(code: int) -> bool:
+    return 0x30 <= code <= 0x39 or 0x41 <= code <= 0x5A or 0x61 <= code <= 0x7A
+
+
+@numba.njit(cache=True)
+def _in_block(code: int) -> bool:
+    if code < 0x80:
+        return _is_alphanumeric(code) or _BLOCK_SIGNS[code]
+    return 0x4E00 <= code <= 0x9FD5
+
+
+@numba.njit(cache=True)
+def _key(parent: np.uint64, code: np.uint32) -> np.uint64:
+    return (parent << np.uint64(_CODE_BITS)) | np.uint64(code)
+
+
+@numba.njit(cache=True)
+def _find_edge(edges: Edges, parent: np.uint64, code: np.uint32) -> tuple[np.uint64, np.uint64]:
+    """The slot of the edge, and the edge there: 0 when there is none, and the slot is where it would go."""
+    key = _key(parent, code)
+    slot = (key * _GOLDEN) >> _SLOT_SHIFT
+    while edges[slot] != 0 and (edges[slot] >> _KEY_SHIFT) != key:
+        slot = (slot + np.uint64(1)) & _SLOT_MASK
+    return slot, edges[slot]
+
+
+@numba.njit(cache=True)
+def segment_into(codes: Codes, trie: Trie, best: Scores, step: Ints, starts: Ints, ends: Ints) -> int:
+    """Cut one text; word w is codes[starts[w]:ends[w]]; returns the number of words.
+
+    best and step are scratch of at least characters + 1, starts and ends of at least characters.
+    """
+    _route(codes, trie, best, step)
+    words, start, joining = 0, 0, False
+    while start < len(codes):
+        end = step[start]
+        single = end == start + 1 and _is_alphanumeric(codes[start])
+        if single and joining:
+            ends[words - 1] = end
+        elif not is_space(codes[start]):
+            starts[words] = start
+            ends[words] = end
+            words += 1
+        joining = single
+        start = end
+    return words
+
+
+@numba.njit(cache=True)
+def _route(codes: Codes, trie: Trie, best: Scores, step: Ints) -> None:
+    """From the text's end to its begin: the best score of the block's rest, and where the next word ends.
+
+    Blocks need no search: no word of the trie leaves one, and the score begins anew after each.
+    """
+    best[len(codes)] = 0.0
+    for start in range(len(codes) - 1, -1, -1):
+        best_score, best_end = -np.inf, 0
+        edge = trie.roots[codes[start]] if codes[start] < len(trie.roots) else np.uint64(0)
+        end = start + 1
+        while edge != 0:
+            node = (edge >> _CHILD_SHIFT) & _NODE_MASK
+            if edge & _IS_WORD:
+                # The order of jieba's additions, and its preference of the longer of two equals.
+                score = trie.weights[node] + best[end]
+                if score >= best_score:
+                    best_score = score
+                    best_end = end
+            if not edge & _HAS_CHILDREN or end == len(codes):
+                break
+            edge = _find_edge(trie.edges, node, codes[end])[1]
+            end += 1
+        if best_end == 0:
+            best_score = trie.unknown + best[start + 1] if _in_block(codes[start]) else 0.0
+            best_end = start + 1
+        best[start] = best_score
+        step[start] = best_end
+
+
+@numba.njit(cache=True)
+def _fetch(codes: Codes, trie: Trie) -> None:
+    """Have on its way from memory what every search in a text reads first: the trie is larger than a cache."""
+    for i in range(len(codes) - 1):
+        edge = trie.roots[codes[i]] if codes[i] < len(trie.roots) else np.uint64(0)
+        if edge:
+            node = (edge >> _CHILD_SHIFT) & _NODE_MASK
+            prefetch(trie.weights, np.int64(node))  # type: ignore[call-arg]
+            if edge & _HAS_CHILDREN:
+                slot = (_key(node, codes[i + 1]) * _GOLDEN) >> _SLOT_SHIFT
+                prefetch(trie.edges, np.int64(slot))
+
+
+@numba.njit(cache=True)
+def segment_all(codes: Codes, offsets: Offsets, trie: Trie) -> tuple[Ints, Ints, Offsets]:
+    """Cut many texts, text t being codes[offsets[t]:offsets[t+1]].
+
+    Returns starts and ends (int32 (words,), indices into `codes`) and word_offsets (int64 (texts + 1,)).
+    """
+    longest = 0
+    for text in range(len(offsets) - 1):
+        longest = max(longest, offsets[text + 1] - offsets[text])
+    best = np.empty(longest + 1, np.float64)
+    step = np.empty(longest + 1, np.int32)
+    starts = np.empty(len(codes), np.int32)
+    ends = np.empty(len(codes), np.int32)
+    word_offsets = np.zeros(len(offsets), np.int64)
+    total = 0
+    for text in range(len(offsets) - 1):
+        begin = offsets[text]
+        if text + 2 < len(offsets):
+            _fetch(codes[offsets[text + 1] : offsets[text + 2]], trie)
+        words = segment_into(codes[begin : offsets[text + 1]], trie, best, step, starts[total:], ends[total:])
+        starts[total : total + words] += np.int32(begin)
+        ends[total : total + words] += np.int32(begin)
+        total += words
+        word_offsets[text + 1] = total
+    return starts[:total], ends[:total], word_offsets
+
+
+@numba.njit(cache=True)
+def _roots(edges: Edges) -> Edges:
+    """The edges from the root by code point; all that a block can hold is of the basic plane."""
+    roots = np.zeros(0x10000, np.uint64)
+    for code in range(len(roots)):
+        roots[code] = _find_edge(edges, np.uint64(0), np.uint32(code))[1]
+    return roots
+
+
+@numba.njit(cache=True)
+def _parse(codes: Codes) -> tuple[Ints, Ints, npt.NDArray[np.int64], int]:
+    """The words of a dictionary's text, word w being codes[starts[w]:ends[w]], and their frequencies.
+
+    The last is the number of a line that is not "word frequency tag", 0 if all are. Compiled, so that no worker keeps a
+    Python object a word.
+    """
+    lines = 1
+    for code in codes:
+        lines += code == _LINE_END
+    starts, ends = np.empty(lines, np.int32), np.empty(lines, np.int32)
+    frequencies = np.zeros(lines, np.int64)
+    words, line, at = 0, 0, 0
+    while at < len(codes):
+        line += 1
+        starts[words] = at
+        while at < len(codes) and codes[at] != _SPACE and codes[at] != _LINE_END:
+            at += 1
+        ends[words] = at
+        at += 1
+        digits = at
+        while at < len(codes) and 0x30 <= codes[at] <= 0x39:
+            frequencies[words] = frequencies[words] * 10 + np.int64(codes[at] - 0x30)
+            at += 1
+        blank = ends[words] == starts[words]
+        if not blank and (not 0 < at - digits < 16 or at == len(codes) or codes[at] != _SPACE):
+            return starts, ends, frequencies, line
+        if blank:
+            at = ends[words]
+        else:
+            words += 1
+        while at < len(codes) and codes[at] != _LINE_END:
+            at += 1
+        at += 1
+    return starts[:words], ends[:words], frequencies[:words], 0
+
+
+@numba.njit(cache=True)
+def _fill(
+    codes: Codes, starts: Ints, ends: Ints, frequencies: npt.NDArray[np.int64], edges: Edges
+) -> npt.NDArray[np.int64]:
+    """Put every word, codes[starts[w]:ends[w]], into the empty trie.
+
+    Returns the frequency of each node, or none when there is no room.
+    """
+    of_node = np.zeros(len(edges) * 3 // 4 + 2, np.int64)
+    nodes = 1
+    # First characters first: what nearly every step of a search reads then lies together.
+    for code in codes[starts]:
+        slot, edge = _find_edge(edges, np.uint64(0), code)
+        if edge == 0 and _in_block(code):
+            edges[slot] = (np.uint64(code) << _KEY_SHIFT) | (np.uint64(nodes) << _CHILD_SHIFT)
+            nodes += 1
+    for word in range(len(frequencies)):
+        node = np.uint64(0)
+        for i in range(starts[word], ends[word]):
+            if not _in_block(codes[i]):
+                break  # never met within a block; what it leaves are edges that lead to no word
+            slot, edge = _find_edge(edges, node, codes[i])
+            if edge == 0:
+                edge = (_key(node, codes[i]) << _KEY_SHIFT) | (np.uint64(nodes) << _CHILD_SHIFT)
+                nodes += 1
+                if nodes > len(edges) * 3 // 4:
+                    return of_node[:0]
+            node = (edge >> _CHILD_SHIFT) & _NODE_MASK
+            if i < ends[word] - 1:
+                edge |= _HAS_CHILDREN
+            else:
+                # Of a repeated word the last frequency counts, and frequency 0 makes it no word.
+                of_node[node] = frequencies[word]
+                edge = edge | _IS_WORD if frequencies[word] else edge & ~_IS_WORD
+            edges[slot] = edge
+    return of_node[:nodes]
+
+
+class Segmenter:
+    """The dictionary, ready to cut texts.
+
+    trie: what the compiled functions of this module take. dictionary_sha256: of the dictionary file's bytes.
+    """
+
+    name = "jieba-dag"
+
+    def __init__(self, dictionary: Path | None = None) -> None:
+        """Read a dictionary file of lines "word frequency tag": jieba's own when none is named."""
+        path = dictionary or _jieba_dictionary()
+        content = path.read_bytes()
+        self.dictionary_sha256 = hashlib.sha256(content).hexdigest()
+        try:
+            codes, _ = code_points([content.lower().decode()])
+        except UnicodeDecodeError as error:
+            raise BadInput(f"{path}: a dictionary is in UTF-8: {error}") from error
+        starts, ends, frequencies, wrong = _parse(codes)
+        if wrong:
+            raise BadInput(f"{path}: line {wrong} is not a word, its frequency and a tag")
+        edges = np.zeros(1 << _SLOT_BITS, np.uint64)
+        frequency_of_node = _fill(codes, starts, ends, frequencies, edges)
+        if not len(frequency_of_node) or not frequencies.any():
+            raise BadInput(f"{path}: no dictionary, or one too large: {len(frequencies):,} words")
+        # math.log, as jieba: numpy's differs in the last bit, which decides between equal routes.
+        log_total = math.log(frequencies.sum())
+        distinct, place = np.unique(np.maximum(frequency_of_node, 1), return_inverse=True)
+        logs = np.fromiter(map(math.log, distinct.tolist()), np.float64, len(distinct))
+        self.trie = Trie(_roots(edges), edges, logs[place] - log_total, math.log(1) - log_total)
+
+    def segment(self, text: str) -> list[str]:
+        """The words of one text, which should be normalised."""
+        codes, offsets = code_points([text])
+        starts, ends, _ = segment_all(codes, offsets, self.trie)
+        return [text[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+
+
+@functools.cache
+def default_segmenter() -> Segmenter:
+    """The segmenter over jieba's dictionary, built once a process."""
+    return Segmenter()
+
+
+def _jieba_dictionary() -> Path:
+    # Found, not imported: importing jieba costs time, and using it writes a cache to the temporary folder.
+    spec = importlib.util.find_spec("jieba")
+    if spec is None or spec.origin is None:
+        raise BadInput("jieba, whose dictionary cuts the texts, is not installed: run `make setup`")
+    return Path(spec.origin).with_name("dict.txt")

@@ -1,0 +1,1 @@
+"""The training loop, schemes and losses, on one rank or many."""

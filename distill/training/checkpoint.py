@@ -1,0 +1,143 @@
+"""Where a training stands, on disk, so that a run that was killed goes on from there and ends with the same curve.
+
+    FOLDER/epoch-002-step-000500/state.safetensors   models, averages, best and optimizers, the same on every rank
+                                 rank-0.safetensors  a rank's random state, and what its scheme keeps
+                                 rank-0.json         its place: epoch, step, sums so far, curve
+    FOLDER/route/step-000120.safetensors             an anchor point: the averaged model after so many steps
+
+A checkpoint appears by the rename of a folder that all ranks have written to, so it is there whole or not at all. Ranks
+share the file system.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from distill.errors import BadInput
+from distill.training.learner import Learner
+from distill.training.plan import Plan
+from distill.training.ranks import Ranks
+from distill.training.schemes import Scheme
+
+# Whatever else lies in the folders is not ours.
+PLACE, ANCHOR = re.compile(r"epoch-\d+-step-\d+"), re.compile(r"step-(\d+)\.safetensors")
+
+
+@dataclass
+class Progress:
+    """How far a training is: what comes next, this rank's sums over the epoch so far, and the epochs done."""
+
+    epoch: int = 1
+    step: int = 0
+    loss: float = 0.0
+    seen: int = 0
+    curve: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Checkpoints:
+    """The checkpoints of one training; with no folder nothing is written and nothing found."""
+
+    def __init__(self, folder: str | None, plan: Plan, ranks: Ranks):
+        self.folder = Path(folder) if folder else None
+        # What must not change between a run and the one that goes on with it.
+        self._key = json.loads(json.dumps({**asdict(plan), "ranks": ranks.size}))
+        self._ranks = ranks
+
+    def save(self, progress: Progress, learners: Sequence[Learner], scheme: Scheme, best: Mapping[str, Tensor]) -> None:
+        """Write the state, and remove the one before; every rank calls it."""
+        if self.folder is None:
+            return
+        final = self.folder / f"epoch-{progress.epoch:03d}-step-{progress.step:06d}"
+        staged = final.with_suffix(".tmp")
+        staged.mkdir(parents=True, exist_ok=True)
+        rank = self._ranks.rank
+        if rank == 0:
+            save_file(flat_state(learners, best), staged / "state.safetensors")
+        own = {f"scheme.{name}": tensor.contiguous() for name, tensor in scheme.state().items()}
+        save_file(random_state(self._ranks.device) | own, staged / f"rank-{rank}.safetensors")
+        place = json.dumps({"plan": self._key, "progress": asdict(progress)})
+        (staged / f"rank-{rank}.json").write_text(place, encoding="utf-8")
+        self._ranks.total(1, "checkpoint written")  # nobody renames before all have written
+        if rank == 0:
+            staged.rename(final)
+            for other in self.folder.glob("epoch-*"):
+                if other != final and PLACE.fullmatch(other.name.removesuffix(".tmp")):
+                    shutil.rmtree(other)
+        self._ranks.total(1, "checkpoint in place")
+
+    def load(self, learners: Sequence[Learner], scheme: Scheme) -> tuple[Progress, dict[str, Tensor]]:
+        """Restore the newest checkpoint into learners and scheme; returns the place and the best averages so far.
+
+        A fresh start where there is none. Raises BadInput when it is of another plan or another number of ranks.
+        """
+        found = sorted(p for p in self.folder.glob("epoch-*") if PLACE.fullmatch(p.name)) if self.folder else []
+        if not found:
+            return Progress(), {}
+        place = json.loads((found[-1] / f"rank-{self._ranks.rank}.json").read_text(encoding="utf-8"))
+        if place["plan"] != self._key:
+            raise BadInput(f"checkpoint {found[-1]} is of {place['plan']}, not of {self._key}; start a new training")
+        state = load_file(found[-1] / "state.safetensors", str(self._ranks.device))
+        for learner in learners:
+            for name, module in learner.modules().items():
+                module.load_state_dict(part(state, name))
+            slots: dict[int, dict[str, Tensor]] = {}
+            for name, tensor in part(state, f"{learner.name}.optimizer").items():
+                parameter, slot = name.split(".", 1)
+                slots.setdefault(int(parameter), {})[slot] = tensor
+            groups = learner.optimizer.state_dict()["param_groups"]
+            learner.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        random = load_file(found[-1] / f"rank-{self._ranks.rank}.safetensors")
+        torch.set_rng_state(random["cpu"])
+        if "cuda" in random:
+            torch.cuda.set_rng_state(random["cuda"], self._ranks.device)
+        scheme.load_state(part(random, "scheme"))
+        return Progress(**place["progress"]), part(state, "best")
+
+    def keep(self, learner: Learner, step: int) -> None:
+        """Write an anchor point of the learner's route; only rank 0 does."""
+        if self.folder is None or self._ranks.rank:
+            return
+        (self.folder / "route").mkdir(parents=True, exist_ok=True)
+        state = {name: tensor.cpu().clone() for name, tensor in learner.average.state_dict().items()}
+        save_file(state, self.folder / "route" / f"step-{step:06d}.safetensors")
+
+    def route(self) -> dict[int, dict[str, Tensor]]:
+        """The tensors of the anchor points by step, in order."""
+        found = sorted(self.folder.glob("route/step-*.safetensors")) if self.folder else []
+        return {int(step[1]): load_file(file) for file in found if (step := ANCHOR.fullmatch(file.name))}
+
+
+def flat_state(learners: Sequence[Learner], best: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """All tensors of the state by name, each with memory of its own; copied are only those that share it."""
+    state = {f"best.{name}": tensor for name, tensor in best.items()}
+    for learner in learners:
+        for prefix, module in learner.modules().items():
+            state |= {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
+        for parameter, slots in learner.optimizer.state_dict()["state"].items():
+            state |= {f"{learner.name}.optimizer.{parameter}.{slot}": tensor for slot, tensor in slots.items()}
+    owned, seen = {}, set[int]()
+    for name, tensor in state.items():
+        place = tensor.untyped_storage().data_ptr()
+        shared = place in seen or tensor.untyped_storage().nbytes() > tensor.nbytes
+        owned[name] = (tensor.detach().clone() if shared else tensor.detach()).contiguous()
+        seen.add(place)
+    return owned
+
+
+def random_state(device: torch.device) -> dict[str, Tensor]:
+    """The state of the random generators that a rank draws dropout from."""
+    state = {"cpu": torch.get_rng_state()}
+    return state | {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else state
+
+
+def part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose name begins with the prefix, without it."""
+    return {name.removeprefix(f"{prefix}."): t for name, t in state.items() if name.startswith(f"{prefix}.")}

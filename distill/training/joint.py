@@ -1,0 +1,54 @@
+"""A teacher and a student that train together: schemes 2, 3 and 4 from the snapshot to two bundles."""
+
+import torch
+
+from distill.data.dataset import Examples, View
+from distill.data.labelled import Labelled, Snapshot, read_snapshot
+from distill.evaluation.evaluation import evaluate
+from distill.models.bert import from_pretrained, to_bundle
+from distill.models.bundle import Bundle
+from distill.training import student as students
+from distill.training import teacher as teachers
+from distill.training.learner import Learner
+from distill.training.lineage import lineage as lineage_of
+from distill.training.loop import fit
+from distill.training.plan import Encoder, TrainingConfig, TrainingTask
+from distill.training.ranks import Ranks
+from distill.training.schemes import JOINT
+from distill.training.student import Student
+
+
+def train_on_rank(
+    ranks: Ranks,
+    snapshot: Snapshot,
+    task: TrainingTask,
+    scheme: str,
+    encoder: Encoder,
+    teacher_config: TrainingConfig,
+) -> tuple[Bundle, Bundle] | None:
+    """Train both on one rank; rank 0 returns the bundles of student and teacher, not yet saved.
+
+    The batch, the epochs and the seed of both are those of the task's config; `teacher_config` gives the teacher's
+    learning rate, weight decay, clipping, average and precision.
+    """
+    config = task.config
+    torch.set_num_threads(task.threads)
+    train, valid, test = splits = read_snapshot(snapshot)
+    student = Student(train.texts, config)
+    model, tokenizer = from_pretrained(encoder.init, encoder.max_length, teacher_config.precision, encoder.layers)
+
+    def examples(rows: Labelled) -> Examples:
+        view = tokenizer.encode(rows.texts)
+        views: dict[str, View] = {students.VIEW: student.view(rows.texts), teachers.VIEW: view}
+        return Examples(torch.from_numpy(rows.labels), views, torch.from_numpy(rows.logits), view.lengths)
+
+    pupil = Learner(students.VIEW, student.model, config, ranks)
+    teacher = Learner(teachers.VIEW, model, teacher_config, ranks)
+    both = JOINT[scheme](teacher, pupil, config)
+    curve = fit(both, [pupil, teacher], examples(train), examples(valid), config, ranks, task.outputs)
+    if ranks.rank:
+        return None
+    made = {"init": encoder.init, **lineage_of({**task.lineage, "scheme": scheme}, config, ranks, curve)}
+    target = task.target_precision
+    said = evaluate(lambda texts: teachers.scores(model, tokenizer, texts, ranks.device), valid, test, target)
+    return student.bundle(made, splits, target), to_bundle(model, tokenizer, {"lineage": made, **said})

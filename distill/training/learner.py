@@ -1,0 +1,93 @@
+"""A network that is being trained, with what belongs to it: its optimizer over all ranks, and its moving average."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from distill.data.dataset import Batch
+from distill.training.plan import Plan
+from distill.training.ranks import Ranks
+
+# The average moves every few steps by the matching power of its decay: the same curve for a fraction of the time.
+EMA_EVERY = 8
+
+Tensors = list[Tensor] | tuple[Tensor, ...]
+
+
+class Network(Protocol):
+    """What is asked of a torch.nn.Module to be trained here."""
+
+    def groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
+        """The parameters as groups of an optimizer, each with its own `lr`."""
+        ...
+
+
+class Learner:
+    """A network in training; `name` is that of its view of the data, such as "student"."""
+
+    def __init__(self, name: str, model: Any, plan: Plan, ranks: Ranks):
+        self.name = name
+        self.model: torch.nn.Module = model.to(ranks.device)
+        self._ranks, self._clip = ranks, plan.clip
+        for module in model.modules():
+            if isinstance(module, torch.nn.Embedding):
+                module.sparse = ranks.sparse
+        ranks.broadcast(dict(model.state_dict()))
+        groups = model.groups(plan.learning_rate, plan.weight_decay)
+        self._rates = [group["lr"] for group in groups]
+        self.optimizer = ranks.optimizer(
+            torch.optim.AdamW(groups, fused=True),
+            [(f"{name}.{parameter}", tensor) for parameter, tensor in model.named_parameters()],
+            plan.accumulate,
+        )
+        self._average = AveragedModel(model, multi_avg_fn=moving_average(plan.ema))
+
+    @property
+    def average(self) -> torch.nn.Module:
+        """The network with the moving average of its parameters."""
+        return self._average.module
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Of the network as it is, (batch, 2)."""
+        logits: Tensor = self.model(batch.inputs[self.name])
+        return logits
+
+    def rate(self, factor: float) -> None:
+        """Set the learning rates to so much of those of the plan."""
+        for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * factor
+
+    def passes(self, count: int) -> None:
+        """The next step has so many backward passes."""
+        self._ranks.passes(self.optimizer, count)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        self.optimizer.zero_grad()
+
+    def update(self) -> None:
+        """Step with the gradients of all ranks."""
+        self._ranks.step(self.optimizer, self._clip)
+
+    def move_average(self, step: int) -> None:
+        """Let the average follow; to be called at every step of an epoch."""
+        if step % EMA_EVERY == 0:
+            self._average.update_parameters(self.model)
+
+    def modules(self) -> dict[str, torch.nn.Module]:
+        """What a checkpoint keeps, beside the optimizer's state."""
+        return {f"{self.name}.model": self.model, f"{self.name}.average": self._average}
+
+
+def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+    """An exponential moving average that forgets the initial weights soon: its decay rises from 0.1 to `decay`."""
+
+    def update(averaged: Tensors, current: Tensors, updates: Tensor | int) -> None:
+        steps = int(updates) * EMA_EVERY
+        kept = min(decay, (1 + steps) / (10 + steps)) ** EMA_EVERY
+        torch._foreach_lerp_(averaged, current, 1 - kept)
+
+    return update

@@ -1,0 +1,22 @@
+"""How a model came to be, for its manifest."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from distill.models.packages import PACKAGES, installed
+from distill.training.loop import Epoch
+from distill.training.plan import TrainingConfig
+from distill.training.ranks import Ranks
+
+
+def lineage(known: Mapping[str, Any], plan: TrainingConfig, ranks: Ranks, curve: Sequence[Epoch]) -> dict[str, Any]:
+    """The section `lineage`: what the caller knows of the data, the plan, the curve, and versions of what is there."""
+    return {
+        **known,
+        "training": {**asdict(plan), "ranks": ranks.size},
+        "curve": [asdict(epoch) for epoch in curve],
+        "packages": {name: version for name in PACKAGES if (version := installed(name))},
+        "python": platform.python_version(),
+    }

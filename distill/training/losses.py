@@ -1,0 +1,31 @@
+"""Losses, each summed over the rows of a part of a batch: the caller divides by the rows of the whole."""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from distill.data.labelled import NO_LABEL
+
+
+def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """L_soft = - sum_j p_j^T log q_j^T, with p^T = softmax(teacher / T) and q^T = softmax(student / T); a scalar.
+
+    student, teacher: logits, float32 (batch, 2). A row whose teacher logits are NaN, not stored, adds nothing. The
+    gradient shrinks as 1/T^2, so callers multiply by T^2 (Hinton et al. 2015, section 2.1).
+    """
+    stored = ~teacher.isnan().any(dim=1)
+    p = (teacher[stored] / temperature).softmax(dim=1)
+    q = (student[stored] / temperature).log_softmax(dim=1)
+    return -(p * q).sum()
+
+
+def hard_loss(logits: Tensor, labels: Tensor, class_weight: Tensor | None = None) -> Tensor:
+    """L_hard, the cross-entropy with the labels, int64 (batch,); rows of NO_LABEL add nothing. A scalar."""
+    return F.cross_entropy(logits, labels, class_weight, ignore_index=NO_LABEL, reduction="sum")
+
+
+def hint_loss(regressed: Tensor, hint: Tensor) -> Tensor:
+    """1/2 ||u_h - r||^2 of a teacher's layer u_h and what the regressor makes of the student's, (batch, width) each.
+
+    Romero et al. 2015 (FitNets), equation 3. A scalar, summed over the rows.
+    """
+    return (regressed - hint).square().sum() / 2

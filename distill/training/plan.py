@@ -1,0 +1,89 @@
+"""How a training runs: its numbers, its encoder, its folders; without torch, which a command line need not load."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from distill.models.architecture import Dropout, Precision
+
+ClassWeight = Literal["none", "balanced"]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The numbers that the training loop and the schemes need; the defaults are a student's."""
+
+    epochs: int = 4
+    batch: int = 128  # rows of one rank at a step
+    accumulate: int = 1  # backward passes that a step's rows are divided into, for models that need the memory
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    warm_up: float = 0.1  # share of all steps
+    clip: float = 0.0  # largest norm of the gradient of all ranks together; 0 for any
+    ema: float = 0.999
+    patience: int = 2  # epochs without a better validation AUC before training stops
+    seed: int = 0
+    checkpoint_every: int = 500  # steps, beside one each epoch
+    class_weight: ClassWeight = "none"  # of the hard loss; balanced: both labels weigh the same in all
+    precision: Precision = "float32"  # of a teacher's matrix products; weights are float32
+    temperature: float = 2.0  # T, of teacher and student alike
+    alpha_soft: tuple[float, ...] = (1.0,)  # weight of T^2 times the soft loss of each teacher
+    beta_hard: float = 0.3  # weight of the hard loss
+    route: tuple[float, ...] = ()  # shares of the steps after which the model is kept as an anchor point
+    schedule: tuple[tuple[int, ...], ...] = ()  # by epoch, which stored logits teach, by their numbers; () for all
+    dropout: Dropout = field(default_factory=Dropout)
+
+
+Plan = TrainingConfig  # the name that many modules still use
+
+# Few steps after a long warm-up serve a pretrained encoder; RCO's anchors lie close where learning is fast.
+TEACHER = TrainingConfig(
+    epochs=3,
+    batch=32,
+    learning_rate=1e-4,
+    weight_decay=0.01,
+    warm_up=0.05,
+    clip=1.0,
+    ema=0.998,
+    patience=1,
+    checkpoint_every=200,
+    precision="bfloat16",
+    route=(0.05, 0.15, 0.4),
+)
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """The pretrained encoder of a teacher: a folder or a hub name, the tokens of a text that are read, the layers kept.
+
+    layers: the first so many; None for all.
+    """
+
+    init: str = "bert-base-chinese"
+    max_length: int = 128
+    layers: int | None = None
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Folders that a training writes to while it runs; None for no such files. board: TensorBoard reads it."""
+
+    checkpoints: str | None = None
+    board: str | None = None
+
+
+NO_OUTPUTS = Outputs()
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """A training as every rank runs it.
+
+    lineage: facts of the data that the manifest records; nothing is decided by them. threads: of torch in each rank.
+    """
+
+    config: TrainingConfig
+    target_precision: float
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Outputs = NO_OUTPUTS
+    threads: int = 1

@@ -1,0 +1,154 @@
+"""The processes that train together, as the training loop sees them: who am I, how many are we, and the exchanges.
+
+`Alone` is a single process and needs nothing installed. `HorovodRanks` is one of several, started by a job
+(`jobs/training/launch.py`). Another backend is another class of these few methods.
+"""
+
+import os
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+
+class Ranks(Protocol):
+    """What the training loop knows of the other processes; every rank must make the same calls in the same order."""
+
+    rank: int
+    size: int
+    device: torch.device
+    sparse: bool  # whether embeddings are to have gradients of only the rows that were looked up
+
+    def optimizer(self, optimizer: Optimizer, parameters: Iterable[tuple[str, Tensor]], passes: int) -> Optimizer:
+        """The optimizer, its gradients summed over all ranks after so many backward passes; `step` then updates.
+
+        Names of parameters are unique over all optimizers of a rank, such as "student.output.weight".
+        """
+        ...
+
+    def passes(self, optimizer: Optimizer, count: int) -> None:
+        """Sum the gradients of the next step after so many backward passes, whatever `optimizer` was given."""
+        ...
+
+    def step(self, optimizer: Optimizer, clip: float) -> None:
+        """Update the parameters; a gradient, summed over all ranks, with a norm above `clip` is scaled down to it.
+
+        A clip of 0 leaves every gradient as it is.
+        """
+        ...
+
+    def broadcast(self, tensors: dict[str, Tensor]) -> None:
+        """Overwrite the tensors with those of rank 0."""
+        ...
+
+    def gather(self, rows: Tensor, name: str) -> Tensor:
+        """The rows of all ranks one after the other, on every rank; ranks may have different numbers of rows."""
+        ...
+
+    def total(self, value: float, name: str) -> float:
+        """The sum over all ranks, on every rank."""
+        ...
+
+
+class Alone:
+    """A single process."""
+
+    rank, size, sparse = 0, 1, False
+
+    def __init__(self) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    def optimizer(self, optimizer: Optimizer, parameters: Iterable[tuple[str, Tensor]], passes: int) -> Optimizer:
+        """Nothing to sum."""
+        return optimizer
+
+    def passes(self, optimizer: Optimizer, count: int) -> None:
+        """Nothing to sum."""
+
+    def step(self, optimizer: Optimizer, clip: float) -> None:
+        """Clip and update."""
+        clip_gradients(optimizer, clip)
+        optimizer.step()
+
+    def broadcast(self, tensors: dict[str, Tensor]) -> None:
+        """Nothing to send."""
+
+    def gather(self, rows: Tensor, name: str) -> Tensor:
+        """The rows themselves."""
+        return rows
+
+    def total(self, value: float, name: str) -> float:
+        """The value itself."""
+        return value
+
+
+class HorovodRanks:
+    """One of the processes that Horovod started; `close` it at the end."""
+
+    def __init__(self) -> None:
+        # Milliseconds between two looks at what is ready to be exchanged: a student's step lasts some twenty.
+        os.environ.setdefault("HOROVOD_CYCLE_TIME", "0.2")
+        import horovod.torch as hvd  # only a rank needs it
+
+        hvd.init()
+        self._hvd: Any = hvd
+        self.rank: int = hvd.rank()
+        self.size: int = hvd.size()
+        # A rank may see the GPUs of all ranks of its host, or its own alone.
+        gpus = torch.cuda.device_count()
+        self.device = torch.device("cuda", hvd.local_rank() % gpus) if gpus else torch.device("cpu")
+        # A batch looks up a few thousand of an embedding's many rows: only those are exchanged. Not so on GPUs, where a
+        # sum of rows has no fixed order, so that ranks would drift apart; their links are fast.
+        self.sparse = not gpus
+
+    def optimizer(self, optimizer: Optimizer, parameters: Iterable[tuple[str, Tensor]], passes: int) -> Optimizer:
+        """A DistributedOptimizer that sums: the losses are shares of the mean over the batch of all ranks."""
+        wrapped: Optimizer = self._hvd.DistributedOptimizer(
+            optimizer, named_parameters=list(parameters), op=self._hvd.Sum, backward_passes_per_step=passes
+        )
+        return wrapped
+
+    def passes(self, optimizer: Any, count: int) -> None:
+        """Of the next step."""
+        optimizer.set_backward_passes_per_step(count)
+
+    def step(self, optimizer: Any, clip: float) -> None:
+        """Wait for the sums of the gradients, clip and update."""
+        optimizer.synchronize()
+        for parameter in parameters_of(optimizer):
+            if parameter.grad is not None and parameter.grad.is_sparse:
+                parameter.grad = parameter.grad.to_dense()  # as the optimizer wants it
+        clip_gradients(optimizer, clip)
+        with optimizer.skip_synchronize():
+            optimizer.step()
+
+    def broadcast(self, tensors: dict[str, Tensor]) -> None:
+        """From rank 0, by name."""
+        self._hvd.broadcast_parameters(tensors, root_rank=0)
+
+    def gather(self, rows: Tensor, name: str) -> Tensor:
+        """Horovod's ragged allgather."""
+        gathered: Tensor = self._hvd.allgather(rows.contiguous(), name=name)
+        return gathered
+
+    def total(self, value: float, name: str) -> float:
+        """In double precision."""
+        summed = self._hvd.allreduce(torch.tensor([value], dtype=torch.float64), op=self._hvd.Sum, name=name)
+        return float(summed)
+
+    def close(self) -> None:
+        """Leave the ring."""
+        self._hvd.shutdown()
+
+
+def clip_gradients(optimizer: Optimizer, clip: float) -> None:
+    """Scale the gradients of all parameters down together to a norm of `clip`; 0 leaves them."""
+    if clip:
+        torch.nn.utils.clip_grad_norm_(parameters_of(optimizer), clip)
+
+
+def parameters_of(optimizer: Optimizer) -> list[Tensor]:
+    """All parameters of an optimizer."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

@@ -1,0 +1,50 @@
+"""Every scheme by name: what it is, whether a teacher trains along, how many teachers it reads; needs no torch."""
+
+from dataclasses import dataclass
+
+BERT = "bert"  # of a teacher's own training, on hard labels
+MANY = 1_000_000
+
+
+@dataclass(frozen=True)
+class SchemeEntry:
+    """A scheme of a student.
+
+    teachers: the fewest and the most whose stored logits it reads. builder: its class in `distill.training.schemes`.
+    """
+
+    name: str
+    help: str
+    builder: str
+    teachers: tuple[int, int] = (0, 0)
+    joint: bool = False  # a teacher trains along
+
+    @property
+    def reads_logits(self) -> bool:
+        """Whether it learns from stored logits."""
+        return self.teachers[1] > 0
+
+
+SCHEMES = {
+    entry.name: entry
+    for entry in (
+        SchemeEntry("textcnn", "hard labels, no teacher", "HardLabel"),
+        SchemeEntry("offline", "a teacher's stored logits and the labels", "Offline", (1, 1)),
+        SchemeEntry("multi-teacher", "the stored logits of several", "Offline", (2, MANY)),
+        SchemeEntry(
+            "joint-isolated",
+            "a teacher trains along and learns nothing from the student",
+            "JointIsolated",
+            joint=True,
+        ),
+        SchemeEntry(
+            "joint-coupled", "it gets the gradient of the soft loss one step later", "JointCoupled", joint=True
+        ),
+        SchemeEntry("joint-sum", "one loss for both", "JointSum", joint=True),
+    )
+}
+
+
+def scheme_for(teachers: int) -> str:
+    """The scheme of a student that learns from the stored logits of so many teachers."""
+    return next(entry.name for entry in SCHEMES.values() if entry.teachers[0] <= teachers <= entry.teachers[1])

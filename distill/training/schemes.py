@@ -1,0 +1,206 @@
+"""How one training step updates whom: one class a scheme, its formula beside it.
+
+z are the logits of the student, v those of a teacher, T the temperature; L_soft and L_hard are those of
+`distill.training.losses`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from distill.data.dataset import Batch
+from distill.training.learner import Learner
+from distill.training.losses import hard_loss, soft_loss
+from distill.training.plan import Plan
+from distill.training.scheme_table import SCHEMES
+
+
+class Scheme(ABC):
+    """What the training loop needs of a scheme."""
+
+    @abstractmethod
+    def step(self, parts: Sequence[Batch], rows: int) -> Tensor:
+        """Update the models on this rank's parts of a batch that has so many rows over all ranks.
+
+        Returns this rank's share of the loss, a scalar without gradient: the shares of all ranks add up to the mean
+        over the batch.
+        """
+
+    def state(self) -> dict[str, Tensor]:
+        """What a rank keeps from one step to the next, for a checkpoint."""
+        return {}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:  # noqa: B027
+        """Go on with what `state` gave."""
+
+
+def minimise(learner: Learner, parts: Sequence[Batch], loss: Callable[[Batch], Tensor]) -> Tensor:
+    """One update of one learner: the gradients of all parts are added up, then it steps; returns the whole loss."""
+    learner.zero_grad()
+    losses = []
+    for part in parts:
+        share = loss(part)
+        share.backward()  # type: ignore[no-untyped-call]
+        losses.append(share.detach())
+    learner.update()
+    return sum(losses[1:], start=losses[0])
+
+
+class HardLabel(Scheme):
+    """`textcnn` and `bert`, the baselines without a teacher: model <- L_hard."""
+
+    def __init__(self, learner: Learner, plan: Plan, class_weight: Tensor | None = None):
+        self.learner = learner
+        self.class_weight = class_weight  # (2,)
+
+    def step(self, parts: Sequence[Batch], rows: int) -> Tensor:
+        """One update."""
+        return minimise(
+            self.learner,
+            parts,
+            lambda part: hard_loss(self.learner.logits(part), part.labels, self.class_weight) / rows,
+        )
+
+
+class Offline(Scheme):
+    """`offline`, scheme 1, and `multi-teacher`, scheme 5: the teachers are fixed and their logits v_k are stored.
+
+    student <- sum_k alpha_k T^2 L_soft(v_k, z) + beta_hard L_hard(z), of which rows of the transfer set have the first.
+    """
+
+    def __init__(self, student: Learner, plan: Plan):
+        self.student = student
+        self.plan = plan
+
+    def step(self, parts: Sequence[Batch], rows: int) -> Tensor:
+        """One update."""
+        plan = self.plan
+
+        def loss(part: Batch) -> Tensor:
+            z = self.student.logits(part)
+            soft = [
+                alpha * plan.temperature**2 * soft_loss(z, part.logits[:, k], plan.temperature)
+                for k, alpha in enumerate(plan.alpha_soft)
+            ]
+            return (sum(soft) + plan.beta_hard * hard_loss(z, part.labels)) / rows
+
+        return minimise(self.student, parts, loss)
+
+
+class JointIsolated(Scheme):
+    """`joint-isolated`, scheme 2: the teacher trains along and learns nothing from the student.
+
+    teacher <- L_hard(v); student <- alpha_soft T^2 L_soft(v detached, z) + beta_hard L_hard(z).
+    """
+
+    def __init__(self, teacher: Learner, student: Learner, plan: Plan):
+        self.teacher, self.student = teacher, student
+        self.plan = plan
+
+    def step(self, parts: Sequence[Batch], rows: int) -> Tensor:
+        """The teacher's update, then the student's with the logits that the teacher had before its own."""
+        said: list[Tensor] = []
+
+        def teacher_loss(part: Batch) -> Tensor:
+            v = self.teacher.logits(part)
+            said.append(v.detach())
+            return hard_loss(v, part.labels) / rows
+
+        minimise(self.teacher, parts, teacher_loss)
+        heard = iter(said)
+        return minimise(
+            self.student, parts, lambda part: taught(next(heard), self.student.logits(part), part, self.plan) / rows
+        )
+
+
+class JointCoupled(Scheme):
+    """`joint-coupled`, scheme 3: what the soft loss asks of the teacher is kept for the teacher's next update.
+
+    At step t: teacher <- L_hard(v) with the gradient g_{t-1} added; student as in scheme 2; then
+    g_t = d alpha_soft T^2 L_soft(v, z) / d teacher, of this batch, with v and z as they were in both forward passes.
+    """
+
+    def __init__(self, teacher: Learner, student: Learner, plan: Plan):
+        self.teacher, self.student = teacher, student
+        self.plan = plan
+        self.parameters = [p for p in teacher.model.parameters() if p.requires_grad]
+        self.kept = [torch.zeros_like(p) for p in self.parameters]
+
+    def step(self, parts: Sequence[Batch], rows: int) -> Tensor:
+        """Both updates; the teacher's gradients start from what was kept."""
+        plan, following = self.plan, [torch.zeros_like(p) for p in self.parameters]
+        self.teacher.zero_grad()
+        self.student.zero_grad()
+        losses = []
+        for p, kept in zip(self.parameters, self.kept, strict=True):
+            p.grad = kept
+        for part in parts:
+            v, z = self.teacher.logits(part), self.student.logits(part)
+            soft = plan.alpha_soft[0] * plan.temperature**2 * soft_loss(z.detach(), v, plan.temperature) / rows
+            # Before any backward pass: not through .grad, which belongs to this step's update.
+            for total, g in zip(following, torch.autograd.grad(soft, self.parameters, retain_graph=True), strict=True):
+                total += g
+            (hard_loss(v, part.labels) / rows).backward()  # type: ignore[no-untyped-call]
+            loss = taught(v.detach(), z, part, plan) / rows
+            loss.backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
+        self.teacher.update()
+        self.student.update()
+        self.kept = following
+        return sum(losses[1:], start=losses[0])
+
+    def state(self) -> dict[str, Tensor]:
+        """What this rank keeps from one step to the next, for a checkpoint."""
+        return {f"kept.{i}": tensor for i, tensor in enumerate(self.kept)}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Go on with what `state` gave."""
+        self.kept = [state[f"kept.{i}"].to(p.device) for i, p in enumerate(self.parameters)]
+
+
+class JointSum(Scheme):
+    """`joint-sum`, scheme 4: one objective for both, one backward pass.
+
+    teacher, student <- L_hard(v) + alpha_soft T^2 L_soft(v, z) + beta_hard L_hard(z).
+    """
+
+    def __init__(self, teacher: Learner, student: Learner, plan: Plan):
+        self.teacher, self.student = teacher, student
+        self.plan = plan
+
+    def step(self, parts: Sequence[Batch], rows: int) -> Tensor:
+        """Both updates from the one loss; returns the student's share of it, as the other schemes do."""
+        self.teacher.zero_grad()
+        self.student.zero_grad()
+        losses = []
+        for part in parts:
+            v, z = self.teacher.logits(part), self.student.logits(part)
+            students = taught(v, z, part, self.plan) / rows
+            (hard_loss(v, part.labels) / rows + students).backward()  # type: ignore[no-untyped-call]
+            losses.append(students.detach())
+        self.teacher.update()
+        self.student.update()
+        return sum(losses[1:], start=losses[0])
+
+
+def taught(v: Tensor, z: Tensor, part: Batch, plan: Plan) -> Tensor:
+    """The student's loss with one teacher, alpha_soft T^2 L_soft(v, z) + beta_hard L_hard(z), summed over the rows."""
+    soft = plan.temperature**2 * soft_loss(z, v, plan.temperature)
+    return plan.alpha_soft[0] * soft + plan.beta_hard * hard_loss(z, part.labels)
+
+
+BUILDERS: dict[str, Callable[..., Scheme]] = {
+    builder.__name__: builder for builder in (HardLabel, Offline, JointIsolated, JointCoupled, JointSum)
+}
+
+STORED: dict[str, Callable[[Learner, Plan], Scheme]] = {
+    entry.name: BUILDERS[entry.builder] for entry in SCHEMES.values() if not entry.joint
+}
+"""Schemes of a student alone, whose teachers, if any, have stored their logits."""
+
+JOINT: dict[str, Callable[[Learner, Learner, Plan], Scheme]] = {
+    entry.name: BUILDERS[entry.builder] for entry in SCHEMES.values() if entry.joint
+}
+"""Schemes of a teacher and a student that train together."""

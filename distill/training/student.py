@@ -1,0 +1,173 @@
+"""From labelled texts to a student's bundle: vocabulary, training, threshold, and what is said about it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from distill.data.dataset import Examples
+from distill.data.labelled import NO_LABEL, Labelled, Snapshot, Splits, read_snapshot
+from distill.evaluation.evaluation import evaluate
+from distill.models.architecture import Architecture
+from distill.models.bundle import VOCABULARY, Bundle
+from distill.models.registry import Registry
+from distill.models.textcnn import Encodings, TextCNN
+from distill.scoring.drift import Profile, length_bins, profile
+from distill.scoring.scorer import Scorer, probability
+from distill.text.vocabulary import Limit, Vocabulary
+from distill.training.learner import Learner
+from distill.training.lineage import lineage as lineage_of
+from distill.training.loop import fit
+from distill.training.plan import Outputs, TrainingConfig, TrainingTask
+from distill.training.ranks import Ranks
+from distill.training.schemes import STORED
+
+# Words say what a text is about; pairs of characters catch what the segmentation hides: negations, endings, misspelt
+# and rare words.
+LIMITS = {"word": Limit(3, 60_000), "bigram": Limit(3, 60_000)}
+WIDTHS = {"word": (1, 2, 3), "bigram": (1, 2)}
+EMBEDDING = 64
+FILTERS = 64
+
+
+VIEW = "student"
+
+
+class Student:
+    """A textCNN in training, and the vocabulary by which it reads."""
+
+    def __init__(self, texts: list[str], config: TrainingConfig):
+        """A vocabulary of the normalised texts, and random weights."""
+        torch.manual_seed(config.seed)
+        self.vocabulary = Vocabulary.build(texts, LIMITS)
+        self.architecture = Architecture(
+            {name: self.vocabulary.size(name) for name in WIDTHS}, WIDTHS, EMBEDDING, FILTERS
+        )
+        self.model = TextCNN(self.architecture, config.dropout)
+
+    def view(self, texts: list[str]) -> Encodings:
+        """What the network reads of normalised texts."""
+        return Encodings(self.vocabulary.encode_batch(texts), self.architecture)
+
+    def bundle(self, lineage: Mapping[str, Any], splits: Splits, target: float) -> Bundle:
+        """The bundle, not yet saved: its digest is empty.
+
+        The threshold is the lowest score with precision `target` on `valid`; metrics are those of the scorer that will
+        run every night, at that threshold. The profile, which days are compared with, is that of the transfer set,
+        texts of the stream as they are; without one, of `valid`.
+        """
+        manifest = {
+            "architecture": self.architecture.to_json(),
+            "text": {
+                "segmenter": self.vocabulary.segmenter.name,
+                "dictionary_sha256": self.vocabulary.segmenter.dictionary_sha256,
+                "max_chars": self.vocabulary.max_chars,
+                "fingerprint": self.vocabulary.fingerprint(),
+            },
+            "threshold": {"value": 0.5},
+            "lineage": lineage,
+        }
+        tensors = {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.model.state_dict().items()}
+        bundle = Bundle(manifest, tensors, {VOCABULARY: self.vocabulary.to_bytes()}, "")
+        scorer = Scorer(bundle)
+        reached = evaluate(scorer.score_normalised, splits.valid, splits.test, target)
+        stream = splits.train.labels == NO_LABEL
+        days = profile_of(scorer, splits.train, stream) if stream.any() else profile_of(scorer, splits.valid)
+        return replace(bundle, manifest={**manifest, **reached, "profile": days.to_json()})
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What a student takes from inside a teacher, a BERT of the registry: its first embeddings, or a hint, or both.
+
+    hint_layer: -1 is the last, None for no hint. hint_epochs: of stage 1.
+    """
+
+    registry: str
+    teacher: str
+    embeddings: bool = False
+    hint_layer: int | None = None
+    hint_epochs: int = 1
+
+
+def train_on_rank(
+    ranks: Ranks, snapshot: Snapshot, task: TrainingTask, scheme: str, inside: Inside | None = None
+) -> Bundle | None:
+    """Train on one rank, from the Parquet snapshot on; see `train_student`."""
+    torch.set_num_threads(task.threads)
+    return train_student(ranks, read_snapshot(snapshot), task, scheme, inside)
+
+
+def train_student(
+    ranks: Ranks, splits: Splits, task: TrainingTask, scheme: str, inside: Inside | None = None
+) -> Bundle | None:
+    """Train a student by a scheme whose teachers, if any, have stored their logits.
+
+    Rank 0 returns its bundle, not yet saved, the others None.
+    """
+    config = task.config
+    student = Student(splits.train.texts, config)
+    seen, unseen = (
+        Examples(torch.from_numpy(rows.labels), {VIEW: student.view(rows.texts)}, torch.from_numpy(rows.logits))
+        for rows in (splits.train, splits.valid)
+    )
+    if inside:
+        learn_inside(ranks, student, (seen, unseen), (splits.train.texts, splits.valid.texts), task, inside)
+    learner = Learner(VIEW, student.model, config, ranks)
+    curve = fit(STORED[scheme](learner, config), [learner], seen, unseen, config, ranks, task.outputs)
+    if ranks.rank:
+        return None
+    made = lineage_of({**task.lineage, "scheme": scheme}, config, ranks, curve)
+    if inside:
+        made["inside"] = {name: value for name, value in asdict(inside).items() if name != "registry"}
+    return student.bundle(made, splits, task.target_precision)
+
+
+def learn_inside(
+    ranks: Ranks,
+    student: Student,
+    examples: tuple[Examples, Examples],
+    texts: tuple[list[str], list[str]],
+    task: TrainingTask,
+    inside: Inside,
+) -> None:
+    """Before the scheme: the embeddings' first values, and stage 1 of a hint on the texts of both splits."""
+    from distill.models.bert import from_bundle
+    from distill.training import hint  # late: these need transformers, which other students do not
+    from distill.training.embeddings import start_embeddings
+    from distill.training.teacher_features import layer_of
+
+    saved = Registry(inside.registry).load(inside.teacher)
+    model, tokenizer = from_bundle(saved.bundle, "float32")
+    folder = Path(task.outputs.checkpoints) / "inside" if task.outputs.checkpoints else None
+
+    def cache(name: str) -> Path | None:
+        return folder / f"{name}.safetensors" if folder else None
+
+    if inside.embeddings:
+        start_embeddings(student.model, student.vocabulary, model, tokenizer, ranks, cache("embeddings"))
+    if inside.hint_layer is None:
+        return
+
+    def hinted(rows: Examples, said: list[str], name: str) -> Examples:
+        layer = layer_of(model, tokenizer, said, inside.hint_layer or 0, ranks, cache(name))
+        return replace(rows, views={**rows.views, hint.VIEW: layer})
+
+    first = replace(task.config, epochs=inside.hint_epochs, patience=inside.hint_epochs, schedule=())
+    regressed = Learner(VIEW, hint.Regressed(student.model, model.encoder.config.hidden_size), first, ranks)
+    seen, unseen = hinted(examples[0], texts[0], "train"), hinted(examples[1], texts[1], "valid")
+    where = Outputs(checkpoints=str(folder) if folder else None)
+    fit(hint.Hint(regressed), [regressed], seen, unseen, first, ranks, where, judge=hint.judge)
+
+
+def profile_of(scorer: Scorer, rows: Labelled, chosen: npt.NDArray[np.bool_] | None = None) -> Profile:
+    """The profile of rows, or of the chosen ones, bool (rows,)."""
+    numbers = np.arange(len(rows.texts)) if chosen is None else np.flatnonzero(chosen)
+    texts = [rows.texts[i] for i in numbers]
+    encoded = scorer.vocabulary.encode_batch(texts)
+    lengths = length_bins(np.fromiter(map(len, texts), np.int64, len(texts)))
+    return profile(probability(scorer.logits(encoded)), lengths, scorer.unknown(encoded), rows.sources[numbers])

@@ -1,0 +1,75 @@
+"""From labelled texts to a teacher in the registry, and the anchor points of its route beside it."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from distill.data.dataset import Examples
+from distill.data.labelled import Labelled, Snapshot, read_snapshot
+from distill.evaluation.evaluation import evaluate
+from distill.models.bert import Bert, Tokenizer, from_pretrained, to_bundle
+from distill.models.registry import Registry, anchor_name
+from distill.scoring.logits import BertTeacher
+from distill.scoring.scorer import probability
+from distill.training.checkpoint import Checkpoints
+from distill.training.learner import Learner
+from distill.training.lineage import lineage as lineage_of
+from distill.training.loop import fit
+from distill.training.plan import Encoder, TrainingConfig, TrainingTask
+from distill.training.ranks import Ranks
+from distill.training.scheme_table import BERT
+from distill.training.schemes import HardLabel
+
+VIEW = "teacher"
+
+
+def train_on_rank(
+    ranks: Ranks, snapshot: Snapshot, task: TrainingTask, encoder: Encoder, registry: str, version: str
+) -> dict[str, Any] | None:
+    """Train a teacher on one rank, from the Parquet snapshot on.
+
+    Rank 0 saves the bundle as `version`, and each anchor point of the route as `version` with `-step-N`; it returns the
+    manifest, the others None.
+    """
+    config = task.config
+    torch.set_num_threads(task.threads)
+    torch.manual_seed(config.seed)
+    train, valid, test = read_snapshot(snapshot)
+    model, tokenizer = from_pretrained(encoder.init, encoder.max_length, config.precision, encoder.layers)
+    teacher = Learner(VIEW, model, config, ranks)
+    scheme = HardLabel(teacher, config, class_weight(train, config).to(ranks.device))
+    seen, unseen = examples(train, tokenizer), examples(valid, tokenizer)
+    curve = fit(scheme, [teacher], seen, unseen, config, ranks, task.outputs)
+    if ranks.rank:
+        return None
+    made = {"init": encoder.init, **lineage_of({**task.lineage, "scheme": BERT}, config, ranks, curve)}
+    reached = evaluate(lambda texts: scores(model, tokenizer, texts, ranks.device), valid, test, task.target_precision)
+    keep = Registry(registry)
+    bundle = to_bundle(model, tokenizer, {"lineage": made, **reached})
+    for step, tensors in Checkpoints(task.outputs.checkpoints, config, ranks).route().items():
+        if anchor_name(version, step) not in keep.versions():  # a run before this one may have come so far
+            model.load_state_dict(tensors)
+            anchor = to_bundle(model, tokenizer, {"lineage": {**made, "route_of": version, "step": step}})
+            keep.add(anchor_name(version, step), anchor.tensors, anchor.files, anchor.manifest)
+    keep.add(version, bundle.tensors, bundle.files, bundle.manifest)
+    return bundle.manifest
+
+
+def examples(rows: Labelled, tokenizer: Tokenizer) -> Examples:
+    """A split as the teacher sees it; texts of a batch are of similar length."""
+    view = tokenizer.encode(rows.texts)
+    return Examples(torch.from_numpy(rows.labels), {VIEW: view}, torch.from_numpy(rows.logits), view.lengths)
+
+
+def class_weight(rows: Labelled, config: TrainingConfig) -> torch.Tensor:
+    """Weights of both labels, float32 (2,): ones, or such that both weigh the same in all and a row 1 on average."""
+    if config.class_weight == "none":
+        return torch.ones(2)
+    return torch.from_numpy(len(rows.labels) / (2 * np.bincount(rows.labels, minlength=2))).float()
+
+
+def scores(model: Bert, tokenizer: Tokenizer, texts: list[str], device: torch.device) -> npt.NDArray[np.float32]:
+    """Probabilities of a valid complaint, float32 (texts,)."""
+    return probability(BertTeacher(model, tokenizer, device).logits(texts))

@@ -1,0 +1,50 @@
+"""What a teacher holds inside: a hidden layer of it for many texts, computed by all ranks together."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from distill.data.dataset import BATCH_TOKENS, by_length, moved, share
+from distill.models.bert import Bert, Tokenizer
+from distill.models.padding import padded
+from distill.training.ranks import Ranks
+
+
+class Layer(NamedTuple):
+    """The view that a hint has of texts: the teacher's layer, float32 (rows, width)."""
+
+    hidden: Tensor
+
+    def take(self, rows: Tensor) -> Tensor:
+        """Of some rows, int64 (batch,)."""
+        return self.hidden[rows]
+
+
+@torch.no_grad()
+def layer_of(
+    model: Bert, tokenizer: Tokenizer, texts: list[str], layer: int, ranks: Ranks, cache: Path | None
+) -> Layer:
+    """A layer of the teacher, mean over the tokens, for all texts: 0 is the embeddings, -1 the last.
+
+    Each rank computes its share, and the file `cache` keeps them for a restart.
+    """
+    if cache and cache.exists():
+        return Layer(load_file(cache)["hidden"])
+    view = tokenizer.encode(texts)
+    mine = share(view.lengths.argsort(stable=True), ranks.rank, ranks.size)
+    hidden = torch.empty(len(mine), model.encoder.config.hidden_size)
+    model = model.to(ranks.device).eval()
+    for part in by_length(padded(view.lengths[mine]), BATCH_TOKENS[ranks.device.type]):
+        hidden[part] = model.features(moved(view.take(mine[part]), ranks.device), layer).cpu()
+    every, order = ranks.gather(hidden, "hints"), ranks.gather(mine, "rows of hints")
+    together = torch.empty_like(every)
+    together[order] = every
+    if cache and ranks.rank == 0:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        save_file({"hidden": together}, cache.with_suffix(".tmp"))
+        cache.with_suffix(".tmp").rename(cache)
+    ranks.total(1, "hints written")
+    return Layer(together)

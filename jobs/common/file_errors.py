@@ -1,0 +1,67 @@
+"""Failures of files and file systems in Spark's and Hadoop's words: those that may pass, and those of a file itself."""
+
+import re
+from urllib.parse import unquote
+
+from distill.errors import BadInput, Infrastructure, OpinionError
+from jobs.common.privacy import hidden
+
+# A frame of a Java trace says where, never why.
+FRAME = re.compile(r"^\s+at .*$", re.MULTILINE)
+# Class names count with their package only: a file may be called ConnectException.csv. Missing or outdated logins are
+# here too, because no change of the input helps.
+UNREACHABLE = re.compile(
+    r"(?:[a-z]\w*\.)+(?:\w+\$)?(?:"
+    r"ConnectException|HttpHostConnectException|NoRouteToHostException|UnknownHostException|SocketException|"
+    r"UnresolvedAddressException|ClosedChannelException|SSL\w*Exception|"
+    r"(?:Socket|Connect|ConnectionPool|ApiCall|ApiCallAttempt|AWSApiCall)?Timeout(?:IO)?Exception|"
+    r"InterruptedIOException|NoHttpResponseException|SdkClientException|SlowDownException|NonRetriableConnectException|"
+    r"AWSServiceIOException|AWSServiceThrottledException|AWSStatus500Exception|"
+    r"NoAwsCredentialsException|NoAuthWithAWSException|CredentialInitializationException|"
+    r"SaslException|GSSException|KerberosAuthException|InvalidToken|"
+    r"StandbyException|ObserverRetryOnActiveException|RetriableException|SafeModeException|BlockMissingException"
+    r")\b.*"
+    r"|Name node is in safe mode.*|Client cannot authenticate via.*|Failed to specify server's Kerberos.*"
+    r"|Failed on local exception.*|End of File Exception between local host is.*|Could not obtain block.*"
+    r"|Too many open files|Input/output error|Stale file handle|Cannot allocate memory"
+)
+PERMISSION = re.compile(r"Permission denied: user=.*")
+
+
+def full_text(error: BaseException) -> str:
+    """The message of an exception and Java's trace, which alone holds the cause of what Spark wraps."""
+    return f"{error}\n{getattr(error, '_stackTrace', None) or ''}"
+
+
+def file_error(text: str) -> OpinionError | None:
+    """The error of a file system in the full text of an exception; None when there is none.
+
+    Infrastructure where the same command may succeed later, BadInput where the file has to be replaced.
+    """
+    said = FRAME.sub("", text)
+    file = failed_file(said)
+    if reason := UNREACHABLE.search(said):
+        cause = reason[0].split("; For more details")[0].strip().rstrip(";")
+        return Infrastructure(f"{file or 'a file system or service'} cannot be reached: {hidden(cause)[:300]}")
+    if "FAILED_READ_FILE.FILE_NOT_EXIST" in said and "(Permission denied)" not in said:
+        return Infrastructure(f"{file} was removed while it was read, perhaps by a run that replaced it; run it again")
+    if "FAILED_READ_FILE" in said:
+        return BadInput(f"{file} cannot be read: {hidden(innermost_cause(said))}")
+    if denied := PERMISSION.search(said):
+        return BadInput(f"no access to files: {hidden(denied[0])[:300]}")
+    return None
+
+
+def failed_file(text: str) -> str | None:
+    """The file that Spark failed to read, as people write its path."""
+    found = re.search(r"reading file (?:file:/*(?=/))?(\S+?)\.?\s", text)
+    return unquote(found[1]) if found else None
+
+
+def innermost_cause(text: str) -> str:
+    """The message of the innermost Java exception, which says most; Py4J's first line says nothing."""
+    if mismatch := re.search(r"Data type mismatches when reading Parquet column.*?(?= SQLSTATE|$)", text, re.MULTILINE):
+        return mismatch[0][:300]
+    causes = re.findall(r"^(?:Caused by)?: ?(?:[\w.$]+(?:Exception|Error): ?)?(.+)", text, re.MULTILINE)
+    cause = causes[-1] if causes else text.strip().splitlines()[0] if text.strip() else "no message"
+    return str(cause).strip()[:300]

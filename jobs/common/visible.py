@@ -1,0 +1,38 @@
+"""Show control characters of a text instead of obeying them: a terminal escape of an opinion moves no cursor.
+
+python jobs/common/visible.py copies its stdin to its stdout so, for jobs/ask.sh.
+"""
+
+import io
+import re
+import sys
+
+# All but tab and line end; those that turn the direction of writing hide what a line says.
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    """The text with each control character written as JSON escapes it, so that printed JSON stays the same JSON."""
+    return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+class VisibleText(io.TextIOWrapper):
+    """A text stream that is given nothing but what `visible` lets through."""
+
+    def write(self, text: str) -> int:
+        """Write the text and return its length."""
+        super().write(visible(text))
+        return len(text)
+
+
+def guard_stdout() -> None:
+    """Print in UTF-8 from now on, and no control characters."""
+    sys.stdout = VisibleText(
+        sys.stdout.buffer, encoding="utf-8", errors="replace", line_buffering=bool(sys.stdout.line_buffering)
+    )
+
+
+if __name__ == "__main__":
+    guard_stdout()
+    for line in io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace", newline="\n"):
+        print(line, end="", flush=True)

@@ -1,0 +1,1 @@
+"""Input files: opinions and labels from JSON lines, CSV and Parquet."""

@@ -1,0 +1,1 @@
+"""Pages, plots and summaries of scored days, retrainings and grids of schemes."""

@@ -1,0 +1,41 @@
+"""Text for a terminal: on one line, without what moves a cursor, long numbers masked, cut to a width.
+
+Apart from jobs/reports/day_summary.py, so that a command which prints texts needs no Spark.
+"""
+
+import re
+import unicodedata
+
+
+def one_line(text: str) -> str:
+    """The text without what moves a cursor or hides: line ends, terminal escapes, invisible characters."""
+    return " ".join("".join(c if c.isprintable() or c.isspace() else "" for c in text).split())
+
+
+def masked(text: str) -> str:
+    """The text on one line, five digits and more (phone, order and identity numbers) replaced by stars.
+
+    Digits of any script count, and up to two signs between them do not part them: 138-0013 (8000).
+    """
+    return stars(one_line(text))
+
+
+def stars(text: str) -> str:
+    """The same text, as long as it was, with stars for the long numbers that `masked` hides."""
+    return re.sub(r"\d(?:[\W_]{0,2}\d){4,}[xXｘＸ]?", lambda run: "*" * len(run[0]), text)
+
+
+def fit(text: str, width: int) -> str:
+    """The text on one line, cut or filled to `width` columns of a terminal, where a Chinese character takes two."""
+    text = one_line(text)
+    if columns(text) > width:
+        text = text[: width - 1]
+        while columns(text) > width - 1:
+            text = text[:-1]
+        text += "…"
+    return text + " " * (width - columns(text))
+
+
+def columns(text: str) -> int:
+    """Columns that the text takes on a terminal, at most."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

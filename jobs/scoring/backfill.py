@@ -1,0 +1,47 @@
+"""Several days, one after the other: a day that is done is skipped, and one that fails does not stop the others."""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+
+from distill.errors import OpinionError
+from jobs.common.cli import complain, explain
+from jobs.common.privacy import without_numbers
+
+log = logging.getLogger("opinion")
+
+# Exit codes, the one first that a person has to look at first; those last are mended by running the job again.
+WORST_FIRST = (1, 3, 2, 6, 4, 5)
+
+
+def between(first: str, last: str) -> list[str]:
+    """The days from the first to the last, both counted; none when the last is before the first."""
+    begin = date.fromisoformat(first)
+    return [str(begin + timedelta(days)) for days in range((date.fromisoformat(last) - begin).days + 1)]
+
+
+def each(days: Sequence[str], is_done: Callable[[str], bool] | None, work: Callable[[str], None]) -> None:
+    """Do the work for every day that is not done, or for all without `is_done`, then list what became of each.
+
+    Raises, of the errors of the days that failed, the class of the worst, naming the days.
+    """
+    said, failed = {}, {}
+    for number, dt in enumerate(days, 1):
+        try:
+            if is_done and is_done(dt):
+                said[dt] = "skipped: done already by this model"
+                continue
+            print(f"{dt} ({number} of {len(days)})", flush=True)
+            work(dt)
+            said[dt] = "done"
+        except Exception as e:
+            failed[dt] = e if isinstance(e, OpinionError) else explain(e)
+            log.exception("%s failed", dt)
+            said[dt] = f"failed with code {failed[dt].exit_code}: {without_numbers(' '.join(str(failed[dt]).split()))}"
+            complain(f"{dt}  {said[dt]}")
+    print("\n".join(["", *(f"{dt}  {what}" for dt, what in said.items())]), flush=True)
+    if failed:
+        worst = min(failed.values(), key=lambda error: WORST_FIRST.index(error.exit_code))
+        of = f"{len(failed)} of {len(days)} days failed"
+        again = ", and a run again skips them" if is_done else ""
+        raise type(worst)(f"{of}: {', '.join(failed)}; the others are published{again}") from worst

@@ -1,0 +1,82 @@
+"""The rows of which a night's audit sample is drawn: of each stratum those that a task finds with the lowest draw.
+
+They are set aside while the day is scored, since to find a few rows of a day again would cost another reading of it.
+A stratum is a decision and a band of scores; a draw is a hash of the day and the row's id, so that scoring a day again
+with the same model draws the same rows.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from distill.scoring.drift import SCORE_BINS
+from jobs.warehouse.tables import AUDIT_SAMPLE, Table
+
+# Of a run only: staged as the tables are, in none of the warehouse, and read while the run lasts.
+CANDIDATE = Table(
+    "candidate",
+    "rows of a day of which its sample is drawn",
+    {
+        column: AUDIT_SAMPLE.columns[column]
+        for column in ("opinion_id", "text", "source", "published_at", "score", "is_valid")
+    },
+)
+BAND_STARTS = (1, 4, 10, 16, 19)  # the score bins at which a band begins: scores 0.05, 0.2, 0.5, 0.8, 0.95
+STRATA = 2 * (len(BAND_STARTS) + 1)
+DRAW = "draw"
+_HELD = 2  # so many times what is kept may be held before it is sorted out again
+
+
+def draw(dt: str) -> Column:
+    """A row's draw, 64 bits."""
+    return F.xxhash64(F.lit(dt), "opinion_id")
+
+
+def strata_of(scores: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """The stratum of each row, (rows,): its band, and after the bands of junk those of valid complaints."""
+    bins = np.minimum(np.floor(scores * np.float32(SCORE_BINS)), SCORE_BINS - 1)
+    bands: npt.NDArray[np.int64] = np.searchsorted(BAND_STARTS, bins, side="right")
+    return bands + valid * (len(BAND_STARTS) + 1)
+
+
+class Candidates:
+    """Of each stratum the `most` rows of the lowest draw among those that were offered."""
+
+    def __init__(self, most: int):
+        self._most = most
+        self._limits = np.full(STRATA, np.iinfo(np.int64).max)  # no row above its stratum's can be among the lowest
+        self._rows: list[pa.RecordBatch] = []
+        self._draws = np.empty(0, np.int64)
+        self._strata = np.empty(0, np.int64)
+
+    def offer(self, rows: pa.RecordBatch, scores: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> None:
+        """Take what may be among the lowest of scored rows, which have a column `draw`."""
+        draws, strata = rows.column(DRAW).to_numpy(), strata_of(scores, valid)
+        low = np.flatnonzero(draws <= self._limits[strata])
+        if len(low):
+            told = {"score": pa.array(scores[low]), "is_valid": pa.array(valid[low])}
+            taken = rows.take(pa.array(low)).drop_columns([DRAW])
+            columns = dict(zip(taken.schema.names, taken.columns, strict=True)) | told
+            self._rows.append(pa.RecordBatch.from_pydict(columns))
+            self._draws = np.concatenate([self._draws, draws[low]])
+            self._strata = np.concatenate([self._strata, strata[low]])
+        if len(self._draws) > _HELD * STRATA * self._most:
+            self._sort_out()
+
+    def _sort_out(self) -> None:
+        order = np.lexsort((self._draws, self._strata))
+        strata, draws = self._strata[order], self._draws[order]
+        place = np.arange(len(order)) - np.searchsorted(strata, strata)  # in its stratum
+        full = place == self._most - 1
+        self._limits[strata[full]] = draws[full]
+        kept = place < self._most
+        self._rows = pa.Table.from_batches(self._rows).take(pa.array(order[kept])).combine_chunks().to_batches()
+        self._draws, self._strata = draws[kept], strata[kept]
+
+    def rows(self) -> list[pa.RecordBatch]:
+        """What was kept, with score and decision; empty batches where nothing was offered."""
+        if self._rows:
+            self._sort_out()
+        return self._rows

@@ -1,0 +1,107 @@
+"""One look over a day before it is scored: its rows by source, and the ids that may occur more than once.
+
+Spark's own grouping would move a row for every id. Here each task hashes, sorts and cuts its ids into the same ranges,
+a range a row, so that few rows are shuffled however large the day is.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from jobs.common.privacy import Work, discreet
+
+Hashes = npt.NDArray[np.int64]
+
+RANGES = 64  # of hashes; each task sends one block of bytes a range, and one task finds what is double in a range
+BOUNDS = (np.arange(1, RANGES, dtype=np.float64) * (2.0**64 / RANGES) - 2.0**63).astype(np.int64)
+LOW = 0xFFFFFFFF  # half of a hash: the sum of as many as a day can have rows stays below 2^63
+FOUND = pa.schema(
+    [
+        ("range", pa.int32()),
+        ("hashes", pa.binary()),
+        ("source", pa.string()),
+        ("rows", pa.int64()),
+        ("id_sum", pa.int64()),
+    ]
+)
+FOUND_DDL = "range int, hashes binary, source string, rows bigint, id_sum bigint"
+
+
+class Survey(NamedTuple):
+    """Rows by source, the hashes (`id_hash`) of ids that occur more than once or share their hash, and `id_sum`.
+
+    repeated: int64. id_sum: the sum of all ids' `id_half`, whatever their order; the audit compares it.
+    """
+
+    sources: dict[str, int]
+    repeated: Hashes
+    id_sum: int
+
+
+def id_hash() -> Column:
+    """The hash of an id, 64 bits; null for a row without one."""
+    return F.when(F.col("opinion_id").isNotNull(), F.xxhash64("opinion_id"))
+
+
+def id_half() -> Column:
+    """The low half of an id's hash, as a number of 0 or more; 0 for a row without an id."""
+    return F.coalesce(id_hash().bitwiseAND(F.lit(LOW)), F.lit(0))
+
+
+def survey(raw: DataFrame, known: Sequence[str]) -> Survey:
+    """Look over the rows; those of no known source, or of none, count together under the empty name.
+
+    With no source known all rows count so.
+    """
+    source = F.col("source") if known else F.lit(None).cast("string")
+    rows = raw.select(id_hash().alias("hash"), source.alias("source"))
+    ranges = rows.mapInArrow(discreet(looker(frozenset(known))), FOUND_DDL)
+    found = ranges.repartition("range").mapInArrow(discreet(doubles), FOUND_DDL).collect()
+    sources: Counter[str] = Counter()
+    for row in found:
+        if row.rows:
+            sources[row.source] += row.rows
+    return Survey(dict(sources), hashes_of([row.hashes for row in found]), sum(row.id_sum or 0 for row in found))
+
+
+def looker(known: frozenset[str]) -> Work:
+    """What a task makes of batches of hash and source: its hashes in order, a row a range, and rows by source."""
+
+    def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        sources: Counter[str] = Counter()
+        parts = []
+        for batch in batches:
+            parts.append(batch.column("hash").drop_null().to_numpy())
+            for counted in pc.value_counts(batch.column("source")).to_pylist():
+                sources[counted["values"] if counted["values"] in known else ""] += counted["counts"]
+        hashes = np.sort(np.concatenate([np.empty(0, np.int64), *parts]))
+        blocks = np.split(hashes, np.searchsorted(hashes, BOUNDS))
+        rows = [{"range": i, "hashes": block.tobytes()} for i, block in enumerate(blocks) if len(block)]
+        rows += [{"range": 0, "source": source, "rows": count} for source, count in sources.items()]
+        rows.append({"range": 0, "rows": 0, "id_sum": int((hashes & LOW).sum())})
+        yield pa.RecordBatch.from_pylist(rows, FOUND)
+
+    return look
+
+
+def doubles(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """What a task makes of all rows of some ranges: one with the hashes that are there twice; counts as they came."""
+    blocks: list[bytes | None] = []
+    for batch in batches:
+        blocks += batch.column("hashes").to_pylist()
+        yield batch.filter(pc.is_valid(batch.column("rows")))
+    hashes = np.sort(hashes_of(blocks))
+    again = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+    yield pa.RecordBatch.from_pylist([{"hashes": again.tobytes()}] if len(again) else [], FOUND)
+
+
+def hashes_of(blocks: Sequence[bytes | None]) -> Hashes:
+    """The hashes in blocks of bytes."""
+    return np.frombuffer(b"".join(block for block in blocks if block), np.int64)

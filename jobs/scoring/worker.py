@@ -1,0 +1,82 @@
+"""What a Python worker does with a day's rows: Arrow batches of raw_opinion to rows of the staged files."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from distill.scoring.scorer import Scorer
+from jobs.common.privacy import Work
+from jobs.scoring import pack_bins
+from jobs.scoring.process_cache import kept
+from jobs.scoring.sample_candidates import CANDIDATE, Candidates
+from jobs.warehouse.shipping import check_versions, received, versions
+from jobs.warehouse.tables import OPINION_SCORE, REJECTED_OPINION, VALID_COMPLAINT, arrow_schema, ddl_of, staged_columns
+
+COLUMNS = staged_columns(OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION, table="string", cell="smallint")
+STAGED, STAGED_DDL = arrow_schema(COLUMNS), ddl_of(COLUMNS)
+
+
+def scorer_of(folder: str, digest: str, sample: int = 0) -> Work:
+    """The function that Spark maps over Arrow batches; `folder` is the bundle's name among what was shipped.
+
+    sample: rows at most that will be drawn of a stratum; 0 for no candidates.
+    """
+    driver = versions()
+
+    def load() -> Scorer:
+        check_versions(driver)
+        return Scorer(received(folder, digest))
+
+    def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        scorer = kept(digest, load)
+        chosen = Candidates(sample)
+        for batch in batches:
+            yield from score_batch(scorer, batch, chosen if sample else None)
+        for rows in chosen.rows():
+            yield staged(CANDIDATE.name, rows)
+
+    return score
+
+
+def score_batch(scorer: Scorer, batch: pa.RecordBatch, chosen: Candidates | None = None) -> Iterator[pa.RecordBatch]:
+    """Rows of raw_opinion with `repeats` -> rows of the staged files: scores, valid complaints, rejects.
+
+    A valid complaint gives two rows, one a table; text goes back to Spark only where a table keeps it. With a column
+    `draw` the scored rows are offered to `chosen`.
+    """
+    repeats = batch.column("repeats")
+    fresh = batch.filter(pc.is_null(repeats)).drop_columns(["repeats"])
+    found = scorer.score(fresh.column("text"))
+    reasons = found.reasons
+    scored = pc.is_null(reasons)
+    valid = found.scores >= scorer.threshold  # NaN, where there is a reason, is not
+    yield staged(
+        OPINION_SCORE.name,
+        fresh.select(["opinion_id"]).filter(scored),
+        {
+            "score": pa.array(found.scores).filter(scored),
+            "is_valid": pa.array(valid).filter(scored),
+            "cell": pa.array(pack_bins.pack(found.lengths, found.unknown, found.cut)).filter(scored),
+        },
+    )
+    yield staged(VALID_COMPLAINT.name, fresh.filter(pa.array(valid)), {"score": pa.array(found.scores[valid])})
+    for rows, why in (
+        (fresh.filter(pc.invert(scored)), reasons.drop_null()),
+        (batch.filter(pc.is_valid(repeats)), repeats.drop_null()),
+    ):
+        ids = rows.select(["opinion_id"])
+        yield staged(REJECTED_OPINION.name, ids, {"content": rows.column("text"), "reason": why})
+    if chosen is not None:
+        known = scored.to_numpy(zero_copy_only=False)
+        chosen.offer(fresh.filter(scored), found.scores[known], valid[known])
+
+
+def staged(table: str, rows: pa.RecordBatch, more: dict[str, pa.Array] | None = None) -> pa.RecordBatch:
+    """Rows of one table in the staged schema, the columns it has not null."""
+    columns = dict(zip(rows.schema.names, rows.columns, strict=True)) | (more or {})
+    columns["table"] = pa.repeat(table, rows.num_rows)
+    return pa.RecordBatch.from_arrays(
+        [columns[f.name].cast(f.type) if f.name in columns else pa.nulls(rows.num_rows, f.type) for f in STAGED],
+        schema=STAGED,
+    )

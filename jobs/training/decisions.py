@@ -1,0 +1,52 @@
+"""The decisions of retrainings, one file each: which challenger met which champion, and why it was promoted or not.
+
+HOME/retrain/VERSION.json      of the challenger
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from distill.errors import BadInput
+from distill.models.registry import VERSION
+
+FOLDER = "retrain"
+PROGRESS = "progress.json"  # of a retraining that has not come to its decision
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON to a file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def read_all(home: Path) -> list[dict[str, Any]]:
+    """Every decision of a home, oldest first. Raises BadInput for a file that is damaged."""
+    found = []
+    for path in (home / FOLDER).glob("*.json"):
+        if VERSION.fullmatch(path.stem):  # neither PROGRESS nor somebody's file, such as macOS's ._*
+            try:
+                found.append(json.loads(path.read_text(encoding="utf-8")))
+            except ValueError as error:
+                raise BadInput(f"{path} is no JSON ({error}): move it away") from error
+    return sorted(found, key=lambda decision: str(decision["decided"]))
+
+
+def outcome(decision: dict[str, Any]) -> str:
+    """What was decided, and in short why."""
+    failed = [check["name"] for check in decision["checks"] if not check["passed"]]
+    if decision["promoted"]:
+        return "promoted: all checks passed" if decision["champion"] else "promoted: there was no champion"
+    return f"not promoted: {', '.join(failed) if failed else 'a dry run'}"
+
+
+def in_words(decision: dict[str, Any]) -> str:
+    """The decision for a person, with the reason of each check."""
+    lines = [f"challenger {decision['challenger']}, champion {decision['champion'] or 'none yet'}"]
+    for check in decision["checks"]:
+        lines.append(f"  {'passed' if check['passed'] else 'FAILED':6}  {check['name']:9}  {check['says']}")
+    after = f"{decision['challenger']} is the champion" if decision["promoted"] else "the champion stays"
+    return "\n".join([*lines, f"{outcome(decision)}; {after}"])

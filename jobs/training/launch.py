@@ -1,0 +1,143 @@
+"""Start the ranks of a training: in this process when there is one, on Spark executors under Horovod when more.
+
+Horovod's own errors can name the wrong rank and leave the traceback in an executor's log, so a rank catches what it
+raises and brings it home as text. One that is killed cannot, so each leaves a file where all can see it and takes it
+away when it ends in any other way: those that are left name the dead.
+"""
+
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import SparkSession
+
+from distill.errors import BadInput, Infrastructure, OpinionError
+from distill.models.packages import TRAINING
+from jobs.common.cli import home
+from jobs.common.privacy import hidden
+from jobs.warehouse.shipping import check_versions, versions
+
+if TYPE_CHECKING:  # it imports torch, which takes seconds that --help does not have
+    from distill.training.ranks import Ranks
+
+START_SECONDS = 120
+ENDING_SECONDS = 5  # that the others may take to end after one was killed
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a rank raised: its traceback, and the kind of error that the job ends with."""
+
+    rank: int
+    trace: str
+    last: str
+    kind: type[OpinionError]
+
+
+class RankDied(Infrastructure):
+    """A rank was killed or lost its machine; what it worked on may go on from a checkpoint."""
+
+
+def launch(spark: SparkSession, size: int, work: Callable[["Ranks"], Any], restarts: int = 0) -> Any:
+    """Run `work` on so many ranks and return what it returned on rank 0; cloudpickle carries it to the executors.
+
+    When a rank dies all start again, at most `restarts` times: `work` goes on from its checkpoints. A rank that raises
+    would do so again, so that is an error at once.
+
+    Raises BadInput when Horovod is not installed or Spark has too few task slots, Infrastructure when a rank fails
+    of what nobody foresaw, and else the rank's own kind of OpinionError: the error names the rank, and its traceback is
+    the cause.
+    """
+    if size == 1:
+        from distill.training.ranks import Alone
+
+        return work(Alone())
+    if importlib.util.find_spec("horovod") is None:
+        raise BadInput(f"--num-proc {size} needs Horovod; install it with make setup-train, or use --num-proc 1")
+    cores_of_a_rank = int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))
+    slots = spark.sparkContext.defaultParallelism // cores_of_a_rank
+    if slots < size:
+        raise BadInput(f"--num-proc {size} needs as many task slots; Spark has {slots} here, so give it more cores")
+    for restart in range(restarts):
+        try:
+            return launch_once(size, work)
+        except RankDied as e:
+            print(f"{e}; starting again from the last checkpoint, {restart + 1} of {restarts} times", flush=True)
+    return launch_once(size, work)
+
+
+def launch_once(size: int, work: Callable[["Ranks"], Any]) -> Any:
+    """One start of all ranks; raises RankDied or Infrastructure."""
+    import horovod.spark
+
+    alive = home() / "train" / "ranks"
+    alive.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=alive))
+    try:
+        results = horovod.spark.run(
+            rank_main,
+            args=(work, folder, versions(TRAINING)),
+            num_proc=size,
+            use_gloo=True,
+            start_timeout=START_SECONDS,
+            verbose=0,
+        )
+    except RuntimeError as e:
+        dead = " and ".join(who_died(folder)) or f"a rank of {size}, before it had begun,"
+        raise RankDied(f"{dead} died without a word, as a process does that is killed or out of memory") from e
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    failures = [result for result in results if isinstance(result, Failure)]
+    # A rank that only saw another one go comes last.
+    for failure in sorted(failures, key=lambda f: f.kind is RankDied):
+        raise failure.kind(f"rank {failure.rank} of {size} failed: {failure.last}") from RuntimeError(failure.trace)
+    return results[0]
+
+
+def who_died(folder: Path) -> list[str]:
+    """The ranks whose files are left when the others have had the time to end."""
+    until = time.monotonic() + ENDING_SECONDS
+    while len(left := sorted(folder.iterdir())) > 1 and time.monotonic() < until:
+        time.sleep(0.1)
+    return [file.read_text(encoding="utf-8") for file in left]
+
+
+def rank_main(work: Callable[["Ranks"], Any], folder: Path, driver: dict[str, str]) -> Any:
+    """What each rank runs: only rank 0 sends its result home."""
+    from horovod.common.exceptions import HorovodInternalError
+    from horovod.spark.task import get_available_devices
+
+    from distill.training.ranks import HorovodRanks
+
+    if gpus := get_available_devices():  # those that Spark gave to this task: others may be another job's
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
+    ranks = HorovodRanks()
+    signal.signal(signal.SIGTERM, leave)  # how Horovod ends the others when one has died
+    mine = folder / str(ranks.rank)
+    mine.write_text(f"rank {ranks.rank} of {ranks.size} ({socket.gethostname()}, pid {os.getpid()})", encoding="utf-8")
+    try:
+        check_versions(driver)
+        result = work(ranks)
+        return result if ranks.rank == 0 else None
+    except OpinionError as e:  # what a person can mend keeps its exit code
+        return Failure(ranks.rank, traceback.format_exc(), str(e), type(e))
+    except Exception as e:
+        kind = RankDied if isinstance(e, HorovodInternalError) else Infrastructure
+        return Failure(ranks.rank, traceback.format_exc(), hidden(f"{type(e).__name__}: {e}"), kind)
+    finally:
+        mine.unlink(missing_ok=True)
+        ranks.close()  # the others' exchanges end with an error instead of waiting for this rank
+
+
+def leave(number: int, frame: object) -> None:
+    """End by an exception, so that `finally` is heeded."""
+    raise SystemExit(128 + number)

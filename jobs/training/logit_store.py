@@ -1,0 +1,169 @@
+"""The table teacher_logit: a teacher's logits for the labels or for a day of the stream.
+
+Texts whose logits are there under the same fingerprint are not computed again, equal texts are computed once, and a run
+that is stopped leaves what it has computed to the next.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark import TaskContext
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from distill.errors import BadInput, OpinionError
+from distill.models.packages import TRAINING
+from distill.models.registry import Registry
+from distill.scoring.logits import fingerprint, teacher_of
+from distill.training.progress import parts_of
+from jobs.common.privacy import discreet
+from jobs.scoring.process_cache import kept
+from jobs.training.logit_flags import LogitJob
+from jobs.training.logits import LABELLED, USABLE, hashed
+from jobs.training.snapshot import SnapshotSpec, chosen
+from jobs.warehouse import publish
+from jobs.warehouse.shipping import check_versions, received, ship, versions
+from jobs.warehouse.tables import LABELLED_OPINION, RAW_OPINION, TEACHER_LOGIT
+from jobs.warehouse.warehouse import Warehouse
+
+TASK_TEXTS = 4096  # about a minute's work of one core: what a stopped run loses at most
+COMPUTED = "text_hash string, logits array<float>"
+
+
+class Store:
+    """One teacher and the table of its logits."""
+
+    def __init__(self, warehouse: Warehouse, registry: Registry, job: LogitJob):
+        """Load the teacher. Raises BadModel or BadInput when it cannot be used here."""
+        self.warehouse = warehouse
+        saved = registry.load(registry.resolve(job.teacher))
+        teacher_of(saved.bundle, job.precision)
+        self.version, self.digest = saved.version, saved.bundle.digest
+        self.precision, self.train_rows = job.precision, job.train_rows
+        self.fingerprint = fingerprint(self.digest, job.precision)
+        self.folder = Path(saved.path).name
+        ship(warehouse.spark, saved.path)
+
+    def texts(self, dt: str) -> DataFrame:
+        """Ids and texts of a unit as they are at the moment; raises BadInput when there are none."""
+        table, partition = (LABELLED_OPINION, {}) if dt == LABELLED else (RAW_OPINION, {"dt": dt})
+        location = self.warehouse.location(table, partition)
+        if location is None:
+            raise BadInput(
+                f"{self.warehouse.name(table)} has no day {dt}; load it: jobs/load_opinions.py --dt {dt} --input PATH"
+            )
+        rows = self.warehouse.spark.read.schema(table.ddl).parquet(location)
+        if self.train_rows:
+            rows = chosen(rows, SnapshotSpec(train_rows=self.train_rows)).where("split = 'train'")
+        rows = rows.select("opinion_id", "text")
+        if rows.isEmpty():
+            raise BadInput(f"{self.warehouse.name(table)} ({dt}) has no rows; load some first")
+        return rows
+
+    def unit(self, dt: str) -> str:
+        """Publish the logits of a day or of the labels; returns the line that says what was counted."""
+        partition = {"teacher": self.version, "dt": dt}
+        with publish.run(
+            self.warehouse, "store_teacher_logits", f"{self.version}+{dt}", [(TEACHER_LOGIT, partition)]
+        ) as run:
+            started = time.monotonic()
+            rows = self.texts(dt)
+            keyed = hashed(rows).persist()
+            try:
+                # Named by the weights, not by the version: what others have computed must not be taken for theirs.
+                weights = f"{self.digest[:16]}+{self.precision}"
+                progress = f"{self.warehouse.root}/store_teacher_logits/progress+{self.version}+{weights}+{dt}"
+                computed = self.compute(keyed, progress)
+                wanted = keyed.select("opinion_id", "text_hash").distinct()
+                if self.train_rows:
+                    stored = self.stored().where(F.col("dt") == dt).select("opinion_id", "text_hash")
+                    wanted = wanted.union(stored).distinct()
+                logits = wanted.join(self.known(progress), "text_hash", "left")
+                logits = logits.withColumns(
+                    {"fingerprint": F.lit(self.fingerprint), "table": F.lit(TEACHER_LOGIT.name)}
+                )
+                run.stage(logits.select("table", *TEACHER_LOGIT.columns), [TEACHER_LOGIT])
+                counts = (rows.count(), keyed.count(), wanted.count(), keyed.select("text_hash").distinct().count())
+            finally:
+                keyed.unpersist()
+            written = audit(run.read_back(TEACHER_LOGIT), counts[2], dt)
+            run.switch([(TEACHER_LOGIT, partition)])
+            self.warehouse.files.delete(progress)
+        seconds = time.monotonic() - started
+        return (
+            f"{self.version} {dt}: {counts[0]} rows, {counts[0] - counts[1]} not scorable, {counts[3]} texts: "
+            f"{computed} computed, {counts[3] - computed} known; {written} rows of logits stored in {seconds:.0f} s"
+        )
+
+    def compute(self, keyed: DataFrame, progress: str) -> int:
+        """Compute what is not known, part by part, each kept as soon as it is done; returns how many texts."""
+        known = self.known(progress).select("text_hash")
+        missing = keyed.groupBy("text_hash").agg(F.first("text").alias("text"))
+        missing = missing.join(known, "text_hash", "left_anti").persist()
+        try:
+            texts = missing.count()
+            slots = self.warehouse.spark.sparkContext.defaultParallelism
+            parts = -(-texts // (slots * TASK_TEXTS))
+            for part in parts_of(texts, parts, f"logits of {self.version}", "texts"):
+                rows = missing.where(F.pmod(F.xxhash64("text_hash"), F.lit(parts)) == part).repartition(slots)
+                computed = rows.mapInArrow(discreet(logits_of(self.folder, self.digest, self.precision)), COMPUTED)
+                computed.write.mode("append").parquet(progress)
+        finally:
+            missing.unpersist()
+        return texts
+
+    def known(self, progress: str) -> DataFrame:
+        """Logits by text hash that are stored under this fingerprint, or were computed by a run that did not end."""
+        known = self.stored().select("text_hash", "logits")
+        if self.warehouse.files.exists(progress):
+            known = known.unionByName(self.warehouse.spark.read.schema(COMPUTED).parquet(progress))
+        return known.where(USABLE).dropDuplicates(["text_hash"])
+
+    def stored(self) -> DataFrame:
+        """What the table holds of this teacher under this fingerprint."""
+        rows = self.warehouse.read(TEACHER_LOGIT, teacher=self.version)
+        return rows.where(F.col("fingerprint") == self.fingerprint)
+
+
+def audit(staged: DataFrame, wanted: int, dt: str) -> int:
+    """Count what was staged; raises OpinionError unless each of the wanted rows is there once and has two numbers."""
+    found = staged.agg(
+        F.count("*").alias("rows"),
+        F.countDistinct("opinion_id", "text_hash").alias("distinct"),
+        F.expr(f"count_if(not {USABLE})").alias("without"),
+    ).first()
+    assert found is not None  # an aggregate over everything has a row
+    if (found["rows"], found["distinct"], found["without"]) != (wanted, wanted, 0):
+        raise OpinionError(
+            f"{wanted} rows of {dt} became {found['rows']}, {found['distinct']} of them distinct, {found['without']} "
+            "without logits; nothing was published"
+        )
+    return wanted
+
+
+def logits_of(
+    folder: str, digest: str, precision: str
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """The function that Spark maps over Arrow batches; `folder` is the bundle's name among what was shipped."""
+    driver = versions(TRAINING)
+
+    def load() -> Any:
+        check_versions(driver)
+        task = TaskContext.get()
+        gpu = task.resources().get("gpu") if task else None
+        device, threads = f"cuda:{gpu.addresses[0]}" if gpu else "cpu", task.cpus() if task else 1
+        return teacher_of(received(folder, digest), precision, device, threads)
+
+    def compute(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        teacher = kept((digest, precision), load)
+        for batch in batches:
+            logits = teacher.logits(batch.column("text").to_pylist())
+            starts = 2 * np.arange(len(logits) + 1, dtype=np.int32)
+            lists = pa.ListArray.from_arrays(pa.array(starts), pa.array(logits.reshape(-1)))
+            yield pa.RecordBatch.from_arrays([batch.column("text_hash"), lists], ["text_hash", "logits"])
+
+    return compute

@@ -1,0 +1,98 @@
+"""The options of a retraining, and the trainings of its recipe."""
+
+from dataclasses import dataclass
+
+from distill.errors import BadInput, BadModel
+from distill.models.architecture import Precision
+from distill.models.fitness import Bounds
+from distill.models.registry import Registry
+from distill.training.plan import Encoder, TrainingConfig
+from distill.training.scheme_table import scheme_for
+from jobs.common.cli import Parser, job_parser
+from jobs.common.options import add_options, option
+from jobs.training.logit_flags import LogitJob
+from jobs.training.student_flags import StudentTraining
+from jobs.training.teacher_flags import TeacherTraining
+from jobs.training.training_run import TrainingOptions
+
+
+@dataclass(frozen=True)
+class RetrainOptions:
+    """A retraining: its teacher, its challenger, and what the challenger must reach."""
+
+    init: str | None = option("pretrained encoder of a new teacher: a folder or a hub name", None)
+    teacher: str = option("a version of the registry, or the newest one of this name", "bert")
+    new_teacher: bool = option("train a teacher although there is one", False)
+    teacher_epochs: int = option("passes of a new teacher over the labels", 1)
+    transfer_days: int = option("the newest days of raw_opinion that teach too", 14)
+    epochs: int = option("at most so many passes of the challenger", TrainingConfig.epochs)
+    seed: int = option("of initial weights, order and dropout", TrainingOptions.seed)
+    target_precision: float = option("of the rows called valid complaints", TrainingOptions.target_precision)
+    num_proc: int = option("ranks that train together; more than 1 needs Horovod", TrainingOptions.num_proc)
+    max_length: int = option("tokens of a text that a new teacher reads", Encoder.max_length)
+    precision: Precision = option("of a teacher's products", LogitJob.precision)
+    min_coverage: float = option("share of the champion's catch that must stay", Bounds.coverage)
+    dry_run: bool = option("train and compare, but promote nothing", False)
+
+    def check(self, registry: Registry) -> None:
+        """Refuse what no step could use; raises BadInput."""
+        self.training().check()
+        if self.transfer_days < 0 or self.teacher_epochs < 1 or not 0 <= self.min_coverage <= 1:
+            raise BadInput("--transfer-days must be 0 or more, --teacher-epochs 1 or more, --min-coverage from 0 to 1")
+        if not reused_teacher(registry, self):
+            self.teacher_training().check()
+
+    def training(self) -> TrainingOptions:
+        """What both trainings share."""
+        return TrainingOptions(
+            epochs=self.epochs, seed=self.seed, target_precision=self.target_precision, num_proc=self.num_proc
+        )
+
+    def teacher_training(self) -> TeacherTraining:
+        """The training of a new teacher; raises BadInput when no encoder is named."""
+        if self.init is None:
+            raise BadInput(
+                f"no teacher {self.teacher} to reuse: name with --init the pretrained encoder from which one is trained"
+            )
+        return TeacherTraining(
+            epochs=self.teacher_epochs,
+            seed=self.seed,
+            target_precision=self.target_precision,
+            num_proc=self.num_proc,
+            init=self.init,
+            max_length=self.max_length,
+            precision=self.precision,
+        )
+
+    def student_training(self, teachers: tuple[str, ...], days: tuple[str, ...]) -> StudentTraining:
+        """The training of the challenger, by the recipe that closed most of the gap between textCNN and teacher.
+
+        It takes the soft labels of the teacher, and of the champion, which the challenger is to cover; texts that
+        nobody labelled; embeddings from inside the teacher (docs/distillation.md).
+        """
+        return StudentTraining(
+            epochs=self.epochs,
+            seed=self.seed,
+            target_precision=self.target_precision,
+            num_proc=self.num_proc,
+            scheme=scheme_for(len(teachers)),
+            teacher=teachers,
+            alpha_soft=(0.7, 0.3) if len(teachers) > 1 else (),
+            embeddings="teacher",
+            transfer_dt=days,
+        )
+
+
+def reused_teacher(registry: Registry, options: RetrainOptions) -> str | None:
+    """The version that teaches; None when a new teacher is asked for, or there is none yet."""
+    try:
+        return None if options.new_teacher else registry.resolve(options.teacher)
+    except BadModel:
+        return None
+
+
+def parser(doc: str | None = None) -> Parser:
+    """The command line; `doc` is what --help begins with."""
+    found = job_parser(doc, "jobs/retrain.py --init PATH_OR_HUB_NAME --num-proc 2")
+    add_options(found, RetrainOptions)
+    return found

@@ -1,0 +1,171 @@
+"""One retraining, step by step; each step's result is kept in a file, so that a run that was stopped goes on."""
+
+import json
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from distill.data.labelled import Labelled
+from distill.errors import Busy
+from distill.evaluation.comparison import compare, threshold_check
+from distill.models.fitness import Bounds
+from distill.models.registry import Registry
+from distill.training.scheme_table import BERT
+from jobs.common.cli import home
+from jobs.training import decisions
+from jobs.training.logit_flags import LogitJob
+from jobs.training.logit_store import Store
+from jobs.training.logits import LABELLED
+from jobs.training.retrain_flags import RetrainOptions, reused_teacher
+from jobs.training.snapshot import held_out
+from jobs.training.student_training import distil
+from jobs.training.teacher_training import train
+from jobs.training.training_run import discard
+from jobs.warehouse.tables import RAW_OPINION
+from jobs.warehouse.warehouse import Warehouse
+
+
+class Retraining:
+    """One retraining, which may go on where an earlier one with the same options was stopped."""
+
+    def __init__(self, warehouse: Warehouse, options: RetrainOptions):
+        self.warehouse, self.options = warehouse, options
+        self.registry = Registry(str(home() / "registry"))
+        self.folder = home() / decisions.FOLDER
+        self.progress = self.folder / decisions.PROGRESS
+        flags = {"database": warehouse.database, **asdict(options)}
+        self.state: dict[str, Any] = {"flags": flags, "since": f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"}
+        if self.progress.exists():
+            before = json.loads(self.progress.read_text(encoding="utf-8"))
+            if before["flags"] == flags:
+                self.state = before
+                print(f"going on with the retraining begun {before['since']}", flush=True)
+        self.keep()
+
+    def keep(self, **found: Any) -> None:
+        """Write what is known so far."""
+        self.state |= found
+        decisions.write(self.progress, self.state)
+
+    def run(self) -> dict[str, Any]:
+        """All steps; returns the decision, which is also kept in a file.
+
+        Each step's result is noted before the next begins, the decision before it is carried out: a run that goes on
+        does not decide again, with another outcome, what was half done.
+        """
+        if "champion" not in self.state:
+            self.keep(champion=self.champion(), days=self.newest_days())
+        if "teacher" not in self.state:
+            self.keep(teacher=self.teacher())
+        teachers = [self.state["teacher"], *([self.state["champion"]] if self.state["champion"] else [])]
+        if "challenger" not in self.state:
+            self.store_logits(teachers)
+            self.keep(challenger=self.distil(teachers))
+        if "decision" not in self.state:
+            self.keep(decision=self.decide())
+        decision: dict[str, Any] = self.state["decision"]
+        if decision["promoted"]:
+            self.promote(decision)
+        decisions.write(self.folder / f"{decision['challenger']}.json", decision)
+        self.progress.unlink()
+        return decision
+
+    def champion(self) -> str | None:
+        """The version in use now."""
+        switch = self.registry.champion()
+        return switch.version if switch else None
+
+    def newest_days(self) -> list[str]:
+        """The newest days that are loaded, oldest first."""
+        days = self.warehouse.days(RAW_OPINION)
+        return days[-self.options.transfer_days :] if self.options.transfer_days else []
+
+    def teacher(self) -> str:
+        """The teacher that is reused, or a new one, begun here or by the run before."""
+        begun = "teacher" in self.state.get("reserved", {})
+        if not begun and (version := reused_teacher(self.registry, self.options)):
+            print(f"teacher: {version}", flush=True)
+            return version
+        wanted = self.options.teacher_training()
+        wanted.check()
+        version = self.reserved("teacher", BERT)
+        if not self.is_saved(version):
+            train(self.warehouse, wanted, version)
+        return version
+
+    def store_logits(self, teachers: list[str]) -> None:
+        """Store what is missing of the teachers' logits, for the labels and the days."""
+        for version in teachers:
+            store = Store(self.warehouse, self.registry, LogitJob(version, self.options.precision))
+            for unit in [LABELLED, *self.state["days"]]:
+                print(store.unit(unit), flush=True)
+
+    def distil(self, teachers: list[str]) -> str:
+        """The challenger's version, trained here or by the run before."""
+        wanted = self.options.student_training(tuple(teachers), tuple(self.state["days"]))
+        wanted.check()
+        version = self.reserved("challenger", wanted.scheme)
+        if not self.is_saved(version):
+            distil(lambda: self.warehouse, wanted, version)
+        return version
+
+    def reserved(self, role: str, scheme: str) -> str:
+        """The version of this retraining's teacher or challenger, noted before its training begins.
+
+        A training of the same scheme and minute that somebody else has begun or saved is thus never taken for it.
+        """
+        versions = self.state.get("reserved", {})
+        if role not in versions:
+            versions = {**versions, role: self.registry.new_version(scheme, datetime.now(UTC))}
+            self.keep(reserved=versions)
+        return str(versions[role])
+
+    def is_saved(self, version: str) -> bool:
+        """Whether the stopped run before this one has saved the version, but not noted it."""
+        if version not in self.registry.versions():
+            return False
+        discard(version)
+        return True
+
+    def decide(self) -> dict[str, Any]:
+        """Compare with the champion of now, which a person may have changed since the training; with the reasons."""
+        champion, challenger = self.champion(), self.state["challenger"]
+        rows, labels_hash = self.held_out()
+        new = self.registry.load(challenger).bundle
+        checks = [threshold_check(new)]
+        if champion:
+            bounds = replace(Bounds(), coverage=self.options.min_coverage)
+            checks += compare(self.registry.load(champion).bundle, new, rows, self.options.target_precision, bounds)
+        return {
+            "challenger": challenger,
+            "champion": champion,
+            "teacher": self.state["teacher"],
+            "promoted": all(one.passed for one in checks) and not self.options.dry_run,
+            "dry_run": self.options.dry_run,
+            "checks": [asdict(one) for one in checks],
+            "trained_on": {"labels_hash": new.manifest.get("lineage", {}).get("data_hash")},
+            "held_out": {"rows": len(rows.labels), "labels_hash": labels_hash},
+            "decided": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+    def promote(self, decision: dict[str, Any]) -> None:
+        """Carry the decision out, once: a challenger that was promoted and rolled back since stays out.
+
+        Raises Busy when the champion is not the one that was compared; the next run compares with the new one.
+        """
+        challenger, now = decision["challenger"], self.champion()
+        if any(switch.version == challenger for switch in self.registry.history()):
+            return
+        if now not in (decision["champion"], challenger):
+            del self.state["decision"]
+            self.keep()
+            raise Busy(
+                f"{now} became the champion while {challenger} was compared with {decision['champion'] or 'none'}; "
+                "run retrain again with the same flags to compare with that"
+            )
+        why = "; ".join(check["says"] for check in decision["checks"])
+        self.registry.promote(challenger, f"retrain: {why}" if now else f"retrain: there was no champion; {why}")
+
+    def held_out(self) -> tuple[Labelled, str]:
+        """What both are compared on."""
+        return held_out(self.warehouse, f"retrain-{self.state['challenger']}")

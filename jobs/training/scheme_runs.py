@@ -1,0 +1,165 @@
+"""The runs of a grid: which are missing, each run, and its row in scheme_run."""
+
+import hashlib
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pyspark.sql import functions as F
+
+from distill.data.labelled import Labelled, read_labelled
+from distill.errors import BadInput
+from distill.evaluation import metrics
+from distill.evaluation.evaluation import evaluate
+from distill.models.registry import Registry
+from distill.scoring.scorer import Scorer
+from distill.training.linear import train_linear
+from distill.training.scheme_table import BERT
+from jobs.common import time_zones
+from jobs.common.cli import home
+from jobs.training.grid import LINEAR, TEACHER, Entry, Grid, parsed, training_of
+from jobs.training.snapshot import COLUMNS, SnapshotSpec, hash_of, write_snapshot
+from jobs.training.student_training import distil
+from jobs.warehouse import publish
+from jobs.warehouse.tables import LABELLED_OPINION, SCHEME_RUN
+from jobs.warehouse.warehouse import Warehouse
+
+
+class SchemeRuns:
+    """The runs of a grid on one warehouse."""
+
+    def __init__(self, warehouse: Warehouse, registry: Registry, grid: Grid):
+        self.warehouse, self.registry, self.grid = warehouse, registry, grid
+        self.labels_hash = hash_of(warehouse.read(LABELLED_OPINION).select(COLUMNS))
+        self.teacher = registry.resolve(grid.teacher) if grid.teacher else None
+        self.old = registry.resolve(grid.old) if grid.old else None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """What the table holds of this grid and these labels, in the grid's order."""
+        found = self.warehouse.read(SCHEME_RUN, experiment=self.grid.experiment)
+        same_labels = found.where(found.labels_hash == self.labels_hash)
+        there = {row["run"]: row.asDict() for row in time_zones.collect(same_labels)}
+        return [there[key] for entry, seed in self.all_runs() if (key := self.key(entry, seed)) in there]
+
+    def all_runs(self) -> list[tuple[Entry, int]]:
+        """Every run: seed by seed, so that a grid that is stopped has compared all schemes at least once."""
+        seeds = self.grid.seeds
+        once = (LINEAR, TEACHER)
+        runs = [(e, s) for s in seeds for e in self.grid.run if s in (e.seeds or seeds) and e.flags not in once]
+        return [(entry, 0) for entry in self.grid.run if entry.flags in once] + runs
+
+    def key(self, entry: Entry, seed: int) -> str:
+        """What makes two runs the same."""
+        facts = [
+            entry.label,
+            entry.flags,
+            self.grid.common,
+            str(seed),
+            self.labels_hash,
+            str(self.teacher),
+            str(self.old),
+        ]
+        return hashlib.sha256("\0".join(facts).encode()).hexdigest()[:16]
+
+    def run_missing(self) -> None:
+        """Run what the table does not hold; each run is published as it ends."""
+        done = {row["run"] for row in self.rows()}
+        runs = [(entry, seed) for entry, seed in self.all_runs() if self.key(entry, seed) not in done]
+        print(f"{len(runs)} of {len(self.all_runs())} runs to make", flush=True)
+        for number, (entry, seed) in enumerate(runs, 1):
+            print(f"\n{number} of {len(runs)}: {entry.label}, seed {seed}", flush=True)
+            self.publish(self.key(entry, seed), self.run(entry, seed))
+
+    def run(self, entry: Entry, seed: int) -> dict[str, Any]:
+        """Make one run; the row of the table."""
+        started = time.monotonic()
+        if entry.flags == LINEAR:
+            found = self.linear()
+        elif entry.flags == TEACHER:
+            found = self.of_teacher()
+        else:
+            found = self.distilled(entry, seed)
+        facts = {"label": entry.label, "flags": entry.flags, "seed": seed, "labels_hash": self.labels_hash}
+        wall = {"wall_s": time.monotonic() - started, "ended": datetime.now(UTC)}
+        return dict.fromkeys(SCHEME_RUN.columns) | wall | found | facts
+
+    def distilled(self, entry: Entry, seed: int) -> dict[str, Any]:
+        """A student, and the teacher that trained along or whose logits it read."""
+        training = training_of(self.grid, entry, seed)
+        done = distil(lambda: self.warehouse, training, self.registry.new_version(training.scheme, datetime.now(UTC)))
+        beside = done.teacher_manifest
+        version = done.teacher_version or (self.registry.resolve(training.teacher[0]) if training.teacher else None)
+        if version and beside is None:
+            beside = self.registry.load(version).bundle.manifest
+        found: dict[str, Any] = {"scheme": training.scheme, "model_version": done.version, "teacher_version": version}
+        found |= reached(done.manifest) | {f"teacher_{k}": v for k, v in reached(beside).items() if k != "precision"}
+        curve = done.manifest["lineage"]["curve"]
+        return found | {"cpu_s": float(sum(epoch["cpu_seconds"] for epoch in curve))} | self.against_old(done.version)
+
+    def of_teacher(self) -> dict[str, Any]:
+        """The row of the teacher that the grid names."""
+        if self.teacher is None:
+            raise BadInput("a run has the flags 'teacher' and the grid names no teacher")
+        manifest = self.registry.load(self.teacher).bundle.manifest
+        curve = manifest["lineage"]["curve"]
+        cpu = [epoch["cpu_seconds"] for epoch in curve if "cpu_seconds" in epoch]  # older trainings did not count it
+        cost = {"wall_s": float(sum(epoch["seconds"] for epoch in curve)), "cpu_s": float(sum(cpu)) if cpu else None}
+        return {"scheme": BERT, "model_version": self.teacher} | reached(manifest) | cost
+
+    def linear(self) -> dict[str, Any]:
+        """The row of the linear model on the same labels."""
+        cpu = time.process_time()
+        splits = self.splits("train", "valid", "test")
+        found = evaluate(train_linear(splits[0]), splits[1], splits[2], 0.95)
+        return {"scheme": LINEAR, "cpu_s": time.process_time() - cpu} | reached(found)
+
+    def splits(self, *names: str) -> list[Labelled]:
+        """Splits of the labels as the runs see them, with the common flags that choose rows."""
+        folder = home() / "train" / f"compare-{self.grid.experiment}-{self.labels_hash}"
+        if not folder.exists():
+            common = parsed(self.grid.common)
+            spec = SnapshotSpec(sources=common.sources, train_rows=common.train_rows)
+            write_snapshot(self.warehouse, str(folder), spec)
+        return [read_labelled(f"{folder}/labels", name) for name in names]
+
+    def test_rows(self) -> Labelled:
+        """The split test."""
+        (test,) = self.splits("test")
+        return test
+
+    def against_old(self, version: str) -> dict[str, Any]:
+        """How the decisions on test differ from those of the old version."""
+        if self.old is None:
+            return {}
+        test = self.test_rows()
+        old, new = (decisions(self.registry, name, test) for name in (self.old, version))
+        return {
+            "coverage": metrics.coverage(test.labels, old, new),
+            "churn": metrics.churn(old, new),
+            "negative_flips": metrics.negative_flips(test.labels, old, new),
+        }
+
+    def publish(self, key: str, row: dict[str, Any]) -> None:
+        """Put the row of a run into the table."""
+        partition = {"experiment": self.grid.experiment, "run": key}
+        unit = f"{self.grid.experiment}+{key}"
+        with publish.run(self.warehouse, "compare_schemes", unit, [(SCHEME_RUN, partition)]) as run:
+            values = [[row[column] for column in SCHEME_RUN.columns]]
+            rows = self.warehouse.spark.createDataFrame(values, SCHEME_RUN.ddl)
+            run.stage(rows.withColumn("table", F.lit(SCHEME_RUN.name)), [SCHEME_RUN])
+            run.switch([(SCHEME_RUN, partition)])
+
+
+def decisions(registry: Registry, version: str, rows: Labelled) -> npt.NDArray[np.bool_]:
+    """Whether a student calls each row a valid complaint, bool (rows,)."""
+    scorer = Scorer(registry.load(version).bundle)
+    return scorer.score_normalised(rows.texts) >= scorer.threshold
+
+
+def reached(manifest: dict[str, Any] | None) -> dict[str, float | None]:
+    """AUC, and recall and precision at the threshold, on test; on valid where there is no test."""
+    found = (manifest or {}).get("metrics", {})
+    at = found.get("test") or found.get("valid") or {}
+    return {name: at.get(name) for name in ("auc", "recall", "precision")}

@@ -1,0 +1,159 @@
+"""What a training reads: labels, stored logits and the transfer set of the moment, as Parquet that every rank reads.
+
+FOLDER/labels     text, label, source, split, logits_0, logits_1 … of the teachers in their order
+FOLDER/transfer   the same of texts of the stream, with no label
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import reduce
+from typing import Any
+
+import pyarrow.dataset as pads
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from distill.data.labelled import LOGITS, Labelled, Snapshot, read
+from distill.errors import BadInput
+from jobs.common.cli import home
+from jobs.training.logits import LABELLED, hashed, with_logits
+from jobs.warehouse.tables import LABELLED_OPINION, RAW_OPINION
+from jobs.warehouse.warehouse import Warehouse
+
+COLUMNS = ["text", "label", "source", "split"]
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A teacher whose stored logits are joined; `fingerprints`: those that its weights can have stored."""
+
+    version: str
+    fingerprints: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SnapshotSpec:
+    """What a snapshot holds: whose logits, which days as a transfer set, and of the labels for training how many.
+
+    No sources and no number of rows mean all of them; rows of valid and test are always all there.
+    """
+
+    teachers: Sequence[Teacher] = ()
+    days: Sequence[str] = ()
+    allow_missing: bool = False
+    sources: Sequence[str] = ()
+    train_rows: int | None = None
+
+
+def write_snapshot(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> tuple[Snapshot, dict[str, Any]]:
+    """Write the snapshot to a new folder; returns where it lies, and what identifies it, for the lineage.
+
+    Raises BadInput when there are no labels, or rows of the split train lack logits and that is not allowed; errors of
+    `jobs.training.logits.with_logits`.
+    """
+    facts = snapshot_labels(warehouse, f"{folder}/labels", spec)
+    train = facts["rows"]["train"]
+    for teacher in facts["teachers"]:
+        have, version = teacher["train_rows"], teacher["version"]
+        print(f"logits of {version}: {have} of {train} rows of train ({have / train:.1%})", flush=True)
+        if have < train and not spec.allow_missing:
+            raise BadInput(
+                f"{train - have} of {train} labelled rows of train have no logits of {version}; store them: "
+                f"jobs/store_teacher_logits.py --teacher {version} --labelled, or pass --allow-missing-logits"
+            )
+    if spec.days:
+        facts["transfer"] = snapshot_transfer(warehouse, f"{folder}/transfer", spec)
+    return Snapshot(folder, has_test="test" in facts["rows"], has_transfer=bool(spec.days)), facts
+
+
+def snapshot_labels(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> dict[str, Any]:
+    """Write the labels with the logits of the teachers."""
+    rows = chosen(warehouse.read(LABELLED_OPINION), spec).select("opinion_id", *COLUMNS)
+    rows = join_logits(warehouse, rows, spec.teachers, LABELLED).drop("text_hash")
+    rows.write.parquet(f"file://{folder}")
+    written = warehouse.spark.read.parquet(f"file://{folder}")
+    counts = {row.split: row["count"] for row in written.groupBy("split").count().collect()}
+    for split in ("train", "valid"):
+        if split not in counts:
+            of = f" of the sources {', '.join(spec.sources)}" if spec.sources and split == "train" else ""
+            raise BadInput(
+                f"{warehouse.name(LABELLED_OPINION)} has no rows of the split {split!r}{of}; "
+                "load some with jobs/load_labels.py"
+            )
+    train = written.where("split = 'train'")
+    return {
+        "data": str(warehouse.location(LABELLED_OPINION, {})),
+        "data_hash": hash_of(written.select(COLUMNS)),
+        "rows": counts,
+        "teachers": [
+            asdict(teacher) | {"train_rows": train.where(F.col(f"{LOGITS}{number}").isNotNull()).count()}
+            for number, teacher in enumerate(spec.teachers)
+        ],
+    }
+
+
+def chosen(labels: DataFrame, spec: SnapshotSpec) -> DataFrame:
+    """All rows of valid and test, and those of train that are wanted; the same rows for the same number."""
+    train = labels.where("split = 'train'")
+    if spec.sources:
+        train = train.where(F.col("source").isin(list(spec.sources)))
+    if spec.train_rows:
+        train = train.orderBy(F.xxhash64("text"), "text").limit(spec.train_rows)
+    return labels.where("split != 'train'").unionByName(train)
+
+
+def snapshot_transfer(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> dict[str, Any]:
+    """Write the texts of the days, each once, without those that are labelled: valid and test must stay unseen."""
+    parts, teachers = [], spec.teachers
+    for day in spec.days:
+        if warehouse.location(RAW_OPINION, {"dt": day}) is None:
+            raise BadInput(
+                f"--transfer-dt {day}: {warehouse.name(RAW_OPINION)} has no such day; "
+                f"load it: jobs/load_opinions.py --dt {day} --input PATH"
+            )
+        rows = warehouse.read(RAW_OPINION, dt=day).select("opinion_id", "text", "source")
+        rows = rows.withColumns({"label": F.lit(None).cast("int"), "split": F.lit("transfer")})
+        parts.append(join_logits(warehouse, rows.select("opinion_id", *COLUMNS), teachers, day))
+    texts = reduce(DataFrame.unionByName, parts)
+    labelled = hashed(warehouse.read(LABELLED_OPINION).select("text")).select("text_hash")
+    # A text of the transfer set without logits would teach nothing; another row of it may have them.
+    texts = texts.dropna(subset=[f"{LOGITS}{number}" for number in range(len(teachers))])
+    fresh = texts.join(labelled, "text_hash", "left_anti").dropDuplicates(["text_hash"]).drop("text_hash")
+    fresh.write.parquet(f"file://{folder}")
+    written = warehouse.spark.read.parquet(f"file://{folder}")
+    count = written.count()
+    print(f"transfer set: {count} texts of {len(spec.days)} days", flush=True)
+    if count == 0:
+        raise BadInput(f"--transfer-dt: no text of {', '.join(spec.days)} is unlabelled and has logits")
+    return {"days": list(spec.days), "rows": count, "data_hash": hash_of(written.select("text"))}
+
+
+def join_logits(warehouse: Warehouse, rows: DataFrame, teachers: Sequence[Teacher], dt: str) -> DataFrame:
+    """COLUMNS of the rows, text_hash, and a column of logits a teacher."""
+    rows = hashed(rows)
+    for number, teacher in enumerate(teachers):
+        rows = with_logits(warehouse, rows, teacher.version, dt, teacher.fingerprints)
+        rows = rows.withColumnRenamed("logits", f"{LOGITS}{number}")
+    return rows.select(*COLUMNS, "text_hash", *(f"{LOGITS}{number}" for number in range(len(teachers))))
+
+
+def hash_of(rows: DataFrame) -> str:
+    """A hash of the rows that is independent of their order and their files."""
+    digest = rows.select(F.sum(F.xxhash64(*rows.columns).cast("decimal(38,0)"))).first()
+    return f"{int(digest[0]) % 2**64:016x}" if digest and digest[0] is not None else ""
+
+
+def held_out(warehouse: Warehouse, name: str) -> tuple[Labelled, str]:
+    """The rows of test, or of valid where nothing is labelled for test, and the hash of all labels.
+
+    name: of the folder below OPINION_HOME/tmp that is used meanwhile.
+    """
+    folder = home() / "tmp" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        found = snapshot_labels(warehouse, str(folder), SnapshotSpec())
+        split = "test" if "test" in found["rows"] else "valid"
+        return read(str(folder), pads.field("split") == split), found["data_hash"]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

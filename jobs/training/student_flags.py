@@ -1,0 +1,141 @@
+"""The options of a student's training, and which of them fit together."""
+
+import argparse
+from dataclasses import dataclass
+
+from distill.errors import BadInput
+from distill.models.packages import need_transformers
+from distill.training.plan import TEACHER, Encoder, TrainingConfig
+from distill.training.scheme_table import SCHEMES, scheme_for
+from jobs.common.cli import Parser, day
+from jobs.common.options import option
+from jobs.training.teacher_flags import check_encoder
+from jobs.training.training_run import TrainingOptions, training_parser
+
+READ_LOGITS = " and ".join(entry.name for entry in SCHEMES.values() if entry.reads_logits)
+SOFT, STORED, JOINT = "soft labels", READ_LOGITS, "joint schemes"
+
+
+def anchor(text: str) -> tuple[int, int]:
+    """Argument type: STEP:EPOCHS."""
+    step, _, epochs = text.partition(":")
+    if step.isdecimal() and epochs.isdecimal() and int(epochs) > 0:
+        return int(step), int(epochs)
+    raise argparse.ArgumentTypeError(f"{text!r} is not STEP:EPOCHS, such as 120:1")
+
+
+@dataclass(frozen=True)
+class StudentTraining(TrainingOptions):
+    """A student's training."""
+
+    scheme: str = option(
+        "; ".join(f"{entry.name}: {entry.help}" for entry in SCHEMES.values()), "textcnn", choices=list(SCHEMES)
+    )
+    batch: int = option("rows of one rank at a step", TrainingConfig.batch)
+    accumulate: int = option("passes that a step is divided into, for memory", TrainingConfig.accumulate)
+    learning_rate: float = option("of the student at its peak", TrainingConfig.learning_rate)
+    temperature: float = option("T of teacher and student", TrainingConfig.temperature, group=SOFT)
+    alpha_soft: tuple[float, ...] = option("weight of each teacher's soft loss (default: 1)", (), group=SOFT)
+    beta_hard: float = option("weight of the hard loss", TrainingConfig.beta_hard, group=SOFT)
+    teacher: tuple[str, ...] = option(
+        "whose stored logits the student learns from", (), group=STORED, metavar="NAME[@VERSION]"
+    )
+    transfer_dt: tuple[str, ...] = option(
+        "days of raw_opinion whose texts, unlabelled, teach too", (), parse=day, group=STORED
+    )
+    allow_missing_logits: bool = option("labelled rows without them have the hard loss alone", False, group=STORED)
+    route: tuple[tuple[int, int], ...] = option(
+        "first learn from the first teacher as it was after so many steps, anchor after anchor; then --epochs",
+        (),
+        parse=anchor,
+        group=STORED,
+        metavar="STEP:EPOCHS",
+    )
+    hint: int | None = option(
+        "first learn a layer of the first teacher; -1: the last", None, group=STORED, metavar="LAYER"
+    )
+    hint_epochs: int = option("epochs of the hint", 1, group=STORED)
+    embeddings: str = option(
+        "first values of the student's embeddings; teacher: from inside the first teacher, a BERT",
+        "random",
+        group=STORED,
+        choices=["random", "teacher"],
+    )
+    init: str = option("pretrained encoder: a folder or a hub name", Encoder.init, group=JOINT)
+    max_length: int = option("tokens of a text that the teacher reads", Encoder.max_length, group=JOINT)
+    layers: int | None = option("keep the first layers of the encoder only (default: all)", None, group=JOINT)
+    teacher_learning_rate: float = option("of the encoder at its peak", TEACHER.learning_rate, group=JOINT)
+
+    @property
+    def looks_inside(self) -> bool:
+        """Whether the student takes more from the first teacher than its logits."""
+        return self.hint is not None or self.embeddings == "teacher"
+
+    @property
+    def encoder(self) -> Encoder:
+        """The pretrained encoder of a joint scheme's teacher."""
+        return Encoder(self.init, self.max_length, self.layers)
+
+    def config(self) -> TrainingConfig:
+        """The numbers for the training loop."""
+        return TrainingConfig(
+            epochs=self.epochs + sum(epochs for _, epochs in self.route),
+            batch=self.batch,
+            accumulate=self.accumulate,
+            learning_rate=self.learning_rate,
+            seed=self.seed,
+            temperature=self.temperature,
+            alpha_soft=self.alpha_soft or (1.0,) * max(1, len(self.teacher)),
+            beta_hard=self.beta_hard,
+            schedule=self.schedule(),
+        )
+
+    def schedule(self) -> tuple[tuple[int, ...], ...]:
+        """By epoch the numbers of the logits that teach: an anchor, stored after all teachers, replaces the first."""
+        others = tuple(range(1, len(self.teacher)))
+        if not self.route:
+            return ()
+        anchors = enumerate(self.route, start=len(self.teacher))
+        route = [(number, *others) for number, (_, epochs) in anchors for _ in range(epochs)]
+        return (*route, *[(0, *others)] * self.epochs)
+
+    def check(self) -> None:
+        """Refuse options that do not fit together; raises BadInput."""
+        super().check()
+        self.check_teachers()
+        weights = [*(self.alpha_soft or [1.0]), self.beta_hard]
+        teachers = max(1, len(self.teacher))
+        if self.alpha_soft and len(self.alpha_soft) != teachers:
+            raise BadInput(f"--alpha-soft has {len(self.alpha_soft)} weights for {teachers} teachers")
+        if self.temperature <= 0 or min(weights) < 0 or sum(weights) == 0:
+            raise BadInput("--temperature must be above 0, --alpha-soft and --beta-hard 0 or more, and not all 0")
+        if min(self.batch, self.accumulate, self.hint_epochs, self.max_length, self.layers or 1) < 1:
+            raise BadInput("--batch, --accumulate, --hint-epochs, --max-length and --layers must be 1 or more")
+        if min(self.learning_rate, self.teacher_learning_rate) <= 0:
+            raise BadInput("--learning-rate and --teacher-learning-rate must be above 0")
+        if SCHEMES[self.scheme].joint or self.looks_inside:
+            need_transformers(f"--scheme {self.scheme}")
+        if SCHEMES[self.scheme].joint:
+            check_encoder(self.encoder, self.num_proc)
+
+    def check_teachers(self) -> None:
+        """Refuse a number of teachers, or what is asked of one, that the scheme cannot use; raises BadInput."""
+        entry = SCHEMES[self.scheme]
+        fewest, most = entry.teachers
+        if entry.reads_logits and not fewest <= len(self.teacher) <= most:
+            if most == 1:
+                needed = "one --teacher, whose logits jobs/store_teacher_logits.py has stored"
+            else:
+                needed = f"two or more after --teacher; with one choose --scheme {scheme_for(1)}"
+            raise BadInput(f"--scheme {self.scheme} needs {needed}")
+        if not entry.reads_logits and (self.teacher or self.transfer_dt or self.route or self.looks_inside):
+            raise BadInput(
+                f"--scheme {self.scheme} reads no stored logits; --teacher, --transfer-dt, --route, --hint and "
+                f"--embeddings teacher are of --scheme {READ_LOGITS}"
+            )
+
+
+def parser(doc: str | None = None) -> Parser:
+    """The command line; `doc` is what --help begins with."""
+    example = "jobs/distill_student.py --scheme offline --teacher bert --transfer-dt 2026-11-09 2026-11-10"
+    return training_parser(doc, example, StudentTraining)

@@ -1,0 +1,109 @@
+"""A student's training: snapshot of labels and stored logits, ranks, a version of the registry."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from distill.errors import BadInput
+from distill.models.architecture import KIND
+from distill.models.bundle import load_manifest
+from distill.models.registry import Registry, anchor_name
+from distill.scoring.logits import PRECISIONS, fingerprint
+from distill.training import joint, student
+from distill.training.plan import TEACHER, TrainingTask
+from distill.training.scheme_table import SCHEMES
+from distill.training.student import Inside
+from jobs.common.cli import home
+from jobs.training.launch import launch
+from jobs.training.snapshot import SnapshotSpec, Teacher, write_snapshot
+from jobs.training.student_flags import StudentTraining
+from jobs.training.training_run import RESTARTS, Training, begin, in_words
+from jobs.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """A student in the registry, its manifest, and that of the teacher that trained along."""
+
+    version: str
+    manifest: dict[str, Any]
+    teacher_version: str | None = None
+    teacher_manifest: dict[str, Any] | None = None
+
+
+def distil(open_warehouse: Callable[[], Warehouse], options: StudentTraining, version: str) -> Distilled:
+    """Train the version, or go on with it, and save it.
+
+    The warehouse is opened when the teachers were found in the registry.
+    """
+    registry = Registry(str(home() / "registry"))
+    options = replace(options, teacher=tuple(registry.resolve(name) for name in options.teacher))
+    if options.looks_inside:
+        check_encoder(registry, options.teacher[0])
+    anchors = [anchor_name(options.teacher[0], step) for step, _ in options.route]
+    spec = SnapshotSpec(
+        [stored_teacher(registry, name) for name in (*options.teacher, *anchors)],
+        sorted(set(options.transfer_dt)),
+        options.allow_missing_logits,
+        options.sources,
+        options.train_rows,
+    )
+    warehouse = open_warehouse()
+    training = begin(version, options, lambda folder: write_snapshot(warehouse, folder, spec))
+    task = training.task(options, options.config())
+    is_joint = SCHEMES[options.scheme].joint
+    with training.ended_when_refused():
+        work = joint_work(options, training, task) if is_joint else stored_work(options, training, task, registry)
+        made = launch(warehouse.spark, options.num_proc, work, RESTARTS)
+    bundle, beside = made if is_joint else (made, None)
+    done = Distilled(version, bundle.manifest)
+    if beside:
+        name = version.replace(options.scheme, f"{options.scheme}-teacher", 1)
+        registry.add(name, beside.tensors, beside.files, beside.manifest)
+        done = replace(done, teacher_version=name, teacher_manifest=beside.manifest)
+        print(in_words(beside.manifest), f"the teacher, saved as {name}", sep="\n")
+    where = registry.add(version, bundle.tensors, bundle.files, bundle.manifest)
+    training.end()
+    print(in_words(bundle.manifest), f"saved as {version} in {where}", sep="\n", flush=True)
+    return done
+
+
+def check_encoder(registry: Registry, version: str) -> None:
+    """Raise BadInput when the version is a textCNN, which has no layers to look into."""
+    manifest, _ = load_manifest(registry.path(version))
+    if manifest.get("architecture", {}).get("kind") == KIND:
+        raise BadInput(
+            f"--hint and --embeddings teacher look inside the first teacher, a BERT; {version} is a textCNN: "
+            "name a teacher of jobs/train_teacher.py first"
+        )
+
+
+def stored_teacher(registry: Registry, version: str) -> Teacher:
+    """The teacher, with the fingerprints that its logits can be stored under."""
+    _, digest = load_manifest(registry.path(version))
+    return Teacher(version, tuple(fingerprint(digest, precision) for precision in PRECISIONS))
+
+
+def stored_work(
+    options: StudentTraining, training: Training, task: TrainingTask, registry: Registry
+) -> Callable[..., Any]:
+    """The work of each rank for a student that trains alone."""
+    inside = None
+    if options.looks_inside:
+        embeddings = options.embeddings == "teacher"
+        inside = Inside(registry.root, options.teacher[0], embeddings, options.hint, options.hint_epochs)
+    return partial(student.train_on_rank, snapshot=training.snapshot, task=task, scheme=options.scheme, inside=inside)
+
+
+def joint_work(options: StudentTraining, training: Training, task: TrainingTask) -> Callable[..., Any]:
+    """The work of each rank for a student and a teacher that train together."""
+    config = replace(TEACHER, learning_rate=options.teacher_learning_rate, accumulate=options.accumulate)
+    return partial(
+        joint.train_on_rank,
+        snapshot=training.snapshot,
+        task=task,
+        scheme=options.scheme,
+        encoder=options.encoder,
+        teacher_config=config,
+    )

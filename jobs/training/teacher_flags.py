@@ -1,0 +1,71 @@
+"""The options of a teacher's training."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from distill.errors import BadInput
+from distill.models.architecture import Precision
+from distill.models.packages import need_transformers
+from distill.training.plan import TEACHER, ClassWeight, Encoder, TrainingConfig
+from jobs.common.cli import Parser
+from jobs.common.options import option
+from jobs.training.training_run import TrainingOptions, training_parser
+
+
+@dataclass(frozen=True)
+class TeacherTraining(TrainingOptions):
+    """A teacher's training."""
+
+    epochs: int = option("at most so many passes over the labels", TEACHER.epochs)
+    init: str = option("pretrained encoder: a folder or a hub name", Encoder.init)
+    max_length: int = option("tokens of a text that are read", Encoder.max_length)
+    layers: int | None = option("keep the first layers of the encoder only (default: all)", None)
+    batch: int = option("rows of one rank at a step", TEACHER.batch)
+    accumulate: int = option("passes that a step is divided into, for memory", TEACHER.accumulate)
+    learning_rate: float = option("of the encoder at its peak", TEACHER.learning_rate)
+    class_weight: ClassWeight = option("of the labels in the loss", TEACHER.class_weight)
+    precision: Precision = option("of the matrix products", TEACHER.precision)
+
+    @property
+    def encoder(self) -> Encoder:
+        """The pretrained encoder that it begins from."""
+        return Encoder(self.init, self.max_length, self.layers)
+
+    def config(self) -> TrainingConfig:
+        """The numbers for the training loop."""
+        return replace(
+            TEACHER,
+            epochs=self.epochs,
+            batch=self.batch,
+            accumulate=self.accumulate,
+            learning_rate=self.learning_rate,
+            class_weight=self.class_weight,
+            precision=self.precision,
+            seed=self.seed,
+        )
+
+    def check(self) -> None:
+        """Refuse options out of range, a machine without transformers, or an encoder of no use; raises BadInput."""
+        super().check()
+        if min(self.max_length, self.batch, self.accumulate, self.layers or 1) < 1 or self.learning_rate <= 0:
+            raise BadInput(
+                "--max-length, --layers, --batch and --accumulate must be 1 or more, --learning-rate above 0"
+            )
+        need_transformers("a teacher")
+        check_encoder(self.encoder, self.num_proc)
+
+
+def check_encoder(encoder: Encoder, ranks: int) -> None:
+    """Refuse an encoder that a teacher cannot be made of, before Spark starts; raises BadInput.
+
+    Ranks on other hosts may have one that is not here: they refuse theirs.
+    """
+    if ranks == 1 or Path(encoder.init).is_dir():
+        from distill.models.pretrained import load  # late: torch takes seconds
+
+        load(encoder.init, encoder.max_length, encoder.layers)
+
+
+def parser(doc: str | None = None) -> Parser:
+    """The command line; `doc` is what --help begins with."""
+    return training_parser(doc, "jobs/train_teacher.py --init PATH_OR_HUB_NAME --num-proc 2", TeacherTraining)

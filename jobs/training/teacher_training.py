@@ -1,0 +1,29 @@
+"""A teacher's training: snapshot of the labels, ranks, a version of the registry."""
+
+from functools import partial
+
+from distill.training.teacher import train_on_rank
+from jobs.common.cli import home
+from jobs.training.launch import launch
+from jobs.training.snapshot import SnapshotSpec, write_snapshot
+from jobs.training.teacher_flags import TeacherTraining
+from jobs.training.training_run import RESTARTS, begin, in_words
+from jobs.warehouse.warehouse import Warehouse
+
+
+def train(warehouse: Warehouse, options: TeacherTraining, version: str) -> None:
+    """Train the version, or go on with it, and save it. Errors as `trainings.begin`, `launch` and `write_snapshot`."""
+    spec = SnapshotSpec(sources=options.sources, train_rows=options.train_rows)
+    training = begin(version, options, lambda folder: write_snapshot(warehouse, folder, spec))
+    work = partial(
+        train_on_rank,
+        snapshot=training.snapshot,
+        task=training.task(options, options.config()),
+        encoder=options.encoder,
+        registry=str(home() / "registry"),
+        version=version,
+    )
+    with training.ended_when_refused():
+        manifest = launch(warehouse.spark, options.num_proc, work, RESTARTS)
+    training.end()
+    print(in_words(manifest), f"saved as {version}", sep="\n", flush=True)

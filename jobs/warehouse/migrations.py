@@ -1,0 +1,123 @@
+"""Create the tables of a database, upgrade older ones in place, and refuse foreign ones by name.
+
+Each step looks at what is there first. A step that was done is not done again: the next job finishes a migration that
+died half-way. A column that `tables.py` gained since a table was made is added at the table's end, and is null in older
+rows. An older version of this project leaves no other difference, so any other difference is refused before a change.
+"""
+
+import json
+from typing import Any
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import SparkSession
+
+from distill.errors import BadInput, Busy
+from jobs.common import locks
+from jobs.common.cli import home
+from jobs.warehouse.tables import TABLES, VIEWS, Table, View
+
+PARQUET = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+PATIENCE = 120  # seconds that a job waits for another one's migration
+MEND = "rename it away or choose another --database"
+
+
+def migrate(spark: SparkSession, database: str, root: str) -> None:
+    """Create or upgrade the tables and views of the database; a table's own, empty folder lies below `root`.
+
+    Raises BadInput for what is not ours or is newer than this code, and Busy when another job migrates for too long.
+    """
+    if not due(spark, database):
+        return
+    # Hosts that do not share this lock may do the same statements twice, which changes nothing.
+    with locks.hold(home() / "locks" / f"{database},migrate.lock", f"the tables of {database}", PATIENCE):
+        unless_there(spark, f"CREATE DATABASE IF NOT EXISTS {database}")
+        for statement in due(spark, database).values():
+            unless_there(spark, statement.format(database=database, root=root))
+        if left := due(spark, database):
+            raise Busy(f"{', '.join(left)} of {database} changed while this job migrated; run it again")
+
+
+def unless_there(spark: SparkSession, statement: str) -> None:
+    """Do a statement, and be content when another host has just done it."""
+    try:
+        spark.sql(statement)
+    except AnalysisException as e:
+        # As Spark finds it, or as the metastore answers where it came between Spark's look and its own.
+        if "ALREADY_EXISTS" not in (e.getCondition() or "") and "AlreadyExistsException" not in str(e):
+            raise
+
+
+def due(spark: SparkSession, database: str) -> dict[str, str]:
+    """What is missing or older, tables before views: name -> the statement that mends it; BadInput as `migrate`."""
+    there = set()
+    if spark.catalog.databaseExists(database):
+        there = {row.tableName for row in spark.sql(f"SHOW TABLES IN {database}").collect()}
+    found = {}
+    for table in TABLES:
+        if table.name not in there:
+            found[table.name] = created(table)
+        elif missing := missing_columns(spark, database, table):
+            columns = ", ".join(f"{name} {table.columns[name]}" for name in missing)
+            found[table.name] = f"ALTER TABLE {{database}}.{table.name} ADD COLUMNS ({columns})"
+    for view in VIEWS:
+        if view.name not in there:
+            found[view.name] = f"CREATE VIEW {{database}}.{view.name} COMMENT '{view.comment}' AS {view.query}"
+        elif is_older(spark, database, view):
+            # Not CREATE OR REPLACE, which drops the view first: a reader would find none.
+            found[view.name] = f"ALTER VIEW {{database}}.{view.name} AS {view.query}"
+    return found
+
+
+def created(table: Table) -> str:
+    """The statement that makes a table, EXTERNAL so that none on it deletes files."""
+    keys = ", ".join(f"{column} string" for column in table.partitions)
+    return (
+        f"CREATE EXTERNAL TABLE {{database}}.{table.name} ({table.ddl}) COMMENT '{table.comment}' "
+        + (f"PARTITIONED BY ({keys}) " if keys else "")
+        + f"STORED AS PARQUET LOCATION '{{root}}/empty/{table.name}'"
+    )
+
+
+def missing_columns(spark: SparkSession, database: str, table: Table) -> list[str]:
+    """The columns that a table of an older version lacks; raises BadInput for one that is not ours or is newer."""
+    name = f"{database}.{table.name}"
+    facts = described(spark, name)
+    keys = tuple(facts.get("partition_columns", []))
+    if (facts["type"], facts.get("serde_library"), keys) != ("EXTERNAL", PARQUET, table.partitions):
+        raise BadInput(
+            f"table {name} is {facts['type']}, partitioned by {', '.join(keys) or 'nothing'}, of "
+            f"{facts.get('serde_library', 'no files')}; expected EXTERNAL, "
+            f"{', '.join(table.partitions) or 'nothing'}, {PARQUET}; {MEND}"
+        )
+    expected = table.columns | dict.fromkeys(table.partitions, "string")
+    actual = {f.name: f.dataType.simpleString() for f in spark.table(name).schema.fields}
+    missing = [column for column in table.columns if column not in actual]
+    unknown = [column for column in actual if column not in expected]
+    if any(actual[column] != expected[column] for column in actual if column in expected) or (missing and unknown):
+        wrong = [
+            f"{column} is {actual.get(column, 'missing')}, expected {expected.get(column, 'no such column')}"
+            for column in expected | actual
+            if actual.get(column) != expected.get(column)
+        ]
+        raise BadInput(f"table {name} has other columns: {'; '.join(wrong)}; {MEND}")
+    if unknown:
+        raise BadInput(
+            f"table {name} was made by a newer version of this project, with {', '.join(unknown)}: "
+            "update this one, or choose another --database"
+        )
+    return missing
+
+
+def is_older(spark: SparkSession, database: str, view: View) -> bool:
+    """Whether the view's query is another than ours; raises BadInput for what is no view."""
+    facts = described(spark, f"{database}.{view.name}")
+    if facts["type"] != "VIEW":
+        raise BadInput(f"{database}.{view.name} is {facts['type']}, expected a view; {MEND}")
+    return bool(facts["view_text"] != view.query.format(database=database))
+
+
+def described(spark: SparkSession, name: str) -> dict[str, Any]:
+    """What the metastore knows of a table or view."""
+    [row] = spark.sql(f"DESCRIBE EXTENDED {name} AS JSON").collect()
+    facts: dict[str, Any] = json.loads(row.json_metadata)
+    return facts

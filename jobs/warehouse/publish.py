@@ -1,0 +1,196 @@
+"""Publish: stage, audit, switch. The only way that rows reach a table.
+
+A run writes all its tables into one fresh folder (`stage`), the caller counts what it reads back (`read_back`), then
+`switch` points each table's partition at the new files, one metastore call a table. A reader of a table sees the old
+files or the new ones, never a mixture and never nothing.
+
+    <data>/<database>/<job>/<unit>/run=<run id>/table=<name>/part-*.parquet
+    <data>/<database>/pending/<job>,<unit>,<run id>.json      while a run is between its first and last switch
+
+The pending file is written after the audit and before the first switch; it holds every switch of the run. A death
+before it leaves files that nobody points at, removed at the end of the next run of the same unit; a death after it is
+finished by the next run of any job, since all it takes is to repeat the switches (`finish_pending`).
+
+A run removes others' files only after its own switches: what it finds at its start may be read still, or be written by
+a host that does not share the lock.
+"""
+
+import json
+import logging
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from distill.errors import Busy
+from jobs.common import locks
+from jobs.common.cli import home
+from jobs.warehouse.tables import TABLES, Table
+from jobs.warehouse.warehouse import Warehouse
+
+log = logging.getLogger("opinion")
+# Hardly two rows share their id or score: a dictionary of them would be built, and dropped when it is too large.
+PLAIN_COLUMNS = {f"parquet.enable.dictionary#{column}": "false" for column in ("opinion_id", "text", "score")}
+BY_NAME = {table.name: table for table in TABLES}
+PENDING = re.compile(r"\w+,[^,]+,\d{8}T\d{6}Z-[0-9a-f]{8}\.json(\.tmp)?")
+
+
+@dataclass
+class Run:
+    """One run of a job over one unit (a day, or the labels): the folder of its files and what it will switch."""
+
+    warehouse: Warehouse
+    job: str
+    unit: str
+    id: str
+    started: datetime
+    seen: dict[str, str | None] = field(default_factory=dict)
+    switching: bool = False
+
+    @property
+    def unit_folder(self) -> str:
+        """Folder of all runs of this unit."""
+        return f"{self.warehouse.root}/{self.job}/{self.unit}"
+
+    @property
+    def folder(self) -> str:
+        """Folder of this run's files."""
+        return f"{self.unit_folder}/run={self.id}"
+
+    def location(self, table: Table) -> str:
+        """Folder of this run's files of one table."""
+        return f"{self.folder}/table={table.name}"
+
+    def stage(self, rows: DataFrame, tables: list[Table], pack: bool = True) -> None:
+        """Write rows of several tables in one pass over the input: a column `table` says which table a row is of.
+
+        The other columns are the union of the tables' columns; those that a table does not have are null in its rows.
+        `pack` shuffles each table's rows into as few files as their size needs; else every task writes its own.
+        """
+        if pack:
+            rows = rows.hint("rebalance", F.col("table"))
+        writer = rows.write.partitionBy("table").mode("append").options(**PLAIN_COLUMNS)
+        writer.parquet(self.folder)
+        for table in tables:
+            self.warehouse.files.make_folder(self.location(table))
+
+    def forget(self, table: Table) -> None:
+        """Remove what was staged of a table that will not be switched."""
+        self.warehouse.files.delete(self.location(table))
+
+    def read_back(self, table: Table, ddl: str | None = None) -> DataFrame:
+        """The staged rows of a table, with exactly the table's columns or those of `ddl`."""
+        return self.warehouse.spark.read.schema(ddl or table.ddl).parquet(self.location(table))
+
+    def read_back_all(self, tables: list[Table], ddl: str) -> DataFrame:
+        """The staged rows of several tables, with the columns of `ddl` and a column `table`."""
+        parts = [self.location(table) for table in tables]
+        reader = self.warehouse.spark.read.schema(f"{ddl}, table string").option("basePath", self.folder)
+        return reader.parquet(*parts)
+
+    def switch(self, partitions: list[tuple[Table, dict[str, str]]]) -> None:
+        """Point every partition at this run's files, in the order given; from here on a death is finished by others.
+
+        Raises Busy, with nothing switched, when somebody else published one of them since this run began.
+        """
+        for table, partition in partitions:
+            now = self.warehouse.location(table, partition)
+            if self.seen[table.name] != now:
+                raise Busy(
+                    f"{self.warehouse.name(table)} {partition} was published by another run while this one worked "
+                    f"({now}); that run stands, run again to replace it"
+                )
+        switches = [[table.name, partition, self.location(table)] for table, partition in partitions]
+        pending = f"{self.warehouse.root}/pending/{self.job},{self.unit},{self.id}.json"
+        self.warehouse.files.write_text(pending, json.dumps(switches))
+        self.switching = True
+        for table, partition in partitions:
+            self.warehouse.point(table, partition, self.location(table), self.seen[table.name])
+        self.warehouse.files.delete(pending)
+        kept = {self.id} | {run_of(before) for before in self.seen.values() if before}
+        self.sweep(kept)
+
+    def sweep(self, kept: set[str]) -> None:
+        """Remove the files of this unit's runs but the `kept`: the one in force, and the last for readers in flight."""
+        for name in self.warehouse.files.names(self.unit_folder):
+            if name.removeprefix("run=") not in kept:
+                self.warehouse.files.delete(f"{self.unit_folder}/{name}")
+
+
+@contextmanager
+def run(warehouse: Warehouse, job: str, unit: str, partitions: list[tuple[Table, dict[str, str]]]) -> Iterator[Run]:
+    """Hold the unit's lock and give a fresh run over it; an exception inside removes what was staged.
+
+    Raises Busy, naming the holder, while another run has the unit.
+    """
+    with locks.hold(lock_path(warehouse, job, unit), f"{unit} of {warehouse.database} ({job})"):
+        finish_pending(warehouse, held=(job, unit))
+        started = datetime.now(UTC)
+        this = Run(warehouse, job, unit, f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}", started)
+        this.seen = {table.name: warehouse.location(table, partition) for table, partition in partitions}
+        try:
+            yield this
+        except BaseException:
+            # Files that a partition points at, or will when the pending switches are repeated, must stay.
+            if not this.switching and not is_pending(warehouse, this.id):
+                warehouse.files.delete(this.folder)
+            raise
+
+
+def lock_path(warehouse: Warehouse, job: str, unit: str) -> Path:
+    """The lock file of a unit."""
+    return home() / "locks" / f"{warehouse.database},{job},{unit}.lock"
+
+
+def is_pending(warehouse: Warehouse, run_id: str) -> bool:
+    """Whether the run has begun to switch and not ended."""
+    return any(run_id in name for name in pending_names(warehouse))
+
+
+def pending_names(warehouse: Warehouse) -> list[str]:
+    """The pending files; others in their folder, such as macOS's ._*, are not ours."""
+    return [name for name in warehouse.files.names(f"{warehouse.root}/pending") if PENDING.fullmatch(name)]
+
+
+def finish_pending(warehouse: Warehouse, held: tuple[str, str] | None = None) -> None:
+    """Finish the switches of runs that died between two of them; `held` is the unit whose lock the caller has."""
+    folder = f"{warehouse.root}/pending"
+    for name in pending_names(warehouse):
+        job, unit, run_id = name.removesuffix(".tmp").removesuffix(".json").split(",")
+        if name.endswith(".tmp"):  # its writer lives and renames it at once, or died before its first switch
+            if (job, unit) == held:
+                warehouse.files.delete(f"{folder}/{name}")
+            continue
+        try:
+            if (job, unit) == held:
+                finish(warehouse, f"{folder}/{name}")
+            else:
+                with locks.hold(lock_path(warehouse, job, unit), unit):
+                    finish(warehouse, f"{folder}/{name}")
+        except Busy:
+            continue  # it lives, and is about to finish by itself
+        log.warning("finished the switches of run %s of %s %s, which had died between them", run_id, job, unit)
+        print(f"finished run {run_id} of {job} {unit}, which had died between two tables", flush=True)
+
+
+def finish(warehouse: Warehouse, pending: str) -> None:
+    """Repeat the switches of one pending file; its run may have ended since the folder was listed."""
+    try:
+        switches = json.loads(warehouse.files.read_text(pending))
+    except FileNotFoundError:
+        return
+    for name, partition, location in switches:
+        table = BY_NAME[name]
+        warehouse.point(table, partition, location, warehouse.location(table, partition))
+    warehouse.files.delete(pending)
+
+
+def run_of(location: str) -> str:
+    """The run id in a location that `Run.location` made; the last folder's name otherwise."""
+    return location.split("/run=")[-1].split("/")[0]

@@ -1,0 +1,249 @@
+"""The tables of the warehouse: names, columns, partitions, and the view that analysts start from.
+
+A table gains a column by a new entry in its `columns`: the next job adds it to the tables that are there
+(jobs/warehouse/migrations.py).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+OF_A_RUN = ("model_version", "run_id")  # columns that the driver adds to the rows of its workers
+ARROW = {
+    "string": pa.string(),
+    "boolean": pa.bool_(),
+    "smallint": pa.int16(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A Hive table: column name -> SQL type (files hold these by name), partition columns (strings; or none)."""
+
+    name: str
+    comment: str
+    columns: dict[str, str]
+    partitions: tuple[str, ...] = ("dt",)
+
+    @property
+    def ddl(self) -> str:
+        """The columns as a schema string, without the partitions."""
+        return ddl_of(self.columns)
+
+
+def staged_columns(*tables: Table, **more: str) -> dict[str, str]:
+    """The columns of rows that a worker makes for several tables in one write: those of the tables, then `more`."""
+    columns = {name: kind for table in tables for name, kind in table.columns.items() if name not in OF_A_RUN}
+    return columns | more
+
+
+def ddl_of(columns: Mapping[str, str]) -> str:
+    """Columns as a schema string of Spark."""
+    return ", ".join(f"{name} {kind}" for name, kind in columns.items())
+
+
+def arrow_schema(columns: Mapping[str, str]) -> pa.Schema:
+    """Columns as the schema of the Arrow batches that Spark reads by `ddl_of`."""
+    return pa.schema([(name, ARROW[kind]) for name, kind in columns.items()])
+
+
+@dataclass(frozen=True)
+class View:
+    """A Hive view; `{database}` in its query stands for the database."""
+
+    name: str
+    comment: str
+    query: str
+
+
+RAW_OPINION = Table(
+    "raw_opinion",
+    "one row a line of the stream that is a record; text as it came",
+    {"opinion_id": "string", "text": "string", "source": "string", "published_at": "timestamp"},
+)
+LABELLED_OPINION = Table(
+    "labelled_opinion",
+    "texts that people judged: 1 valid complaint, 0 junk; one row a text",
+    {
+        "opinion_id": "string",
+        "text": "string",
+        "label": "int",
+        "source": "string",
+        "split": "string",
+        "labelled_at": "timestamp",
+    },
+    (),
+)
+REJECTED_LABEL = Table(
+    "rejected_label",
+    "labelled lines that are not used: unreadable ones, and texts that carry both labels",
+    {
+        "opinion_id": "string",
+        "text": "string",
+        "label": "int",
+        "source": "string",
+        "split": "string",
+        "labelled_at": "timestamp",
+        "content": "string",
+        "reason": "string",
+    },
+    (),
+)
+OPINION_SCORE = Table(
+    "opinion_score",
+    "the score of every scorable opinion of the day",
+    {
+        "opinion_id": "string",
+        "score": "float",
+        "is_valid": "boolean",
+        "model_version": "string",
+        "run_id": "string",
+    },
+)
+VALID_COMPLAINT = Table(
+    "valid_complaint",
+    "the opinions of the day that a person should read",
+    {
+        "opinion_id": "string",
+        "text": "string",
+        "source": "string",
+        "published_at": "timestamp",
+        "score": "float",
+        "model_version": "string",
+        "run_id": "string",
+    },
+)
+REJECTED_OPINION = Table(
+    "rejected_opinion",
+    "what could not be stored (stage=load) or scored (stage=score), as it was, and why",
+    {"opinion_id": "string", "content": "string", "reason": "string", "run_id": "string"},
+    ("dt", "stage"),
+)
+SCORING_RUN = Table(
+    "scoring_run",
+    "one row a scored day: what was counted, by which model, when",
+    {
+        "run_id": "string",
+        "model_version": "string",
+        "bundle_digest": "string",
+        "threshold": "float",
+        "rows_read": "bigint",
+        "rows_scored": "bigint",
+        "rows_valid": "bigint",
+        "rows_rejected": "bigint",
+        "rows_cut": "bigint",
+        "rejected_by_reason": "map<string,bigint>",
+        "score_histogram": "array<bigint>",
+        "drift_psi": "double",
+        "raw_location": "string",
+        "started": "timestamp",
+        "ended": "timestamp",
+        "application_id": "string",
+        "drift_psi_length": "double",
+        "drift_psi_unknown": "double",
+        "drift_psi_source": "double",
+        "drift_band": "string",
+    },
+)
+
+AUDIT_SAMPLE = Table(
+    "audit_sample",
+    "rows of a scored day for people to label: some of each stratum, which is a decision and a band of scores",
+    {
+        "opinion_id": "string",
+        "text": "string",
+        "source": "string",
+        "published_at": "timestamp",
+        "score": "float",
+        "is_valid": "boolean",
+        "stratum": "string",
+        "stratum_rows": "bigint",
+        "model_version": "string",
+        "run_id": "string",
+    },
+)
+NIGHT_PRECISION = Table(
+    "night_precision",
+    "one row a day whose sample was judged: precision and recall of its decisions, with 95% intervals",
+    {
+        "model_version": "string",
+        "sample_run_id": "string",
+        "rows_sampled": "bigint",
+        "rows_labelled": "bigint",
+        "complaints": "bigint",
+        "precision": "double",
+        "precision_lower": "double",
+        "precision_upper": "double",
+        "recall": "double",
+        "recall_lower": "double",
+        "recall_upper": "double",
+        "estimated": "timestamp",
+        "run_id": "string",
+    },
+)
+TEACHER_LOGIT = Table(
+    "teacher_logit",
+    "what a teacher says of the texts of a day, or of the labels (dt=labelled): raw logits of junk and valid complaint",
+    {"opinion_id": "string", "text_hash": "string", "logits": "array<float>", "fingerprint": "string"},
+    ("teacher", "dt"),
+)
+
+SCHEME_RUN = Table(
+    "scheme_run",
+    "one row a run of compare_schemes: what was trained on what, what it reaches on the split test, what it cost",
+    {
+        "label": "string",
+        "flags": "string",
+        "seed": "int",
+        "scheme": "string",
+        "model_version": "string",
+        "labels_hash": "string",
+        "auc": "double",
+        "recall": "double",
+        "precision": "double",
+        "teacher_version": "string",
+        "teacher_auc": "double",
+        "teacher_recall": "double",
+        "coverage": "double",
+        "churn": "double",
+        "negative_flips": "double",
+        "wall_s": "double",
+        "cpu_s": "double",
+        "ended": "timestamp",
+    },
+    ("experiment", "run"),
+)
+
+TABLES = (
+    RAW_OPINION,
+    LABELLED_OPINION,
+    REJECTED_LABEL,
+    OPINION_SCORE,
+    VALID_COMPLAINT,
+    REJECTED_OPINION,
+    SCORING_RUN,
+    AUDIT_SAMPLE,
+    NIGHT_PRECISION,
+    TEACHER_LOGIT,
+    SCHEME_RUN,
+)
+
+# Each table of a day switches alone, so the audit of a complaint is joined by the run that wrote it: a reader between
+# two switches sees complaints of one run, and their audit columns empty until that run has switched all its tables.
+COMPLAINT = View(
+    "complaint",
+    "valid complaints with the audit of the run that found them",
+    """\
+SELECT c.opinion_id, c.text, c.source, c.published_at, c.score, r.threshold,
+       r.rows_read, r.rows_valid, c.model_version, c.run_id, c.dt
+FROM {database}.valid_complaint c
+LEFT JOIN {database}.scoring_run r ON r.dt = c.dt AND r.run_id = c.run_id""",
+)
+
+VIEWS = (COMPLAINT,)

@@ -1,0 +1,76 @@
+"""The Hive database: its tables, where each partition's files are, and reading them back."""
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.common.cli import home
+from jobs.warehouse.files import Files
+from jobs.warehouse.migrations import migrate
+from jobs.warehouse.tables import Table
+
+# Where the files of all tables are: any file system that Spark writes to. Set in spark_conf of a cluster.
+DATA_ROOT = "spark.opinion.data"
+
+
+class Warehouse:
+    """One Hive database and the files behind it; opening it creates or upgrades its tables.
+
+    Tables are EXTERNAL, and their partitions' files lie outside the tables' own folders (which stay empty), so that
+    neither DROP PARTITION deletes nor MSCK REPAIR resurrects a run's files.
+    """
+
+    def __init__(self, spark: SparkSession, database: str):
+        self.spark = spark
+        self.database = database
+        self.root = f"{spark.conf.get(DATA_ROOT, f'file://{home()}/data')}/{database}"
+        self.files = Files(spark, self.root)
+        migrate(spark, database, self.root)
+
+    def name(self, table: Table) -> str:
+        """The table's full name in SQL."""
+        return f"{self.database}.{table.name}"
+
+    def read(self, table: Table, **partition: str) -> DataFrame:
+        """Rows of one partition (or of a leading part of its key), with the partition columns."""
+        rows = self.spark.table(self.name(table))
+        for column, value in partition.items():
+            rows = rows.where(F.col(column) == value)
+        return rows
+
+    def days(self, table: Table) -> list[str]:
+        """The days of a table that is partitioned by day alone, oldest first."""
+        rows = self.spark.sql(f"SHOW PARTITIONS {self.name(table)}").collect()
+        return sorted(row.partition.removeprefix("dt=") for row in rows)
+
+    def location(self, table: Table, partition: dict[str, str]) -> str | None:
+        """Where a partition's files (the table's, when it has none) are now; None when there is no such partition."""
+        # The catalog itself is asked: DESCRIBE goes the same way, but as a query, at ten times the time.
+        jvm, catalog = self.spark._jvm, self.spark._jsparkSession.sharedState().externalCatalog()
+        assert jvm is not None
+        if partition:
+            key = jvm.org.apache.spark.api.python.PythonUtils.toScalaMap(partition)
+            found = catalog.getPartitionOption(self.database, table.name, key)
+            if found.isEmpty():
+                return None
+            stored = found.get()
+        else:
+            stored = catalog.getTable(self.database, table.name)
+        return str(jvm.org.apache.hadoop.fs.Path(stored.location()).toString())
+
+    def point(self, table: Table, partition: dict[str, str], location: str, now: str | None) -> None:
+        """Make `location` the files of a partition (of the table, when it has none); `now` is what they are.
+
+        One call to the metastore does it, so a reader sees it whole or not at all.
+        """
+        name, where = self.name(table), clause(partition)
+        if now is None:
+            self.spark.sql(f"ALTER TABLE {name} ADD {where} LOCATION '{location}'")
+        elif now != location:
+            self.spark.sql(f"ALTER TABLE {name} {where} SET LOCATION '{location}'")
+
+
+def clause(partition: dict[str, str]) -> str:
+    """A partition key in SQL. Its values are checked days, versions and fixed words, so they need no quoting."""
+    if not partition:
+        return ""
+    return "PARTITION (" + ", ".join(f"{column}='{value}'" for column, value in partition.items()) + ")"

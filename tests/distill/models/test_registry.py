@@ -1,0 +1,326 @@
+import json
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+
+from distill.errors import BadInput, BadModel, Infrastructure
+from distill.models.registry import Registry, anchor_name
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+GOOD = "textcnn-20261123T201500Z-1a2b3c"
+BAD_NAMES = [
+    "",
+    "..",
+    "../x",
+    "/etc",
+    "champion",
+    "x'; DROP TABLE opinion_score;--",
+    f"../{GOOD}",
+    f"a/{GOOD}",
+]
+BAD_NAMES += [f"{GOOD}\n", f"{GOOD}/..", f"投诉{GOOD}", GOOD.upper(), GOOD[:-1], GOOD.replace("T", " ")]
+
+
+@pytest.fixture
+def registry(tmp_path):
+    return Registry(tmp_path / "registry")
+
+
+def add(registry: Registry, scheme: str = "textcnn", weight: float = 1.0) -> str:
+    version = registry.new_version(scheme, NOON)
+    registry.add(version, {"w": np.array([weight])}, {"vocabulary": b"word\n"}, {"metrics": {}})
+    return version
+
+
+def test_versions_of_a_scheme_sort_by_time_whatever_the_zone(registry):
+    zones = [UTC, timezone(timedelta(hours=8))]
+    times = [(NOON + timedelta(minutes=37 * i)).astimezone(zones[i % 2]) for i in range(50)]
+    versions = [registry.new_version("joint_isolated", time) for time in times]
+    assert versions == sorted(versions)
+    assert versions[0].startswith("joint_isolated-20261123T120000Z-")
+    assert len({registry.new_version("textcnn", NOON) for _ in range(50)}) == 50
+
+
+@pytest.mark.parametrize("scheme", ["", "../x", "a b", "Text", "1x", "a/b", "x" * 41, "offline\n"])
+def test_a_scheme_that_makes_no_safe_name(registry, scheme):
+    with pytest.raises(BadInput, match="must be small letters"):
+        registry.new_version(scheme, NOON)
+    with pytest.raises(BadInput, match="time zone"):
+        registry.new_version("textcnn", datetime(2026, 11, 23))
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_what_is_no_version_name_is_refused_everywhere(registry, name):
+    add(registry)
+    calls = [registry.path, lambda v: registry.promote(v, "why"), lambda v: registry.add(v, {}, {}, {})]
+    calls += [] if name == "champion" else [registry.load]
+    for call in calls:
+        with pytest.raises(BadInput, match="is not the name of a version"):
+            call(name)
+    assert registry.champion() is None
+
+
+def test_an_empty_registry_says_how_to_begin(registry):
+    assert (registry.versions(), registry.champion(), registry.history()) == ([], None, [])
+    with pytest.raises(BadModel, match=r"no champion in .*registry: train one .* promote VERSION"):
+        registry.load("champion")
+    with pytest.raises(BadModel, match="no champion"):
+        registry.rollback("why")
+    with pytest.raises(BadModel, match="none is there yet"):
+        registry.load(GOOD)
+
+
+def test_an_unknown_version_names_the_nearest(registry):
+    near, _, _, far = (add(registry, scheme) for scheme in ["textcnn", "textcnn", "textcnn", "bert"])
+    for call in (registry.load, lambda v: registry.promote(v, "why")):
+        with pytest.raises(BadModel) as caught:
+            call("textcnm" + near[len("textcnn") :])
+        assert near in str(caught.value)
+        assert far not in str(caught.value)
+
+
+def test_promote_and_rollback_are_recorded(registry):
+    first, second = add(registry, weight=1), add(registry, weight=2)
+    with pytest.raises(BadInput, match="needs a reason"):
+        registry.promote(first, "  ")
+    registry.promote(first, "first model")
+    registry.promote(second, "  AUC 更好 ")
+    assert registry.load("champion").version == second
+    switch = registry.rollback("complaints\nof users")
+    saved = registry.load("champion")
+    assert (saved.version, saved.bundle.tensors["w"][0]) == (first, 1.0)
+    assert saved.path == registry.path(first)
+    assert registry.champion() == switch
+    assert [(s.action, s.version, s.previous, s.reason) for s in registry.history()] == [
+        ("promote", first, None, "first model"),
+        ("promote", second, first, "AUC 更好"),
+        ("rollback", first, second, "complaints\nof users"),
+    ]
+    assert switch.by and datetime.fromisoformat(switch.at).tzinfo == UTC
+
+
+def test_a_teacher_is_not_promoted(registry, tmp_path):
+    first, teacher = add(registry), add(registry, "bert")
+    registry.promote(first, "x")
+    manifest = tmp_path / "registry" / "versions" / teacher / "manifest.json"
+    content = json.loads(manifest.read_text(encoding="utf-8")) | {"architecture": {"kind": "bert"}}
+    manifest.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(BadInput, match=f"{teacher} is a bert"):
+        registry.promote(teacher, "x")
+    assert registry.champion().version == first
+
+
+def test_a_name_means_the_newest_of_its_scheme_and_never_an_anchor(registry):
+    older = "bert-20261123T201500Z-ffffff"
+    newer = "bert-20261124T201500Z-000000"
+    student = add(registry)
+    for version in (
+        older,
+        newer,
+        anchor_name(newer, 120),
+        anchor_name(newer, 1200),
+        "bert-base-20261125T201500Z-000000",
+    ):
+        registry.add(version, {"w": np.ones(1)}, {"vocabulary": b""}, {})
+    assert registry.resolve("bert") == newer
+    assert registry.resolve("bert@20261123T201500Z-ffffff") == registry.resolve(older) == older
+    assert registry.resolve(f"{newer}-step-120") == "bert-20261124T201500Z-000000-step-120"
+    registry.promote(student, "x")
+    assert registry.resolve("champion") == student
+    for missing in ("bart", "bert@20261123T201500Z-eeeeee", "be", "bert-20261123T201500Z-ffffff-step-1", ".*"):
+        with pytest.raises(BadModel, match="the nearest there"):
+            registry.resolve(missing)
+
+
+@pytest.mark.parametrize(
+    ("steps", "champions"),
+    [
+        ("A B < <", "A B A !"),
+        ("A B C < < <", "A B C B A !"),
+        ("A B < C < <", "A B A C A !"),  # B, which was rolled back from, does not come back
+        ("A B C < D < < <", "A B C B D B A !"),
+        ("A B < B < <", "A B A B A !"),
+        ("A B A < <", "A B A B A"),
+        ("<", "!"),
+    ],
+)
+def test_each_rollback_goes_one_promotion_further_back(registry, steps, champions):
+    """A letter promotes that version, < rolls back; ! stands for a refusal."""
+    versions = {name: add(registry) for name in "ABCD"}
+    names = {version: name for name, version in versions.items()}
+    for step, wanted in zip(steps.split(), champions.split(), strict=True):
+        if wanted == "!":
+            before = registry.champion()
+            with pytest.raises(BadInput if before else BadModel, match="promote"):
+                registry.rollback("x")
+            assert registry.champion() == before
+        else:
+            switch = registry.rollback("x") if step == "<" else registry.promote(versions[step], "x")
+            assert names[switch.version] == wanted and registry.champion() == switch
+
+
+def test_a_rollback_needs_no_more_history_than_there_is(registry, tmp_path):
+    first, second, third = add(registry), add(registry), add(registry)
+    for version in (first, second, third):
+        registry.promote(version, "x")
+    for record in (tmp_path / "registry" / "history").iterdir():
+        record.unlink()
+    assert registry.rollback("x").version == second
+    with pytest.raises(BadInput, match="no version was promoted before champion"):
+        registry.rollback("x")
+
+
+@pytest.mark.parametrize("name", ["._{}", ".{}.swp", "{} (1)", "notes.json", ".DS_Store", "._versions"])
+def test_files_of_others_in_its_folders_are_no_switches_and_no_versions(registry, tmp_path, name):
+    first, second = add(registry), add(registry)
+    for folder in ("versions", "history"):
+        (tmp_path / "registry" / folder).mkdir(exist_ok=True)
+        (tmp_path / "registry" / folder / name.format(f"{first}.json")).write_bytes(b"\x00\x05\x16\x07")
+    assert (registry.champion(), registry.history()) == (None, [])
+    registry.promote(first, "x")
+    registry.promote(second, "x")
+    for path in list((tmp_path / "registry" / "history").glob("2*.json")):
+        path.with_name(name.format(path.name)).write_bytes(b"\x00\x05\x16\x07")
+    assert [switch.version for switch in registry.history()] == [first, second]
+    assert registry.versions() == sorted([first, second])
+    assert registry.rollback("x").version == first
+
+
+def test_promoting_the_champion_again_changes_nothing(registry):
+    first, second = add(registry), add(registry)
+    registry.promote(first, "x")
+    switch = registry.promote(second, "x")
+    assert registry.promote(second, "y") == switch
+    assert registry.rollback("still knows the one before").version == first
+
+
+def test_a_version_that_does_not_load_is_not_promoted_nor_rolled_back_to(registry, tmp_path):
+    first, second = add(registry), add(registry)
+    registry.promote(first, "x")
+    registry.promote(second, "x")
+    for version in (first, second):
+        (tmp_path / "registry" / "versions" / version / "vocabulary").write_bytes(b"WORD\n")
+    with pytest.raises(BadModel, match=f"{first}: vocabulary is altered"):
+        registry.rollback("x")
+    with pytest.raises(BadModel, match=f"{first}: vocabulary is altered"):
+        registry.promote(first, "x")
+    assert registry.champion().version == second
+    with pytest.raises(BadModel, match=f"{second}: vocabulary is altered"):
+        registry.load("champion")
+
+
+@pytest.mark.parametrize("raw", ["", "{", "[]", "null", '{"version": "x"}', "SWAPPED"])
+def test_a_damaged_champion_file_is_named_with_the_mend(registry, tmp_path, raw, monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    version = add(registry)
+    registry.promote(version, "x")
+    path = tmp_path / "registry" / "champion"
+    path.write_text(path.read_text().replace(version, "../../etc") if raw == "SWAPPED" else raw)
+    for call in (lambda: registry.load("champion"), lambda: registry.promote(version, "x")):
+        with pytest.raises(BadModel, match=r"registry/champion is damaged .* delete it"):
+            call()
+    path.unlink()
+    assert registry.promote(version, "mended") == registry.champion()
+
+
+def test_a_reader_waits_out_a_store_that_replaces_by_deleting(registry, tmp_path, monkeypatch):
+    switch = registry.promote(add(registry), "x")
+    path, aside = tmp_path / "registry" / "champion", tmp_path / "aside"
+    path.rename(aside)
+    monkeypatch.setattr(time, "sleep", lambda _: aside.rename(path))
+    assert registry.champion() == switch
+
+
+def test_a_switch_whose_promoter_was_killed_before_the_record_is_recorded_by_the_next(registry, tmp_path):
+    first, second = add(registry), add(registry)
+    registry.promote(first, "x")
+    for record in (tmp_path / "registry" / "history").iterdir():
+        record.unlink()
+    registry.promote(second, "y")
+    assert [s.version for s in registry.history()] == [first, second]
+
+
+def test_a_uri_is_the_same_registry_and_keeps_its_query(registry, tmp_path):
+    version = add(registry)
+    by_uri = Registry((tmp_path / "registry").as_uri() + "/")
+    by_uri.promote(version, "x")
+    assert registry.load("champion").version == by_uri.load("champion").version == version
+    by_uri.root = "s3://bucket/models/?region=eu-west-1"
+    assert by_uri.path(version) == f"s3://bucket/models/versions/{version}?region=eu-west-1"
+
+
+def test_a_root_that_cannot_be_written_is_infrastructure(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Infrastructure, match="file"):
+        add(Registry(tmp_path / "file"))
+
+
+PROMOTER = """
+import sys, time
+from distill.models.registry import Registry
+registry = Registry(sys.argv[1])
+print("ready", flush=True)
+end, count = time.monotonic() + 2, 0
+while time.monotonic() < end:
+    count += 1
+    registry.promote(sys.argv[2 + count % 2], "reason " * (count % 50 + 1))
+"""
+SAVER = """
+import sys, time
+import numpy as np
+from distill import bundle
+from distill.models.registry import Registry
+
+write = bundle.write_file
+
+def stall(fs, path, data):
+    if path.endswith(sys.argv[3]):
+        write(fs, path, data[: len(data) // 2])
+        print("ready", flush=True)
+        time.sleep(60)
+    write(fs, path, data)
+
+bundle.write_file = stall
+Registry(sys.argv[1]).add(sys.argv[2], {"w": np.ones(1000)}, {"vocabulary": b"word"}, {})
+"""
+
+
+def start(script: str, *arguments: str) -> subprocess.Popen:
+    process = subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.slow
+def test_two_promoters_at_once_leave_whole_files_to_a_reader(registry):
+    versions = [add(registry) for _ in range(4)]
+    registry.promote(versions[0], "x")
+    seen = []
+    with (
+        start(PROMOTER, registry.root, *versions[:2]) as one,
+        start(PROMOTER, registry.root, *versions[2:]) as two,
+    ):
+        while one.poll() is None and two.poll() is None:
+            seen.append(registry.load("champion").version)  # raises on half a file, and where there is none
+    assert (one.returncode, two.returncode) == (0, 0)
+    assert set(seen) == set(versions)
+    assert len(registry.history()) > 100
+    assert registry.champion() in registry.history()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["model.safetensors", "vocabulary", "manifest.json"])
+def test_a_saver_killed_halfway_leaves_no_version_and_may_save_again(registry, tmp_path, name):
+    whole, killed = add(registry), registry.new_version("killed", NOON)
+    with start(SAVER, registry.root, killed, name) as saver:
+        saver.kill()
+    left = [path.name for path in (tmp_path / "registry" / "versions").iterdir() if path.name[0] != "."]
+    assert left == registry.versions() == [whole]
+    with pytest.raises(BadModel, match=f"no version {killed}"):
+        registry.load(killed)
+    registry.add(killed, {"w": np.ones(1)}, {"vocabulary": b"x"}, {})
+    assert registry.load(killed).bundle.files == {"vocabulary": b"x"}

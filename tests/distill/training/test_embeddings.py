@@ -1,0 +1,61 @@
+"""First embeddings from inside a teacher: the principal components of what it makes of each token."""
+
+import pytest
+import torch
+
+from distill.models.architecture import Dropout
+from distill.models.bert import Bert, Tokenizer, from_pretrained
+from distill.models.textcnn import EMBEDDING_STD
+from distill.text.vocabulary import SPECIAL
+from distill.training.embeddings import principal_components, start_embeddings
+from distill.training.plan import Plan
+from distill.training.ranks import Alone
+from distill.training.student import EMBEDDING, Student
+from tests.distill import tiny_encoder
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bert, Tokenizer]:
+    model, tokenizer = from_pretrained(
+        tiny_encoder.tiny_encoder(tmp_path_factory.mktemp("e") / "encoder"), 32, "float32"
+    )
+    return model.eval(), tokenizer
+
+
+def test_components_are_those_of_most_variance_and_keep_distances() -> None:
+    torch.manual_seed(0)
+    hidden = torch.randn(500, 8) * torch.tensor([9.0, 7.0, 0.1, 0.1, 5.0, 0.1, 0.1, 0.1]) + 100
+    found = principal_components(hidden, 3)
+    assert found.shape == (500, 3)
+    torch.testing.assert_close(found.std(), torch.tensor(EMBEDDING_STD), rtol=1e-3, atol=0)
+    kept = hidden[:, [0, 1, 4]]
+    torch.testing.assert_close(
+        torch.pdist(found) / torch.pdist(found).mean(),
+        torch.pdist(kept) / torch.pdist(kept).mean(),
+        rtol=0.02,
+        atol=0.02,
+    )
+    assert torch.equal(principal_components(hidden, 99), principal_components(hidden, 8)), "no more than there are"
+
+
+def test_tokens_that_the_teacher_finds_alike_begin_alike_in_every_channel(teacher) -> None:  # type: ignore[no-untyped-def]
+    model, tokenizer = teacher
+    texts = ["客服骗人物流很快孩子喜欢", "物流骗人客服很快"] * 3
+    student = Student(texts, Plan(dropout=Dropout(0, 0, 0)))
+    edges = {
+        name: p[:SPECIAL].clone() for name, p in student.model.named_parameters() if name.startswith("embeddings.")
+    }
+    start_embeddings(student.model, student.vocabulary, model, tokenizer, Alone(), None)
+    width = min(EMBEDDING, model.encoder.config.hidden_size)
+    rows, hidden = [], []
+    middle = model.encoder.config.num_hidden_layers // 2
+    for channel, tokens in student.vocabulary.channels.items():
+        weight = student.model.get_parameter(f"embeddings.{channel}.weight").detach()
+        assert torch.equal(weight[:SPECIAL], edges[f"embeddings.{channel}.weight"]), "the special ids stay"
+        for number, token in enumerate(tokens):
+            rows.append(weight[SPECIAL + number, :width])
+            hidden.append(model.features(tokenizer.encode([token]).take(torch.tensor([0])), middle)[0].detach())
+    ours, theirs = torch.pdist(torch.stack(rows)), torch.pdist(torch.stack(hidden))
+    assert len(rows) > 8
+    # No direction is lost here, so that all distances are the teacher's but for one factor.
+    torch.testing.assert_close(ours / ours.mean(), theirs / theirs.mean(), rtol=1e-3, atol=1e-3)

@@ -1,0 +1,35 @@
+"""What a worker keeps is made once a process, not once a task."""
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.scoring.process_cache import kept
+
+
+@pytest.mark.spark
+def test_tasks_of_one_process_share_what_the_first_made(spark: SparkSession) -> None:
+    wanted = uuid.uuid4().hex
+
+    def make() -> str:
+        return uuid.uuid4().hex
+
+    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        list(batches)
+        yield pa.RecordBatch.from_pydict({"pid": [os.getpid()], "made": [kept(wanted, make)]})
+
+    tasks = spark.range(0, 24, 1, 12)
+    found = [tuple(row) for _ in range(2) for row in tasks.mapInArrow(work, "pid long, made string").collect()]
+    assert len(found) == 24
+    assert len(set(found)) == len({pid for pid, _ in found}), "one made a process"
+
+
+def test_only_the_last_is_kept() -> None:
+    first = kept("a", object)
+    assert kept("a", object) is first
+    kept("b", object)
+    assert kept("a", object) is not first

@@ -1,0 +1,43 @@
+"""The candidates of a sample are the rows of the lowest draws, however the day was cut into batches."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jobs.scoring.sample_candidates import BAND_STARTS, STRATA, Candidates, strata_of
+from jobs.scoring.worker import staged
+
+rows = st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.floats(0, 1, width=32), st.booleans()), max_size=80)
+
+
+@settings(max_examples=80, deadline=None)
+@given(rows, st.integers(1, 5), st.integers(1, 20))
+def test_of_each_stratum_the_lowest_draws_are_kept(made: list[tuple[int, float, bool]], most: int, size: int) -> None:
+    draws = np.array([draw for draw, _, _ in made], np.int64)
+    scores = np.array([score for _, score, _ in made], np.float32)
+    valid = np.array([is_valid for _, _, is_valid in made], bool)
+    ids = pa.array([str(i) for i in range(len(made))], pa.string())
+    batch = pa.RecordBatch.from_pydict({"opinion_id": ids, "draw": pa.array(draws)})
+    chosen = Candidates(most)
+    for at in range(0, len(made), size):
+        part = slice(at, at + size)
+        chosen.offer(batch.slice(at, size), scores[part], valid[part])
+    kept = [row for part in chosen.rows() for row in staged("candidate", part).to_pylist()]
+    assert len({row["opinion_id"] for row in kept}) == len(kept)
+    found = [int(row["opinion_id"]) for row in kept]
+    assert [row["score"] for row in kept] == scores[found].tolist()
+    assert [row["is_valid"] for row in kept] == valid[found].tolist()
+    strata = strata_of(scores, valid) if made else np.empty(0)
+    for stratum in range(STRATA):
+        of_stratum = np.flatnonzero(strata == stratum)
+        lowest = np.sort(draws[of_stratum])[:most]
+        assert np.sort(draws[[i for i in found if strata[i] == stratum]]).tolist() == lowest.tolist()
+
+
+@pytest.mark.parametrize("valid", [False, True])
+def test_a_stratum_is_a_decision_and_a_band(valid: bool) -> None:
+    scores = np.array([0, 0.049, 0.05, 0.2, 0.499, 0.5, 0.8, 0.95, 1], np.float32)
+    bands = strata_of(scores, np.full(len(scores), valid)) - valid * (len(BAND_STARTS) + 1)
+    assert bands.tolist() == [0, 0, 1, 2, 2, 3, 4, 5, 5]

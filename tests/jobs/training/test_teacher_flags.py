@@ -1,0 +1,35 @@
+"""A teacher's options: what is out of range is refused, the rest reaches the training loop."""
+
+import re
+
+import pytest
+
+from distill.errors import BadInput
+from distill.training.plan import Encoder
+from jobs.common.options import from_flags
+from jobs.training.teacher_flags import TeacherTraining, parser
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ("--batch 0", "--max-length, --layers, --batch and --accumulate must be 1 or more, --learning-rate above 0"),
+        ("--layers -1", "--max-length, --layers, --batch and --accumulate must be 1 or more"),
+        ("--learning-rate 0", "--learning-rate above 0"),
+        ("--target-precision 1.5", "--target-precision above 0 and at most 1"),
+        ("--train-rows 0", "--train-rows must be 1 or more"),
+    ],
+)
+def test_options_out_of_range_are_refused(flags: str, says: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(says)):
+        from_flags(TeacherTraining, parser().parse_args(flags.split())).check()
+
+
+def test_options_reach_the_config_and_the_encoder() -> None:
+    flags = "--init x --max-length 32 --layers 4 --epochs 2 --batch 8 --accumulate 2 --learning-rate 1e-3 --seed 7"
+    options = from_flags(TeacherTraining, parser().parse_args([*flags.split(), "--class-weight", "balanced"]))
+    options.check()
+    config = options.config()
+    assert options.encoder == Encoder("x", 32, 4)
+    assert (config.epochs, config.batch, config.accumulate, config.learning_rate, config.seed) == (2, 8, 2, 1e-3, 7)
+    assert (config.class_weight, config.precision, config.clip) == ("balanced", "bfloat16", 1.0)
