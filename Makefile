@@ -66,7 +66,7 @@ bench: .venv/.installed-bench ## The night beside its floor and other ways to sc
 unexport Q
 sql: export ASKED = $(value Q)
 sql: .venv/.installed ## An analyst's query: make sql Q="select * from opinion.scoring_run"
-	@jobs/ask.sh "$$ASKED"
+	@.venv/bin/opinion sql "$$ASKED"
 
 clean: ## Remove .venv and caches, but nothing below OPINION_HOME
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -8,6 +8,7 @@ setup(
     description="Find the valid complaints in a junk opinion stream: BERT distilled into a textCNN, on Spark",
     packages=find_packages(include=["distill*", "jobs*"]),
     package_data={"jobs.reports": ["templates/*"]},
+    entry_points={"console_scripts": ["opinion = jobs.common.command:main"]},
     python_requires=">=3.11,<3.12",
     install_requires=[
         "Jinja2",

@@ -59,7 +59,14 @@ def test_another_sparks_environment_is_not_taken(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("command", [LIST, ["jobs/again.sh", "registry", "list"], ["jobs/ask.sh", "select 1"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        LIST,
+        [".venv/bin/opinion", "--retry", "score_opinions", "--dt", "2026-11-09"],
+        [".venv/bin/opinion", "sql", "select 1"],
+    ],
+)
 @pytest.mark.parametrize(
     ("variable", "said"),
     [

@@ -9,20 +9,12 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.fs as pafs
 
+from distill.data.snapshot import Snapshot
 from distill.errors import BadInput
 from distill.text.text_batch import normalise_batch
 
 NO_LABEL = -1  # of a row of the transfer set
 LOGITS = "logits_"  # of a column, before the number of the teacher
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The folder that `jobs/training/snapshot.py` wrote for a training; has_transfer: with a transfer set."""
-
-    folder: str
-    has_test: bool = False
-    has_transfer: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 import torch
 
 from distill.data.dataset import Examples, View
-from distill.data.labelled import Labelled, Snapshot, read_snapshot
+from distill.data.labelled import Labelled, read_snapshot
+from distill.data.snapshot import Snapshot
 from distill.evaluation.evaluation import evaluate
 from distill.models.bert import from_pretrained, to_bundle
 from distill.models.bundle import Bundle

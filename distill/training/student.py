@@ -10,7 +10,8 @@ import numpy.typing as npt
 import torch
 
 from distill.data.dataset import Examples
-from distill.data.labelled import NO_LABEL, Labelled, Snapshot, Splits, read_snapshot
+from distill.data.labelled import NO_LABEL, Labelled, Splits, read_snapshot
+from distill.data.snapshot import Snapshot
 from distill.evaluation.evaluation import evaluate
 from distill.models.architecture import Architecture
 from distill.models.bundle import VOCABULARY, Bundle

@@ -7,7 +7,8 @@ import numpy.typing as npt
 import torch
 
 from distill.data.dataset import Examples
-from distill.data.labelled import Labelled, Snapshot, read_snapshot
+from distill.data.labelled import Labelled, read_snapshot
+from distill.data.snapshot import Snapshot
 from distill.evaluation.evaluation import evaluate
 from distill.models.bert import Bert, Tokenizer, from_pretrained, to_bundle
 from distill.models.registry import Registry, anchor_name

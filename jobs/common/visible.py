@@ -1,7 +1,4 @@
-"""Show control characters of a text instead of obeying them: a terminal escape of an opinion moves no cursor.
-
-python jobs/common/visible.py copies its stdin to its stdout so, for jobs/ask.sh.
-"""
+"""Show control characters of a text instead of obeying them: a terminal escape in an opinion moves no cursor."""
 
 import io
 import re
@@ -30,9 +27,3 @@ def guard_stdout() -> None:
     sys.stdout = VisibleText(
         sys.stdout.buffer, encoding="utf-8", errors="replace", line_buffering=bool(sys.stdout.line_buffering)
     )
-
-
-if __name__ == "__main__":
-    guard_stdout()
-    for line in io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace", newline="\n"):
-        print(line, end="", flush=True)

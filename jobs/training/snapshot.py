@@ -14,7 +14,8 @@ import pyarrow.dataset as pads
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from distill.data.labelled import LOGITS, Labelled, Snapshot, read
+from distill.data.labelled import LOGITS, Labelled, read
+from distill.data.snapshot import Snapshot
 from distill.errors import BadInput
 from jobs.common.cli import home
 from jobs.training.logits import LABELLED, hashed, with_logits

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from distill.data.labelled import Snapshot
+from distill.data.snapshot import Snapshot
 from distill.errors import BadInput, BadModel
 from distill.models.registry import Registry
 from distill.training.plan import Outputs, TrainingConfig, TrainingTask

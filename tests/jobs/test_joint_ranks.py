@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from distill.data.labelled import Snapshot
+from distill.data.snapshot import Snapshot
 from distill.models.architecture import Dropout
 from distill.training.joint import train_on_rank
 from distill.training.plan import TEACHER, Encoder, Plan, TrainingTask

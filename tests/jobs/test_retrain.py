@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distill.data.labelled import Labelled, Snapshot
+from distill.data.labelled import Labelled
+from distill.data.snapshot import Snapshot
 from distill.errors import BadInput, Busy
 from distill.models.registry import Registry
 from distill.scoring.scorer import Scorer

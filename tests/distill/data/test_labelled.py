@@ -9,7 +9,8 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
 
-from distill.data.labelled import Snapshot, read, read_labelled, read_snapshot, together
+from distill.data.labelled import read, read_labelled, read_snapshot, together
+from distill.data.snapshot import Snapshot
 from distill.errors import BadInput
 
 LOGITS = pa.list_(pa.float32())

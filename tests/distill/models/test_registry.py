@@ -272,7 +272,7 @@ while time.monotonic() < end:
 SAVER = """
 import sys, time
 import numpy as np
-from distill import bundle
+from distill.models import bundle
 from distill.models.registry import Registry
 
 write = bundle.write_file

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from distill.data.labelled import Labelled, Snapshot
+from distill.data.labelled import Labelled
+from distill.data.snapshot import Snapshot
 from distill.evaluation import metrics
 from distill.models.registry import Registry
 from distill.scoring.logits import teacher_of

@@ -17,7 +17,7 @@ HOLD = """
 import sys
 import threading
 from pathlib import Path
-from jobs import locks
+from jobs.common import locks
 with locks.hold(Path(sys.argv[1]), "the day"):
     print("held", flush=True)
     sys.stdin.read()

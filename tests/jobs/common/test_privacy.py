@@ -24,7 +24,7 @@ def raising(error: Exception) -> Iterator[pa.RecordBatch]:
 
 @pytest.mark.parametrize("error", [KeyError(SECRET), ValueError("x", SECRET), MemoryError(SECRET)])
 def test_a_worker_says_where_it_failed_and_not_of_what(error: Exception) -> None:
-    with pytest.raises(WorkerFailed, match=rf"^{type(error).__name__}, .*test_discreet.py:\d+ in work") as raised:
+    with pytest.raises(WorkerFailed, match=rf"^{type(error).__name__}, .*test_privacy.py:\d+ in work") as raised:
         list(raising(error))
     assert not any(part in str(raised.value) for part in ("电话", "138001", "110101"))
     assert raised.value.__suppress_context__, "Spark logs the chain of a worker's exceptions"

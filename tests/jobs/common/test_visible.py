@@ -34,9 +34,3 @@ def test_no_job_prints_an_escape(tmp_path, stream):
     done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, env=environment, capture_output=True, timeout=60)
     shown = f"{SHOWN}\n" if stream == "stdout" else f"error: {SHOWN}\n".replace("\\u000d", " ")
     assert getattr(done, stream).decode() == shown and done.returncode == 2
-
-
-def test_ask_copies_the_answer_line_by_line():
-    command = [sys.executable, "-I", str(CHECKOUT / "jobs" / "visible.py")]
-    done = subprocess.run(command, input=f"a\t{ESCAPES}\n\n退款".encode() + b"\xff\n", capture_output=True, timeout=60)
-    assert done.stdout.decode() == f"a\t{SHOWN}\n\n退款\ufffd\n"

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from distill.data.labelled import Snapshot
+from distill.data.snapshot import Snapshot
 from distill.errors import BadInput, Infrastructure
 from distill.models.architecture import Dropout
 from distill.models.registry import Registry

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from distill.data.labelled import Snapshot
+from distill.data.snapshot import Snapshot
 from distill.errors import BadInput, BadModel, Infrastructure, OpinionError
 from distill.models.registry import Registry
 from jobs.training.student_flags import StudentTraining
