@@ -14,7 +14,7 @@ from jobs.training.grid import read_grid
 
 def main() -> None:
     """Run what is missing, then report."""
-    parser = job_parser(__doc__, "jobs/compare_schemes.py --grid benchmarks/offline.toml")
+    parser = job_parser(__doc__, "compare_schemes --grid benchmarks/offline.toml")
     parser.add_argument("--grid", type=Path, required=True, help="the runs, as TOML")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the report")
     parser.add_argument("--report-only", action="store_true", help="run nothing, report what is in the table")
@@ -32,7 +32,7 @@ def main() -> None:
         runs.run_missing()
     rows = runs.rows()
     curves = curves_of(registry, rows, runs.test_rows)
-    command = shlex.join(["jobs/compare_schemes.py", "--grid", str(args.grid)])
+    command = shlex.join([".venv/bin/opinion", "compare_schemes", "--grid", str(args.grid)])
     print(write_report(rows, curves, grid.experiment, grid.title, command, args.out), flush=True)
 
 

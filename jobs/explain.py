@@ -46,8 +46,8 @@ def main() -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    alone = '.venv/bin/python jobs/explain.py --text "…" --against VERSION'
-    found = job_parser(__doc__, "jobs/explain.py --opinion-id ID --dt 2026-11-09", alone)
+    alone = '.venv/bin/opinion explain --text "…" --against VERSION'
+    found = job_parser(__doc__, "explain --opinion-id ID --dt 2026-11-09", alone)
     which = found.add_mutually_exclusive_group(required=True)
     which.add_argument("--text", help="a text of your own")
     which.add_argument("--opinion-id", metavar="ID", help="an opinion of the day --dt; long numbers in it are masked")

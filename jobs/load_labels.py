@@ -34,7 +34,7 @@ COLUMNS = list(REJECTED_LABEL.columns)
 
 def main() -> None:
     """Parse, extract, transform, load."""
-    parser = job_parser(__doc__, "jobs/load_labels.py --input labels/train.csv --split train")
+    parser = job_parser(__doc__, "load_labels --input labels/train.csv --split train")
     parser.add_argument("--input", required=True, nargs="+", metavar="PATH", help="files, folders or globs")
     parser.add_argument("--format", choices=["csv", "parquet"], default="csv", help="format of the input")
     parser.add_argument("--split", choices=SPLITS, help="put all rows into this split (default: by hash of the text)")

@@ -51,9 +51,9 @@ def main() -> None:
 
 def parser() -> Parser:
     """The command line."""
-    example = "jobs/load_opinions.py --dt 2026-11-09 --input stream/dt=2026-11-09.jsonl.gz"
+    example = "load_opinions --dt 2026-11-09 --input stream/dt=2026-11-09.jsonl.gz"
     several = "--from 2026-11-09 --to 2026-11-15 --input 'stream/dt={dt}.jsonl.gz'"
-    found = job_parser(__doc__, f"{example}\n  … jobs/load_opinions.py {several}")
+    found = job_parser(__doc__, example, f".venv/bin/opinion load_opinions {several}")
     found.add_argument("--dt", type=day, help="the day that the input is of")
     found.add_argument("--from", type=day, dest="first", metavar="DT", help="load all days from this one on …")
     found.add_argument("--to", type=day, dest="last", metavar="DT", help="… to this one, also those loaded before")

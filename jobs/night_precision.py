@@ -34,7 +34,7 @@ def main() -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    found = job_parser(__doc__, "jobs/night_precision.py --dt 2026-11-09")
+    found = job_parser(__doc__, "night_precision --dt 2026-11-09")
     found.add_argument("--dt", type=day, nargs="+", default=[], help="the days (default: all that have a sample)")
     return found
 

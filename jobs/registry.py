@@ -1,10 +1,10 @@
 """List the saved models, show one, choose the champion that scores, and go back to the ones before it.
 
-python jobs/registry.py list
-python jobs/registry.py show VERSION|champion
-python jobs/registry.py decisions [VERSION]
-python jobs/registry.py promote VERSION --reason "…"
-python jobs/registry.py rollback --reason "…"
+.venv/bin/opinion registry list
+.venv/bin/opinion registry show VERSION|champion
+.venv/bin/opinion registry decisions [VERSION]
+.venv/bin/opinion registry promote VERSION --reason "…"
+.venv/bin/opinion registry rollback --reason "…"
 """
 
 import argparse

@@ -22,7 +22,7 @@ DRAWN = ((plots.BLUE, "o-"), (plots.ORANGE, "s-"), (plots.GREEN, "^-"), (plots.G
 
 def main() -> None:
     """Collect the day's numbers, draw, write."""
-    parser = job_parser(__doc__, "jobs/report_day.py --dt 2026-11-09")
+    parser = job_parser(__doc__, "report_day --dt 2026-11-09")
     parser.add_argument("--dt", type=day, required=True, help="the day, scored by score_opinions before")
     args = parser.parse_args()
     warehouse = Warehouse(spark_session("report_day"), args.database)

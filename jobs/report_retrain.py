@@ -25,7 +25,7 @@ MARKS = {"champion": "o", "challenger": "D"}
 
 def main() -> None:
     """Find the decision, compare again, draw, write."""
-    parser = job_parser(__doc__, "jobs/report_retrain.py")
+    parser = job_parser(__doc__, "report_retrain")
     parser.add_argument("--version", help="the challenger of the decision (default: the newest decision)")
     args = parser.parse_args()
     decision = decision_of(home(), args.version)

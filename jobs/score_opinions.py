@@ -76,7 +76,7 @@ def main() -> None:
 
 def parser() -> Parser:
     """The command line."""
-    found = job_parser(__doc__, "jobs/score_opinions.py --dt 2026-11-09")
+    found = job_parser(__doc__, "score_opinions --dt 2026-11-09")
     found.add_argument("--dt", type=day, help="the day to score, loaded by load_opinions before")
     found.add_argument("--from", type=day, dest="first", metavar="DT", help="score all days from this one on …")
     found.add_argument("--to", type=day, dest="last", metavar="DT", help="… to this one, where it is not done already")

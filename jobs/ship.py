@@ -19,9 +19,7 @@ AROUND_TRAINING = ("packaging", "psutil", "tensorboard", "tqdm")  # used beside 
 
 def main() -> None:
     """Write DIR/environment.tar.gz."""
-    parser = Parser(
-        description=__doc__, epilog="example:\n  .venv/bin/python jobs/ship.py", formatter_class=HelpFormatter
-    )
+    parser = Parser(description=__doc__, epilog="example:\n  .venv/bin/opinion ship", formatter_class=HelpFormatter)
     parser.add_argument("--to", type=Path, default=CHECKOUT / "dist", metavar="DIR", help="folder of the file")
     parser.add_argument(
         "--train", action="store_true", help="with torch, transformers and Horovod, for jobs that train on executors"

@@ -20,7 +20,7 @@ def commands() -> list[tuple[str, str, tuple[str, ...]]]:
     found = set()
     for page in PAGES:
         for line in "\n".join(blocks(page, r"(?:sh|bash)?")).splitlines():
-            match = re.search(r"jobs/(?:again\.sh (\w+)|(\w+)\.py)(.*)", line)
+            match = re.search(r"(?:bin/opinion (?:--retry )?(?!sql\b)(\w+)|jobs/(\w+)\.py)(.*)", line)
             if match:
                 words = shlex.split(match[3], comments=True)
                 found.add((page.name, match[1] or match[2], tuple(WORDS.get(word, word) for word in words)))

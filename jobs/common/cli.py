@@ -91,13 +91,12 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescript
 def job_parser(doc: str | None, example: str, *more: str) -> Parser:
     """A parser with the flags that all jobs have, and examples below its help.
 
-    `example` is a job and its flags for spark-submit; `more` are whole commands.
+    `example` is the name of the job and its flags; `more` are further lines.
     """
-    submit = ".venv/bin/spark-submit --properties-file spark_conf/local/spark-defaults.conf"
-    job = Path(example.split()[0]).stem
+    job = example.split()[0]
     parser = Parser(
         description=doc,
-        epilog="\n  ".join(["example:", f"{submit} {example}", *more]) + f"\n\n{where_flags_come_from(job)}",
+        epilog="\n  ".join(["example:", f".venv/bin/opinion {example}", *more]) + f"\n\n{where_flags_come_from(job)}",
         formatter_class=HelpFormatter,
         job=job,
     )

@@ -30,7 +30,7 @@ class LogitJob:
 
 def parser(doc: str | None = None) -> Parser:
     """The command line; `doc` is what --help begins with."""
-    found = job_parser(doc, "jobs/store_teacher_logits.py --teacher bert --dt 2026-11-09 2026-11-10")
+    found = job_parser(doc, "store_teacher_logits --teacher bert --dt 2026-11-09 2026-11-10")
     add_options(found, LogitJob)
     texts = found.add_mutually_exclusive_group(required=True)
     texts.add_argument("--labelled", action="store_true", help="the texts of labelled_opinion")

@@ -137,5 +137,5 @@ class StudentTraining(TrainingOptions):
 
 def parser(doc: str | None = None) -> Parser:
     """The command line; `doc` is what --help begins with."""
-    example = "jobs/distill_student.py --scheme offline --teacher bert --transfer-dt 2026-11-09 2026-11-10"
+    example = "distill_student --scheme offline --teacher bert --transfer-dt 2026-11-09 2026-11-10"
     return training_parser(doc, example, StudentTraining)

@@ -68,4 +68,4 @@ def check_encoder(encoder: Encoder, ranks: int) -> None:
 
 def parser(doc: str | None = None) -> Parser:
     """The command line; `doc` is what --help begins with."""
-    return training_parser(doc, "jobs/train_teacher.py --init PATH_OR_HUB_NAME --num-proc 2", TeacherTraining)
+    return training_parser(doc, "train_teacher --init PATH_OR_HUB_NAME --num-proc 2", TeacherTraining)

@@ -96,7 +96,7 @@ def newest_scores(home: Path) -> dict[str, str]:
 def test_the_operations_of_the_page_do_what_they_say(own_home: Path, operated: Operated) -> None:
     now = Registry(str(own_home / "registry")).champion()
     assert now and (now.action, now.version) == ("rollback", operated.before)
-    assert "投诉更多" in operated.printed[".venv/bin/python jobs/registry.py list"]
+    assert "投诉更多" in operated.printed[".venv/bin/opinion registry list"]
     scored = operated.printed[f".venv/bin/opinion score_opinions --dt {DAY}"]
     assert f"model {now.version}, " in scored
     assert "read 201 = scored 200 + rejected 1 (duplicate_row 1)" in scored

@@ -18,7 +18,7 @@ from jobs import registry
 from jobs.common.cli import CHECKOUT, database_name, day, explain, job_parser
 
 JOBS = sorted(p.stem for p in (CHECKOUT / "jobs").glob("*.py") if "run_main(main)" in p.read_text())
-PLAIN = {"demo": "make demo", "registry": "jobs/registry.py list", "ship": "jobs/ship.py"}  # without spark-submit
+PLAIN = {"demo": "make demo", "registry": "opinion registry list", "ship": "opinion ship"}  # without spark-submit
 KINDS = ["OpinionError", "BadInput", "BadModel", "Infrastructure", "Busy"]
 tricks = st.text(st.sampled_from("0129-'\";/.\\ \n_%a$`()A１")) | st.text()
 
@@ -165,7 +165,7 @@ def test_help_shows_an_example_and_imports_nothing_that_takes_seconds(name, tmp_
     if name in PLAIN:
         assert PLAIN[name] in done.stdout
     else:
-        assert re.search(rf"^example:\n  \S+/spark-submit .* jobs/{name}\.py", done.stdout, re.MULTILINE)
+        assert re.search(rf"^example:\n  \.venv/bin/opinion {name}\b", done.stdout, re.MULTILINE)
         assert f"OPINION_{name.upper()}_FLAG" in done.stdout and f"[{name}]" in done.stdout
     assert {"jobs", "distill"} <= packages, "the list is that of the job"
     assert not packages & (HEAVY | ({"pyspark"} if name in {*PLAIN, "explain"} else set()))

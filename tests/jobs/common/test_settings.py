@@ -16,7 +16,7 @@ def parsed(monkeypatch, tmp_path):
     """What a job with a flag of each kind makes of words, variables and a file."""
 
     def parse(*words: str, file: str | None = None, **variables: str) -> argparse.Namespace:
-        parser = job_parser("A job.", "jobs/score_opinions.py --dt 2026-11-09")
+        parser = job_parser("A job.", "score_opinions --dt 2026-11-09")
         parser.add_argument("--dt", type=day, required=True)
         parser.add_argument("--model", default="champion")
         parser.add_argument("--share", type=float, default=0.5)
