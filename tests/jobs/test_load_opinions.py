@@ -119,7 +119,7 @@ def test_the_dirt_of_three_real_days_is_counted(loader, shared):
 
 def test_a_reload_replaces_its_day_alone(loader, tmp_path):
     rows = b'{"opinion_id": "a", "text": "1"}\n{"opinion_id": "b"}\nbroken\n'
-    plain, packed = loader.write("x.jsonl", rows), loader.write("y.jsonl.gz", gzip.compress(rows))
+    plain, packed = loader.write("x.jsonl", rows), loader.write("y.jsonl.gz", gzip.compress(rows, mtime=0))
     loader.load(plain)
     first, rejected = loader.stored(), loader.rejected()
     loader.load(packed, dt="2026-11-10")
@@ -145,7 +145,7 @@ def test_a_reload_replaces_its_day_alone(loader, tmp_path):
         ("gbk.csv", HEADER + "a,坏了".encode("gbk") + TIME, "csv", "gbk.csv: 1 of its lines are not UTF-8: it is GBK"),
         ("columns.csv", b"id,text\na,b\n", "csv", "columns.csv has no column opinion_id; its columns are id, text"),
         ("not.jsonl.gz", b'{"opinion_id": "a"}\n', "jsonl", "not.jsonl.gz cannot be read: not a gzip file"),
-        ("cut.csv.gz", gzip.compress(HEADER + TIME * 9)[:-12], "csv", "cut.csv.gz cannot be read: Unexpected end"),
+        ("cut.csv.gz", gzip.compress(HEADER + TIME * 9, mtime=0)[:-12], "csv", "cut.csv.gz cannot be read: Unexpected end"),
         ("not.parquet", b"PAR1 nothing", "parquet", "not.parquet cannot be read: .* is not a Parquet file"),
     ],
 )
@@ -220,7 +220,7 @@ def test_csv_loses_nothing(loader):
 def test_csv_of_several_files_and_splits(loader, spark, tmp_path):
     rows = [b'%d,"line %d\nof %d"\n' % (i, i, i) for i in range(3000)]
     loader.write("parts/1.csv", b"\xef\xbb\xbfopinion_id,text\n" + b"".join(rows[:2000]))
-    loader.write("parts/2 一.csv.gz", gzip.compress(b"more,text,opinion_id\n" + b',"line 7\nof 7",x\n' * 2))
+    loader.write("parts/2 一.csv.gz", gzip.compress(b"more,text,opinion_id\n" + b',"line 7\nof 7",x\n' * 2, mtime=0))
     loader.write("parts/3.csv", b"")
     loader.write("parts/4.csv", (b"opinion_id,text\n" + b"".join(rows[2000:])).replace(b"\n", b"\r\n"))
     before = spark.conf.get("spark.sql.files.maxPartitionBytes")
