@@ -58,7 +58,7 @@ JSONL = "\n".join(records(4))
         ("rows.csv", HEADER + b"a,b,,\n" + b"a;b;;\n" * 3, "csv", "3 of 4 lines .*separated by semicolons"),
         (
             "gz.jsonl",
-            gzip.compress(JSONL.encode() * 50),
+            gzip.compress(JSONL.encode() * 50, mtime=0),
             "jsonl",
             "compressed with gzip; give it a name that ends in .gz",
         ),
