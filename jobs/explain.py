@@ -36,7 +36,7 @@ def main() -> None:
     wanted = args.model or (stored["version"] if stored else CHAMPION)
     for name in (wanted, *([args.against] if args.against else [])):
         saved = registry.load(registry.resolve(name))
-        scorer = Scorer(saved.bundle)
+        scorer = Scorer(saved.bundle, saved.operating)
         found[saved.version] = scorer, explain(scorer, text)
     # As far as the model that reads most of it has read.
     shown = max((explanation.text for _, explanation in found.values()), key=len)

@@ -16,15 +16,16 @@ from pyspark.sql import functions as F
 from distill.errors import BadInput, OpinionError
 from jobs.common.cli import job_parser, run_main
 from jobs.common.privacy import discreet
+from jobs.ingest import label_provenance
 from jobs.ingest.inputs import count, read_input
 from jobs.ingest.label_rows import PARSED_DDL, UNLABELLED, parser_of, with_key
 from jobs.ingest.rejects import Rejects, add_flag, in_words
 from jobs.warehouse import publish
 from jobs.warehouse.session import spark_session
-from jobs.warehouse.tables import LABELLED_OPINION, REJECTED_LABEL
+from jobs.warehouse.tables import LABELLED_OPINION, REJECTED_LABEL, SAMPLE_LABEL
 from jobs.warehouse.warehouse import Warehouse
 
-FIELDS = ("opinion_id", "text", "label", "source")
+FIELDS = ("opinion_id", "text", "label", "source", "dt", "run_id")  # the last two: of a night's sample
 NEEDED = f"each needs {', '.join(FIELDS[:3])}, label 1 or 0"
 CONFLICT = "conflicting_label"
 # Where a text is in several splits, the split that must stay unseen keeps it.
@@ -55,10 +56,13 @@ def load(
 
     Raises BadInput when no row is usable, or more than half of the labelled ones are not and `accept` is not given.
     """
-    tables = [LABELLED_OPINION, REJECTED_LABEL]
+    tables = [LABELLED_OPINION, REJECTED_LABEL, SAMPLE_LABEL]
     with publish.run(warehouse, "load_labels", "labels", [(table, {}) for table in tables]) as run:
         # Kept, so that counting and writing see one reading of the input and of the clock.
-        new = rows.mapInArrow(discreet(parser_of(split, run.started)), PARSED_DDL).persist()
+        copies = warehouse.read(SAMPLE_LABEL).limit(0) if replace else warehouse.read(SAMPLE_LABEL)
+        samples = label_provenance.known_samples(warehouse, copies)
+        parsed = rows.mapInArrow(discreet(parser_of(split, run.started)), PARSED_DDL)
+        new = label_provenance.place(parsed, samples).persist()
         there = standing(warehouse)
         if replace:
             there = there.limit(0)
@@ -70,17 +74,19 @@ def load(
             refuse_unusable(rejects, read, skipped, accept)
             labelled = new.where(F.col("reason").isNull() | (F.col("reason") != UNLABELLED)).unionByName(there)
             expected = expected_rows(labelled)
-            run.stage(judge(labelled), tables)
+            run.stage(judge(labelled), tables[:2])
+            stage_samples(run, label_provenance.copied(new, samples))
             stored, refused = run.read_back(LABELLED_OPINION), run.read_back(REJECTED_LABEL)
             counts = {(r.split, r.label): r["count"] for r in stored.groupBy("split", "label").count().collect()}
             reasons = counts_by(refused, "reason")
             check_staged(expected, counts, reasons)
+            placed = label_provenance.in_words(new)
             rejects.warn("rejected_label")
             run.switch([(table, {}) for table in tables])
         finally:
             new.unpersist()
     repeated = read - skipped + beside - sum(expected)
-    return summary(read, skipped, beside, counts, reasons, repeated)
+    return "\n".join([summary(read, skipped, beside, counts, reasons, repeated), *placed])
 
 
 def refuse_unusable(rejects: Rejects, read: int, skipped: int, accept: bool) -> None:
@@ -112,6 +118,18 @@ def check_staged(expected: tuple[int, int], counts: dict[tuple[str, int], int], 
         raise OpinionError(
             f"{expected[0]} labels and {expected[1]} rejected rows became {staged[0]} and {staged[1]} in the staged "
             "files, or some have no label; nothing was published"
+        )
+
+
+def stage_samples(run: publish.Run, rows: DataFrame) -> None:
+    """Stage the rows of sample_label; raises OpinionError when the staged files do not hold exactly these."""
+    expected = label_provenance.counted(rows)
+    run.stage(rows.withColumn("table", F.lit(SAMPLE_LABEL.name)), [SAMPLE_LABEL])
+    staged = label_provenance.counted(run.read_back(SAMPLE_LABEL))
+    if staged != expected:
+        raise OpinionError(
+            f"{expected[0]} rows of samples, {expected[1]} of them labelled, became {staged[0]} and {staged[1]} in the "
+            "staged files; nothing was published"
         )
 
 
@@ -175,6 +193,8 @@ def judge(labels: DataFrame) -> DataFrame:
     first = F.row_number().over(same.orderBy(rank, "labelled_at", "opinion_id"))
     return (
         rows.withColumn("first", first)
+        # A text that moves to another split has been known since its first label: a model may have learned it.
+        .withColumn("labelled_at", F.min("labelled_at").over(same))
         .where(F.col("first") == 1)
         .withColumn("table", F.when(F.col("reason").isNull(), LABELLED_OPINION.name).otherwise(REJECTED_LABEL.name))
         .select("table", *COLUMNS)

@@ -14,10 +14,10 @@ from pyspark.sql import functions as F
 from distill.errors import BadInput
 from distill.evaluation.stratified import Estimate, Stratum, precision, recall
 from jobs.common.cli import day, job_parser, run_main
-from jobs.training.logits import hashed
+from jobs.ingest.hashed_texts import hashed
 from jobs.warehouse import publish
 from jobs.warehouse.session import spark_session
-from jobs.warehouse.tables import AUDIT_SAMPLE, LABELLED_OPINION, NIGHT_PRECISION
+from jobs.warehouse.tables import AUDIT_SAMPLE, LABELLED_OPINION, NIGHT_PRECISION, SCORING_RUN
 from jobs.warehouse.warehouse import Warehouse
 
 
@@ -57,6 +57,7 @@ def estimate(warehouse: Warehouse, dt: str) -> dict[str, Any]:
             "estimated": datetime.now(UTC),
             "run_id": run.id,
         }
+        row |= against_promise(warehouse, dt, row)
         rows = warehouse.spark.createDataFrame(
             [tuple(row[name] for name in NIGHT_PRECISION.columns)], NIGHT_PRECISION.ddl
         )
@@ -83,6 +84,21 @@ def labelled_strata(warehouse: Warehouse, dt: str) -> list[Stratum]:
     ]
 
 
+def against_promise(warehouse: Warehouse, dt: str, row: dict[str, Any]) -> dict[str, Any]:
+    """The precision that the run of the sample promised, and whether the night's labels contradict it.
+
+    They do when the whole interval of the night's precision lies below the lower bound that was promised.
+    """
+    runs = warehouse.read(SCORING_RUN, dt=dt).where(F.col("run_id") == row["sample_run_id"])
+    run = runs.select("precision_lower").first()
+    promised = run.precision_lower if run else None
+    known = promised is not None and row["precision_upper"] is not None
+    return {
+        "promised_precision": promised,
+        "contradicts_promise": bool(row["precision_upper"] < promised) if known else None,
+    }
+
+
 def ratio(name: str, found: Estimate | None) -> dict[str, float | None]:
     """The columns of an estimate."""
     values = astuple(found) if found else (None, None, None)
@@ -99,7 +115,13 @@ def in_words(row: dict[str, Any]) -> str:
     open_ones = [name for name in ("precision", "recall") if row[name] is None]
     if open_ones:
         said.append(f"no {' or '.join(open_ones)}: some stratum has too few labels, or no complaint was found")
-    return f"{row['dt']}: {row['rows_labelled']} of {row['rows_sampled']} sampled rows are labelled; {', '.join(said)}"
+    line = f"{row['dt']}: {row['rows_labelled']} of {row['rows_sampled']} sampled rows are labelled; {', '.join(said)}"
+    if row["contradicts_promise"]:
+        line += (
+            f"\nwarning: {row['dt']} was promised to have precision {row['promised_precision']:.3f} or more, and its "
+            "labels contradict that: run calibrate_threshold, and look at its sources"
+        )
+    return line
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""List the saved models, show one, choose the champion that scores, and go back to the ones before it.
+"""List the saved models, show one, choose the champion that scores, and take such choices back.
 
 .venv/bin/opinion registry list
 .venv/bin/opinion registry show VERSION|champion
@@ -15,6 +15,7 @@ from typing import Any
 from distill.errors import BadInput, BadModel
 from distill.models import bundle
 from distill.models.registry import Registry
+from distill.models.switches import Switch
 from jobs.common.cli import Parser, home, run_main
 from jobs.common.time_zones import WHEN, shown
 from jobs.training import decisions
@@ -38,7 +39,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"champion is {switch.version}, in place of {switch.previous or 'none'}")
     else:
         switch = registry.rollback(args.reason)
-        print(f"champion is {switch.version} again, in place of {switch.previous}")
+        if switch.version == switch.previous:
+            print(f"champion {switch.version} has {_threshold(switch)} again")
+        else:
+            print(f"champion is {switch.version} again, in place of {switch.previous}, at {_threshold(switch)}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="check a version's files and print its manifest")
     decided = commands.add_parser("decisions", help="what retrain decided, newest first, or of one challenger in full")
     promote = commands.add_parser("promote", help="make a version the champion")
-    rollback = commands.add_parser("rollback", help="put back what the champion replaced; once more: what that one did")
+    rollback = commands.add_parser(
+        "rollback", help="take back the last promotion or threshold; once more: the one before"
+    )
     show.add_argument("version", metavar="VERSION", help="a version, or: champion")
     decided.add_argument(
         "version", metavar="VERSION", nargs="?", help="a challenger (default: all of them, a line each)"
@@ -70,7 +76,7 @@ def _list(registry: Registry) -> None:
     if champion is None:
         print("\nno champion: choose one with jobs/registry.py promote VERSION")
         return
-    print("\n* champion; its history, newest first:")
+    print(f"\n* champion, at {_threshold(champion)}; its history, newest first:")
     _table(
         [WHEN, "WHO", "WHAT", "VERSION", "IN PLACE OF", "REASON"],
         [
@@ -85,6 +91,13 @@ def _list(registry: Registry) -> None:
             for s in reversed(registry.history())
         ],
     )
+
+
+def _threshold(switch: Switch) -> str:
+    """The threshold in force after a switch."""
+    if switch.operating is None:
+        return "its own threshold"
+    return f"threshold {switch.operating['value']:g} ({switch.operating.get('source', 'set by hand')})"
 
 
 def _decisions(folder: Path, challenger: str | None) -> None:

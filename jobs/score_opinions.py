@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput, Busy, Held
@@ -20,10 +21,12 @@ from jobs.common.cli import Parser, day, home, job_parser, run_main
 from jobs.common.options import add_options, from_flags, option
 from jobs.common.privacy import Work, discreet
 from jobs.reports.day_summary import day_summary
+from jobs.reports.label_page import write_page
 from jobs.scoring.audit import count_staged
-from jobs.scoring.audit_sample import LEAST_SAMPLE, csv_of, sample_rows, write_csv
+from jobs.scoring.audit_sample import LEAST_SAMPLE, Aim, csv_of, sample_rows, write_csv
 from jobs.scoring.backfill import between, each
 from jobs.scoring.duplicates import without_repeats
+from jobs.scoring.promise import promise, unlabelled_sources
 from jobs.scoring.quarantine import stage_whatever_kills
 from jobs.scoring.sample_candidates import CANDIDATE, DRAW, draw
 from jobs.scoring.survey import survey
@@ -71,7 +74,7 @@ def main() -> None:
     if args.dt:
         score(args.dt)
     else:
-        each(days, lambda dt: not args.force and is_scored(warehouse, dt, version), score)
+        each(days, lambda dt: not args.force and is_scored(warehouse, dt, version, scoring.model.threshold), score)
 
 
 def parser() -> Parser:
@@ -99,10 +102,14 @@ def chosen_days(args: argparse.Namespace) -> list[str]:
     return days
 
 
-def is_scored(warehouse: Warehouse, dt: str, version: str) -> bool:
-    """Whether the day as it is loaded now was scored by this version."""
-    run = warehouse.read(SCORING_RUN, dt=dt).select("model_version", "raw_location").first()
-    return run is not None and tuple(run) == (version, warehouse.location(RAW_OPINION, {"dt": dt}))
+def is_scored(warehouse: Warehouse, dt: str, version: str, threshold: np.float32) -> bool:
+    """Whether the day as it is loaded now was scored by this version at this threshold."""
+    run = warehouse.read(SCORING_RUN, dt=dt).select("model_version", "raw_location", "threshold").first()
+    return run is not None and tuple(run) == (
+        version,
+        warehouse.location(RAW_OPINION, {"dt": dt}),
+        float(threshold),
+    )
 
 
 def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
@@ -139,7 +146,7 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
             # The files of raw_opinion are packed as they should be, and so are those that their tasks write.
             run.stage(rows, [OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION, CANDIDATE], pack=False)
 
-        stage_whatever_kills(stage, scorer_of(Path(model.path).name, model.bundle.digest, sample))
+        stage_whatever_kills(stage, scorer_of(Path(model.path).name, model.bundle.digest, sample, model.operating))
         counted = count_staged(run, read, model.threshold, expected)
         if scoring.hold_on_drift and counted.drift.band == BANDS[-1]:
             raise Held(
@@ -150,20 +157,25 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
         audit = counted.columns() | {
             "bundle_digest": model.bundle.digest,
             "threshold": float(model.threshold),
+            **promise(model.operating),
+            "unlabelled_sources": unlabelled_sources(run, raw),
             "raw_location": raw_location,
             "application_id": warehouse.spark.sparkContext.applicationId,
             "started": run.started,
             "ended": datetime.now(UTC),
         }
-        sampled = sample_rows(run, counted.counts, sample, dt)
+        aim = Aim(float(model.threshold), bool(model.operating["certified"])) if model.operating else None
+        sampled = sample_rows(run, counted.counts, sample, dt, aim)
         stage_small(run, model.version, [(SCORING_RUN, [audit]), (AUDIT_SAMPLE, sampled)])
         if sample:  # before the sample is published, so that a published one always has it
             write_csv(csv_of(dt, run.id), sampled)
+            write_page(csv_of(dt, run.id), dt, sampled)
         run.forget(CANDIDATE)
         try:
             run.switch(partitions)
         except Busy:  # nothing was switched, so this sample is nobody's
-            csv_of(dt, run.id).unlink(missing_ok=True)
+            for file in (csv_of(dt, run.id), csv_of(dt, run.id).with_suffix(".html")):
+                file.unlink(missing_ok=True)
             raise
 
 

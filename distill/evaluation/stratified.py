@@ -44,20 +44,24 @@ class Estimate:
     upper: float
 
 
-def allocate(rows: Sequence[int], guesses: Sequence[float], size: int) -> list[int]:
-    """How many rows to draw of each stratum, `size` in all: the draw with the least variance that is possible.
+def allocate(rows: Sequence[int], weights: Sequence[float], size: int) -> list[int]:
+    """How many rows to draw of each stratum, `size` in all: in proportion to the weights, after LEAST rows of each.
 
-    rows: of each stratum. guesses: the share of complaints expected in each. The row next drawn is of the stratum with
-    the highest rows * sd / sqrt(n (n + 1)), which is Neyman's allocation in whole numbers (Wright 2012, The American
-    Statistician 66), after LEAST rows of each.
+    rows: of each stratum. The row next drawn is of the stratum with the highest weight / sqrt(n (n + 1)): with the
+    weights of `neyman` that is the allocation with the least variance in whole numbers (Wright 2012, The American
+    Statistician 66).
     """
-    spread = [n * math.sqrt(p * (1 - p)) for n, p in zip(rows, guesses, strict=True)]
     drawn = [0] * len(rows)
     for _ in range(min(size, sum(rows))):
         open_ones = [h for h in range(len(rows)) if drawn[h] < rows[h]]
         few = [h for h in open_ones if drawn[h] < LEAST]
-        drawn[max(few or open_ones, key=lambda h: spread[h] / math.sqrt(drawn[h] * (drawn[h] + 1) or 0.5))] += 1
+        drawn[max(few or open_ones, key=lambda h: weights[h] / math.sqrt(drawn[h] * (drawn[h] + 1) or 0.5))] += 1
     return drawn
+
+
+def neyman(rows: Sequence[int], guesses: Sequence[float]) -> list[float]:
+    """The weight of each stratum for the least variance; guesses: the share of complaints expected in each."""
+    return [n * math.sqrt(p * (1 - p)) for n, p in zip(rows, guesses, strict=True)]
 
 
 def precision(strata: Sequence[Stratum]) -> Estimate | None:

@@ -1,4 +1,4 @@
-"""The saved models of one home, which of them is the champion, and how it came to be.
+"""The saved models of one home, which of them is the champion at which threshold, and how it came to be.
 
     ROOT/versions/VERSION/            bundles, never changed once there
     ROOT/champion                     JSON: the last switch, of which `version` is the model in use
@@ -18,35 +18,24 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 from pyarrow import fs as pafs
 
-from distill.errors import BadInput, BadModel
+from distill.errors import BadInput, BadModel, Busy
 from distill.models import bundle
 from distill.models.fitness import unfit
 from distill.models.saved_model import SavedModel
+from distill.models.switches import Action, Switch, check_operating, in_force
 
 CHAMPION = "champion"
 SCHEME = r"[a-z][a-z0-9_-]{0,39}"
 VERSION = re.compile(rf"{SCHEME}-[0-9]{{8}}T[0-9]{{6}}Z-[0-9a-f]{{6}}(-step-[0-9]+)?")
 # Other files in the folder are not ours, such as the ._* that macOS puts beside each file that it copies.
 RECORD = re.compile(rf"[0-9][0-9T.]*Z-{VERSION.pattern}\.json")
-
-
-@dataclass(frozen=True)
-class Switch:
-    """A change of champion: which version took the place of which (None: of none), how, why, when, who."""
-
-    version: str
-    previous: str | None
-    action: Literal["promote", "rollback"]
-    reason: str
-    at: str
-    by: str
 
 
 class Registry:
@@ -111,14 +100,17 @@ class Registry:
         return newest[-1]
 
     def load(self, version: str) -> SavedModel:
-        """The named version, or the one in use for "champion".
+        """The named version, or the one in use for "champion"; the champion has its operating threshold.
+
+        Other versions score as they were trained.
 
         Raises:
-            BadModel: there is no champion, no such version, or its bundle is not whole.
+            BadModel: there is no champion or its file is damaged, no such version, or its bundle is not whole.
             BadInput: this is not the name of a version.
         """
-        if version == CHAMPION:
-            version = self._in_use().version
+        current = self._in_use() if version == CHAMPION else self.champion()
+        if current is not None and version == CHAMPION:
+            version = current.version
         folder = posixpath.join(self._path, "versions", _checked(version))
         with bundle.storage_errors(self.root):
             if self._fs.get_file_info(folder).type == pafs.FileType.NotFound:
@@ -126,7 +118,9 @@ class Registry:
                 there = f"the nearest there: {', '.join(nearest)}" if nearest else "none is there yet"
                 raise BadModel(f"no version {version} in {self.root}; {there}")
         path = self.path(version)
-        return SavedModel(version, path, bundle.load(path))
+        # Version and threshold are of one reading of the champion.
+        operating = current.operating if current and current.version == version else None
+        return SavedModel(version, path, bundle.load(path), operating)
 
     def champion(self) -> Switch | None:
         """The switch that put the model now in use there; None before the first.
@@ -162,38 +156,38 @@ class Registry:
         current = self.champion()
         if current is not None and current.version == version:
             return current
-        return self._switch("promote", version, current, reason)
+        return self._switch("promote", version, current, reason, self._last_operating(version))
+
+    def set_threshold(self, version: str, operating: Mapping[str, Any], reason: str) -> Switch:
+        """Make `operating`, with a `value` between 0 and 1 and the evidence for it, the threshold of the champion.
+
+        Raises:
+            Busy: the champion is another version by now.
+            BadInput: the value is no such number, or no reason is given.
+        """
+        current = self._in_use()
+        if current.version != version:
+            raise Busy(f"{current.version} became the champion while a threshold of {version} was chosen; run it again")
+        check_operating(dict(operating))
+        return self._switch("threshold", version, current, reason, dict(operating))
 
     def rollback(self, reason: str) -> Switch:
-        """Put back the version that the champion replaced when it was promoted.
+        """Take back the last decision in force: put back the threshold before it, or the version promoted before.
 
-        A rollback after a rollback goes one promotion further back, and never to a version that was rolled back from.
+        A version comes back with the threshold that it last had. A rollback after a rollback goes one decision further
+        back, and never to what was rolled back from.
 
         Raises:
             BadModel: there is no champion, or the version before it is gone or not whole.
             BadInput: no version was promoted before it, or no reason is given.
         """
         current = self._in_use()
-        promoted = self._promoted(current)
-        if len(promoted) < 2:
+        states = in_force([*(switch for switch in self.history() if switch != current), current])
+        if len(states) < 2:
             raise BadInput(f"no version was promoted before champion {current.version}: promote one by its name")
-        self.load(promoted[-2])
-        return self._switch("rollback", promoted[-2], current, reason)
-
-    def _promoted(self, current: Switch) -> list[str]:
-        """The promotions in force, oldest first: a rollback has undone the last. The champion's is at the end."""
-        stack: list[str] = []
-        recorded = [switch for switch in self.history() if switch != current]
-        for switch in [*recorded, current]:
-            if switch.action == "rollback":
-                while stack and stack[-1] != switch.version:
-                    stack.pop()
-                stack = stack or [switch.version]  # what was before it is not recorded
-            else:
-                if switch.previous and stack[-1:] != [switch.previous]:
-                    stack.append(switch.previous)
-                stack.append(switch.version)
-        return stack
+        version, operating = states[-2]
+        self.load(version)
+        return self._switch("rollback", version, current, reason, operating)
 
     def _in_use(self) -> Switch:
         current = self.champion()
@@ -205,19 +199,28 @@ class Registry:
         return current
 
     def _switch(
-        self, action: Literal["promote", "rollback"], version: str, current: Switch | None, reason: str
+        self, action: Action, version: str, current: Switch | None, reason: str, operating: dict[str, Any] | None
     ) -> Switch:
         if not reason.strip():
             raise BadInput(f"{action} needs a reason, for whoever reads the history")
         at = datetime.now(UTC).isoformat(timespec="microseconds")
         previous = current.version if current else None
-        switch = Switch(version, previous, action, reason.strip(), at, _user())
+        before = current.operating if current else None
+        switch = Switch(version, previous, action, reason.strip(), at, _user(), operating, before)
         with bundle.storage_errors(self.root):
             if current is not None:
                 self._record(current)  # a promoter killed after its switch has left this to the next
             self._replace(posixpath.join(self._path, CHAMPION), switch)
             self._record(switch)
         return switch
+
+    def _last_operating(self, version: str) -> dict[str, Any] | None:
+        """The threshold that a version had when it was last the champion, so that it comes back with it."""
+        names = [name for name in self._records() if name.endswith(f"Z-{version}.json")]
+        if not names:
+            return None
+        with bundle.storage_errors(self.root):
+            return self._read(posixpath.join(self._path, "history", names[-1])).operating
 
     def _record(self, switch: Switch) -> None:
         stamp = re.sub(r"[^0-9T.]", "", switch.at.removesuffix("+00:00"))
@@ -234,6 +237,9 @@ class Registry:
         try:
             switch = Switch(**json.loads(bundle.read_file(self._fs, path)))
             _checked(switch.version)
+            for operating in (switch.operating, switch.previous_operating):
+                if operating is not None:
+                    check_operating(operating)
             datetime.fromisoformat(switch.at)
             return switch
         except (ValueError, TypeError, BadInput) as error:

@@ -13,7 +13,7 @@ scorer needs no torch.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,11 +60,14 @@ class Scored(NamedTuple):
 class Scorer:
     """A student, ready to score; `threshold` is the lowest score of a valid complaint."""
 
-    def __init__(self, bundle: Bundle):
-        """Build the tables; raises BadModel when the bundle is no student, or would give other ids than in training."""
+    def __init__(self, bundle: Bundle, operating: Mapping[str, Any] | None = None):
+        """Build the tables; `operating`, as `Switch.operating`, takes the place of the bundle's threshold.
+
+        Raises BadModel when the bundle is no student, or would give other ids than in training.
+        """
         self.architecture = Architecture.from_json(section(bundle, "architecture"))
         self.vocabulary = Vocabulary.from_bytes(bundle.files[VOCABULARY])
-        self.threshold = threshold_of(section(bundle, "threshold"))
+        self.threshold = threshold_of(operating or section(bundle, "threshold"))
         self._check(bundle)
         self.channels: dict[str, Channel] = {}
         column = 0

@@ -31,6 +31,7 @@ JOBS = (
     "report_retrain",
     "explain",
     "night_precision",
+    "calibrate_threshold",
     "demo",
     "ship",
 )

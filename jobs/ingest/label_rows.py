@@ -47,6 +47,7 @@ def parse_label(fields: Mapping[str, bytes | None], split: str | None) -> dict[s
     if reason or isinstance(label, str):
         return rejected(fields, split, reason or str(label))
     hashed = text_hash(normalised or "")
+    row |= {"sample_dt": row.get("dt"), "sample_run_id": row.get("run_id")}
     return row | {"opinion_id": identity, "label": label, "split": split or split_of(hashed), "text_hash": hashed}
 
 

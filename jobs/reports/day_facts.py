@@ -16,6 +16,7 @@ from distill.scoring.scorer import Scorer, margin_of
 from distill.text.normalisation import normalise
 from jobs.common import time_zones
 from jobs.reports.console import stars
+from jobs.scoring import promise
 from jobs.warehouse.tables import (
     AUDIT_SAMPLE,
     NIGHT_PRECISION,
@@ -69,7 +70,16 @@ def day_facts(warehouse: Warehouse, run: Row, bundle: Bundle) -> dict[str, Any]:
             "digest": run.bundle_digest,
             "threshold": run.threshold,
             "threshold_margin": margin_of(run.threshold),
+            "threshold_source": run.threshold_source or promise.BUNDLE,
         },
+        "promise": {
+            "says": promise.in_words(run),
+            "precision": run.expected_precision,
+            "lower": run.precision_lower,
+            "upper": run.precision_upper,
+            "certified": bool(run.certified),
+        },
+        "unlabelled_sources": promise.source_lines(run.unlabelled_sources),
         "run": {"id": run.run_id, "started": minute(run.started), "ended": minute(run.ended)},
         "counts": {
             "lines": run.rows_read + sum(at_load.values()),
@@ -84,7 +94,7 @@ def day_facts(warehouse: Warehouse, run: Row, bundle: Bundle) -> dict[str, Any]:
         "histograms": {"day": list(run.score_histogram), "training": expected.scores if expected else None},
         "drift": drift(run.asDict()),
         "sample": sample(warehouse, run),
-        "sources": sources(warehouse, dt),
+        "sources": sources(warehouse, run),
         "trend": trend(warehouse, dt),
         "ngrams": strongest_ngrams(highest),
         "top": highest[:TOP],
@@ -121,6 +131,7 @@ def sample(warehouse: Warehouse, run: Row) -> dict[str, Any]:
     return {
         "rows": rows,
         "labelled": found.rows_labelled if found else 0,
+        "contradicts": bool(found and found.contradicts_promise),
         "estimates": [
             {"name": name, "value": found[name], "lower": found[f"{name}_lower"], "upper": found[f"{name}_upper"]}
             for name in ("precision", "recall")
@@ -129,14 +140,21 @@ def sample(warehouse: Warehouse, run: Row) -> dict[str, Any]:
     }
 
 
-def sources(warehouse: Warehouse, dt: str) -> list[dict[str, Any]]:
-    """Opinions and valid complaints by source, the source with most complaints first."""
+def sources(warehouse: Warehouse, run: Row) -> list[dict[str, Any]]:
+    """Opinions, valid complaints and expected precision by source, the source with most complaints first."""
+    expected = run.source_precision or {}
     rows, valid = (
-        {row.source: row["count"] for row in warehouse.read(table, dt=dt).groupBy("source").count().collect()}
+        {row.source: row["count"] for row in warehouse.read(table, dt=run.dt).groupBy("source").count().collect()}
         for table in (RAW_OPINION, VALID_COMPLAINT)
     )
     found = [
-        {"source": source, "rows": count, "valid": valid.get(source, 0), "share": share(valid.get(source, 0), count)}
+        {
+            "source": source,
+            "rows": count,
+            "valid": valid.get(source, 0),
+            "share": share(valid.get(source, 0), count),
+            "precision": expected.get(source or ""),
+        }
         for source, count in rows.items()
     ]
     return sorted(found, key=lambda one: (-one["valid"], -one["rows"], one["source"] or ""))
@@ -153,6 +171,11 @@ def trend(warehouse: Warehouse, dt: str) -> list[dict[str, Any]]:
             "share": share(run.rows_valid, run.rows_scored),
             "drift": {name: run[column] for name, column in DRIFT.items()},
             "model": run.model_version,
+            "threshold": run.threshold,
+            "precision": run.expected_precision,
+            "lower": run.precision_lower,
+            "upper": run.precision_upper,
+            "certified": bool(run.certified),
         }
         for run in reversed(runs)
     ]

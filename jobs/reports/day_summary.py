@@ -7,6 +7,7 @@ from distill.scoring.drift import BANDS, Drift
 from jobs.common import time_zones
 from jobs.common.cli import home
 from jobs.reports.console import fit, masked
+from jobs.scoring import promise
 from jobs.scoring.audit_sample import csv_of
 from jobs.warehouse.tables import SCORING_RUN, VALID_COMPLAINT
 from jobs.warehouse.warehouse import Warehouse
@@ -19,13 +20,17 @@ def day_summary(warehouse: Warehouse, dt: str, highest: bool = True) -> str:
     """Counts of the day, its model, and, unless it is one of many, its highest scores and where to look further."""
     run = time_zones.first(warehouse.read(SCORING_RUN, dt=dt))
     assert run is not None, "a scored day has its audit row"
+    sample = csv_of(dt, run.run_id)
     reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(run.rejected_by_reason.items()))
     counts = [
         f"read {run.rows_read} = scored {run.rows_scored} + rejected {run.rows_rejected} ({reasons or 'none'}); "
         f"valid {run.rows_valid}; read to the length limit only: {run.rows_cut}",
-        f"model {run.model_version}, threshold {run.threshold:.4f}, run {run.run_id}",
+        f"model {run.model_version}, threshold {run.threshold:.4f} ({run.threshold_source or promise.BUNDLE}), "
+        f"run {run.run_id}",
+        promise.in_words(run),
         drift_line(run),
-        *([f"label its sample: {csv_of(dt, run.run_id)}"] if csv_of(dt, run.run_id).exists() else []),
+        *promise.source_lines(run.unlabelled_sources),
+        *([f"label its sample in a browser: {sample.with_suffix('.html')}"] if sample.exists() else []),
     ]
     if not highest:
         return "\n".join(counts)

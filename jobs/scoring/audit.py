@@ -11,6 +11,7 @@ from distill.errors import OpinionError
 from distill.scoring import drift
 from distill.scoring.drift import LENGTH_EDGES, SCORE_BINS, UNKNOWN_EDGES, Drift, Profile
 from jobs.scoring import pack_bins
+from jobs.scoring.sample_candidates import BAND
 from jobs.scoring.survey import Survey, id_half
 from jobs.warehouse import publish
 from jobs.warehouse.tables import OPINION_SCORE, REJECTED_OPINION, VALID_COMPLAINT
@@ -24,7 +25,8 @@ SCORE_BIN = f"int(least(floor(score * {SCORE_BINS}), {SCORE_BINS - 1}))"
 class Counted:
     """A day that adds up: rows read, rejected by reason, and scored.
 
-    counts: the number of scored `rows` by is_valid, score_bin, length_bin, unknown_bin and was_cut.
+    counts: the number of scored `rows` by is_valid, score_bin, band (of the sample's candidates), length_bin, unknown_bin
+    and was_cut.
     """
 
     read: int
@@ -67,6 +69,7 @@ def count_staged(run: publish.Run, read: Survey, threshold: np.float32, expected
         {
             "is_valid": scores["is_valid"].astype(bool),
             "score_bin": scores["score_bin"],
+            "band": scores["band"].astype(int),
             "length_bin": lengths,
             "unknown_bin": unknown,
             "was_cut": cut,
@@ -86,12 +89,12 @@ def count_staged(run: publish.Run, read: Survey, threshold: np.float32, expected
 
 
 def staged_counts(run: publish.Run, threshold: np.float32) -> pd.DataFrame:
-    """The staged rows by table and, where they are scores, by decision, bin of score and cell; rejects by reason.
+    """The staged rows by table and, where they are scores, by decision, bin, band and cell; rejects by reason.
 
     rows: how many. id_sum: the sum of their ids' `id_half`. wrong: how many scores are no probability or whose decision
     is not that of the threshold.
     """
-    keys = ["table", "is_valid", "score_bin", "cell", "reason"]
+    keys = ["table", "is_valid", "score_bin", "band", "cell", "reason"]
     score, is_valid = F.col("score"), F.col("is_valid")
     is_right = score.between(0, 1) & (is_valid == (score >= F.lit(float(threshold)))) & F.col("cell").isNotNull()
     of_score = F.col("table") == OPINION_SCORE.name  # of other tables only the rows and their ids count
@@ -101,6 +104,7 @@ def staged_counts(run: publish.Run, threshold: np.float32) -> pd.DataFrame:
             "table",
             F.when(of_score, is_valid).alias("is_valid"),
             F.when(of_score & is_right, F.expr(SCORE_BIN)).alias("score_bin"),
+            F.when(of_score & is_right, F.expr(BAND)).alias("band"),
             F.when(of_score, F.col("cell")).alias("cell"),
             "reason",
             id_half().alias("id_half"),

@@ -6,6 +6,8 @@ says.
 
 import csv
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,52 +15,78 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import functions as F
 
-from distill.evaluation.stratified import LEAST, allocate
-from distill.scoring.drift import SCORE_BINS
+from distill.evaluation.stratified import LEAST, allocate, neyman
 from jobs.common import time_zones
 from jobs.common.cli import home
 from jobs.ingest.spreadsheets import escaped
-from jobs.scoring.audit import SCORE_BIN
-from jobs.scoring.sample_candidates import BAND_STARTS, CANDIDATE, DRAW, draw
+from jobs.scoring.sample_candidates import BAND, BAND_EDGES, BANDS, CANDIDATE, CANDIDATES_FROM, DRAW, draw, stratum_name
 from jobs.warehouse import publish
 
-LEAST_SAMPLE = 2 * LEAST * (len(BAND_STARTS) + 1)  # half of which gives LEAST rows of every band
-CSV_COLUMNS = ("opinion_id", "text", "label", "source")  # as load_labels reads them
+LEAST_SAMPLE = LEAST * (BANDS + 1)  # a threshold divides one band into two strata
+# As load_labels reads them; by dt and run_id it finds again of which stratum a row was drawn.
+CSV_COLUMNS = ("opinion_id", "text", "label", "source", "dt", "run_id")
+LOWEST_CANDIDATE = 1 + BAND_EDGES.index(CANDIDATES_FROM)
 
 
-def plan(counts: pd.DataFrame, size: int) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Aim:
+    """The threshold that the labels of a sample are to certify, and whether it is certified already."""
+
+    threshold: float
+    certified: bool
+
+
+def plan(counts: pd.DataFrame, size: int, aim: Aim | None = None) -> pd.DataFrame:
     """Of each stratum that has rows: is_valid, band, stratum (its name), stratum_rows and how many are drawn.
 
-    counts: rows by is_valid and score_bin. Half of the rows drawn are accepted ones, so far as there are so many.
+    counts: rows by is_valid and band.
     """
-    band = pd.cut(counts["score_bin"], [-1, *(first - 1 for first in BAND_STARTS), SCORE_BINS - 1], labels=False)
-    middle = (counts["score_bin"] + 0.5) / SCORE_BINS * counts["rows"]
-    grouped = counts.assign(band=band, expected=middle).groupby(["is_valid", "band"], as_index=False)
-    strata = grouped[["rows", "expected"]].sum()
-    edges = [0.0, *(first / SCORE_BINS for first in BAND_STARTS), 1.0]
-    strata["stratum"] = [
-        f"{'valid' if valid else 'junk'} {edges[at]:.2f}-{edges[at + 1]:.2f}"
-        for valid, at in zip(strata["is_valid"], strata["band"], strict=True)
-    ]
-    strata["drawn"] = 0
-    accepted = strata["is_valid"]
-    half = min(max(size // 2, size - int(strata["rows"][~accepted].sum())), int(strata["rows"][accepted].sum()))
-    for of, count in ((accepted, half), (~accepted, size - half)):
-        guesses = (strata["expected"] / strata["rows"])[of]
-        strata.loc[of, "drawn"] = np.array(allocate(strata["rows"][of].tolist(), guesses.tolist(), count), int)
-    return strata.rename(columns={"rows": "stratum_rows"}).drop(columns="expected")
+    strata = counts.groupby(["is_valid", "band"], as_index=False)[["rows"]].sum()
+    strata["stratum"] = [stratum_name(valid, at) for valid, at in zip(strata["is_valid"], strata["band"], strict=True)]
+    strata["drawn"] = np.array(allocate(strata["rows"].tolist(), weights(strata, aim), size), int)
+    return strata.rename(columns={"rows": "stratum_rows"})
 
 
-def sample_rows(run: publish.Run, counts: pd.DataFrame, size: int, dt: str) -> list[dict[str, Any]]:
-    """Rows of audit_sample, without model and run, in the order of their draws; of the candidates that `run` staged.
+def weights(strata: pd.DataFrame, aim: Aim | None) -> list[float]:
+    """The share of the sample that each stratum should have, beside the few rows that each has in any case.
 
-    counts: the day's scored rows, as `plan` wants them.
+    Without an aim the bands of the candidates share 85%, the rows of a band drawn the more densely the fewer rows lie
+    at or above it: any of them may turn out to be the one that can be certified. With one, 70% (50% once it is
+    certified) are drawn evenly at and above the candidate below it, so that the next lower threshold can be certified
+    too. Below the candidates the rows are drawn for recall.
+    """
+    rows, band = strata["rows"].to_numpy(float), strata["band"].to_numpy()
+    edges = np.array([0.0, *BAND_EDGES, 1.0])
+    below = band < LOWEST_CANDIDATE
+    middle = (edges[band] + edges[band + 1]) / 2
+    above = np.array([rows[band >= at].sum() for at in band])
+    parts = [(below, np.array(neyman(rows.tolist(), middle.tolist())), 0.15)]
+    if aim is None:
+        parts.append((~below, rows / np.sqrt(above), 0.85))
+    else:
+        first = max(LOWEST_CANDIDATE, int(np.searchsorted(edges, aim.threshold, side="right")) - 2)
+        share = 0.5 if aim.certified else 0.7
+        parts.append((band >= first, rows, share))
+        parts.append((~below & (band < first), rows / np.sqrt(above), 0.85 - share))
+    found = np.zeros(len(rows))
+    for chosen, weight, share in parts:
+        found[chosen] = share * weight[chosen] / max(weight[chosen].sum(), 1e-9)
+    return [float(weight) for weight in found]
+
+
+def sample_rows(
+    run: publish.Run, counts: pd.DataFrame, size: int, dt: str, aim: Aim | None = None
+) -> list[dict[str, Any]]:
+    """Rows of audit_sample, without the model, in the order of their draws; of the candidates that `run` staged.
+
+    Each has `dt` too, for its CSV. counts: the day's scored rows, as `plan` wants them.
     """
     if not size:
         return []
-    strata: dict[Any, Any] = {(row.is_valid, row.band): row for row in plan(counts, size).itertuples() if row.drawn}
-    in_band = " + ".join(f"int({SCORE_BIN} >= {first})" for first in BAND_STARTS)
-    candidates = run.read_back(CANDIDATE).withColumns({"band": F.expr(in_band), DRAW: draw(dt)})
+    strata: dict[Any, Any] = {
+        (row.is_valid, row.band): row for row in plan(counts, size, aim).itertuples() if row.drawn
+    }
+    candidates = run.read_back(CANDIDATE).withColumns({"band": F.expr(BAND), DRAW: draw(dt)})
     low = [low_enough(is_valid, band, row.drawn, row.stratum_rows) for (is_valid, band), row in strata.items()]
     left = {key: row.drawn for key, row in strata.items()}
     rows = []
@@ -67,8 +95,15 @@ def sample_rows(run: publish.Run, counts: pd.DataFrame, size: int, dt: str) -> l
         key = row.is_valid, row.band
         if left[key]:
             left[key] -= 1
-            stratum = {"stratum": strata[key].stratum, "stratum_rows": strata[key].stratum_rows}
-            rows.append({column: row[column] for column in CANDIDATE.columns} | stratum)
+            of = strata[key]
+            drawn = {
+                "dt": dt,
+                "run_id": run.id,
+                "stratum": of.stratum,
+                "stratum_rows": of.stratum_rows,
+                "inclusion_probability": of.drawn / of.stratum_rows,
+            }
+            rows.append({column: row[column] for column in CANDIDATE.columns} | drawn)
     return rows
 
 
@@ -94,4 +129,9 @@ def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     with open(path, "w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(CSV_COLUMNS)
-        writer.writerows((escaped(row["opinion_id"]), escaped(row["text"]), "", escaped(row["source"])) for row in rows)
+        writer.writerows(csv_cells(row) for row in rows)
+
+
+def csv_cells(row: Mapping[str, Any]) -> list[str | None]:
+    """The cells of CSV_COLUMNS for a sampled row, the label empty."""
+    return [None if column == "label" else escaped(row[column]) for column in CSV_COLUMNS]

@@ -11,7 +11,6 @@ import pyarrow as pa
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from distill.scoring.drift import SCORE_BINS
 from jobs.warehouse.tables import AUDIT_SAMPLE, Table
 
 # Of a run only: staged as the tables are, in none of the warehouse, and read while the run lasts.
@@ -23,8 +22,13 @@ CANDIDATE = Table(
         for column in ("opinion_id", "text", "source", "published_at", "score", "is_valid")
     },
 )
-BAND_STARTS = (1, 4, 10, 16, 19)  # the score bins at which a band begins: scores 0.05, 0.2, 0.5, 0.8, 0.95
-STRATA = 2 * (len(BAND_STARTS) + 1)
+# The scores at which a band begins; dense where scores saturate, in steps of about 0.7 of their logit. Those from
+# CANDIDATES_FROM on are the thresholds that can be certified (distill/evaluation/certification.py).
+BAND_EDGES = (0.05, 0.2, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
+CANDIDATES_FROM = 0.5
+BANDS = len(BAND_EDGES) + 1
+STRATA = 2 * BANDS
+BAND = " + ".join(f"int(score >= float({edge}))" for edge in BAND_EDGES)  # the number of a row's band, in SQL
 DRAW = "draw"
 _HELD = 2  # so many times what is kept may be held before it is sorted out again
 
@@ -34,11 +38,22 @@ def draw(dt: str) -> Column:
     return F.xxhash64(F.lit(dt), "opinion_id")
 
 
+def bands_of(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """The number of the band of each score, (rows,); edges are compared as float32, as the scores are."""
+    bands: npt.NDArray[np.int64] = np.searchsorted(np.array(BAND_EDGES, np.float32), scores, side="right")
+    return bands
+
+
 def strata_of(scores: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """The stratum of each row, (rows,): its band, and after the bands of junk those of valid complaints."""
-    bins = np.minimum(np.floor(scores * np.float32(SCORE_BINS)), SCORE_BINS - 1)
-    bands: npt.NDArray[np.int64] = np.searchsorted(BAND_STARTS, bins, side="right")
-    return bands + valid * (len(BAND_STARTS) + 1)
+    return bands_of(scores) + valid * BANDS
+
+
+def stratum_name(is_valid: bool, band: int) -> str:
+    """The name of a stratum, such as "valid 0.95-0.98"."""
+    edges = (0.0, *BAND_EDGES, 1.0)
+    lower, upper = (f"{edge:.2f}" if edge == round(edge, 2) else f"{edge:g}" for edge in edges[band : band + 2])
+    return f"{'valid' if is_valid else 'junk'} {lower}-{upper}"
 
 
 class Candidates:

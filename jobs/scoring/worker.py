@@ -1,6 +1,7 @@
 """What a Python worker does with a day's rows: Arrow batches of raw_opinion to rows of the staged files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,19 +18,19 @@ COLUMNS = staged_columns(OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION, table
 STAGED, STAGED_DDL = arrow_schema(COLUMNS), ddl_of(COLUMNS)
 
 
-def scorer_of(folder: str, digest: str, sample: int = 0) -> Work:
+def scorer_of(folder: str, digest: str, sample: int = 0, operating: Mapping[str, Any] | None = None) -> Work:
     """The function that Spark maps over Arrow batches; `folder` is the bundle's name among what was shipped.
 
-    sample: rows at most that will be drawn of a stratum; 0 for no candidates.
+    sample: rows at most that will be drawn of a stratum; 0 for no candidates. operating: as `SavedModel` has it.
     """
     driver = versions()
 
     def load() -> Scorer:
         check_versions(driver)
-        return Scorer(received(folder, digest))
+        return Scorer(received(folder, digest), operating)
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        scorer = kept(digest, load)
+        scorer = kept(f"{digest} {operating and operating['value']}", load)
         chosen = Candidates(sample)
         for batch in batches:
             yield from score_batch(scorer, batch, chosen if sample else None)

@@ -21,9 +21,10 @@ from distill.models.registry import Registry
 from distill.scoring.logits import fingerprint, teacher_of
 from distill.training.progress import parts_of
 from jobs.common.privacy import discreet
+from jobs.ingest.hashed_texts import hashed
 from jobs.scoring.process_cache import kept
 from jobs.training.logit_flags import LogitJob
-from jobs.training.logits import LABELLED, USABLE, hashed
+from jobs.training.logits import LABELLED, USABLE
 from jobs.training.snapshot import SnapshotSpec, chosen
 from jobs.warehouse import publish
 from jobs.warehouse.shipping import check_versions, received, ship, versions

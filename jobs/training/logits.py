@@ -1,41 +1,17 @@
-"""Texts by their hash, and the join of stored logits: by key and text hash, under one fingerprint, or not at all."""
+"""Join stored logits to texts: by key and text hash, under one fingerprint, or not at all."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput, BadModel
-from distill.text.normalisation import text_hash, unscorable_reason
-from distill.text.text_batch import normalise_batch
-from jobs.common.privacy import discreet
 from jobs.warehouse.tables import TEACHER_LOGIT
 from jobs.warehouse.warehouse import Warehouse
 
 # Of stored logits: two numbers. A row that fails it, as one of an older version may, is as good as not stored.
 USABLE = "coalesce(size(logits) = 2 and forall(logits, x -> abs(x) < float('infinity')), false)"
 LABELLED = "labelled"  # the partition of labelled_opinion, beside those of days
-
-
-def hashed(rows: DataFrame) -> DataFrame:
-    """The rows, their `text` normalised, with a column `text_hash`; those that cannot be scored are left out.
-
-    Raises nothing of its own; the columns stay otherwise.
-    """
-    columns = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in rows.schema.fields)
-    return rows.mapInArrow(discreet(with_hash), f"{columns}, text_hash string")
-
-
-def with_hash(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """What Spark maps over Arrow batches for `hashed`."""
-    for batch in batches:
-        there = batch.filter(batch.column("text").is_valid())
-        texts = normalise_batch(there.column("text").to_pylist())
-        at = there.schema.get_field_index("text")
-        there = there.set_column(at, "text", pa.array(texts, pa.string()))
-        there = there.append_column("text_hash", pa.array([text_hash(text) for text in texts], pa.string()))
-        yield there.filter(pa.array([unscorable_reason(text) is None for text in texts], pa.bool_()))
 
 
 def with_logits(warehouse: Warehouse, rows: DataFrame, version: str, dt: str, allowed: Sequence[str]) -> DataFrame:

@@ -7,6 +7,7 @@ FOLDER/transfer   the same of texts of the stream, with no label
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import reduce
 from typing import Any
 
@@ -18,7 +19,8 @@ from distill.data.labelled import LOGITS, Labelled, read
 from distill.data.snapshot import Snapshot
 from distill.errors import BadInput
 from jobs.common.cli import home
-from jobs.training.logits import LABELLED, hashed, with_logits
+from jobs.ingest.hashed_texts import hashed
+from jobs.training.logits import LABELLED, with_logits
 from jobs.warehouse.tables import LABELLED_OPINION, RAW_OPINION
 from jobs.warehouse.warehouse import Warehouse
 
@@ -84,6 +86,8 @@ def snapshot_labels(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> di
             )
     train = written.where("split = 'train'")
     return {
+        # No label that is loaded from now on can have been learned from this snapshot.
+        "labels_at": datetime.now(UTC).isoformat(),
         "data": str(warehouse.location(LABELLED_OPINION, {})),
         "data_hash": hash_of(written.select(COLUMNS)),
         "rows": counts,

@@ -77,6 +77,10 @@ LABELLED_OPINION = Table(
         "source": "string",
         "split": "string",
         "labelled_at": "timestamp",
+        "sample_dt": "string",
+        "sample_run_id": "string",
+        "stratum": "string",
+        "inclusion_probability": "double",
     },
     (),
 )
@@ -92,6 +96,31 @@ REJECTED_LABEL = Table(
         "labelled_at": "timestamp",
         "content": "string",
         "reason": "string",
+        "sample_dt": "string",
+        "sample_run_id": "string",
+        "stratum": "string",
+        "inclusion_probability": "double",
+    },
+    (),
+)
+# The rows of a sample outlive audit_sample, whose day is replaced when it is scored again.
+SAMPLE_LABEL = Table(
+    "sample_label",
+    "all rows of each sample of which labels were loaded, as they were drawn; label: null until somebody gave it",
+    {
+        "sample_dt": "string",
+        "sample_run_id": "string",
+        "model_version": "string",
+        "opinion_id": "string",
+        "text": "string",
+        "source": "string",
+        "score": "float",
+        "is_valid": "boolean",
+        "stratum": "string",
+        "stratum_rows": "bigint",
+        "inclusion_probability": "double",
+        "label": "int",
+        "labelled_at": "timestamp",
     },
     (),
 )
@@ -149,6 +178,13 @@ SCORING_RUN = Table(
         "drift_psi_unknown": "double",
         "drift_psi_source": "double",
         "drift_band": "string",
+        "threshold_source": "string",
+        "expected_precision": "double",
+        "precision_lower": "double",
+        "precision_upper": "double",
+        "certified": "boolean",
+        "source_precision": "map<string,double>",
+        "unlabelled_sources": "map<string,struct<opinions:bigint,valid:bigint>>",
     },
 )
 
@@ -166,6 +202,7 @@ AUDIT_SAMPLE = Table(
         "stratum_rows": "bigint",
         "model_version": "string",
         "run_id": "string",
+        "inclusion_probability": "double",
     },
 )
 NIGHT_PRECISION = Table(
@@ -185,6 +222,8 @@ NIGHT_PRECISION = Table(
         "recall_upper": "double",
         "estimated": "timestamp",
         "run_id": "string",
+        "promised_precision": "double",
+        "contradicts_promise": "boolean",
     },
 )
 TEACHER_LOGIT = Table(
@@ -224,6 +263,7 @@ TABLES = (
     RAW_OPINION,
     LABELLED_OPINION,
     REJECTED_LABEL,
+    SAMPLE_LABEL,
     OPINION_SCORE,
     VALID_COMPLAINT,
     REJECTED_OPINION,

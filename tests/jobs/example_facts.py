@@ -43,7 +43,16 @@ def a_day() -> dict[str, Any]:
             "digest": "0" * 64,
             "threshold": 0.75,
             "threshold_margin": 1.1,
+            "threshold_source": "calibrated",
         },
+        "promise": {
+            "says": "precision on the stream: 0.961 (bounds 0.912 to 0.979), certified",
+            "precision": 0.961,
+            "lower": 0.912,
+            "upper": 0.979,
+            "certified": True,
+        },
+        "unlabelled_sources": [f"{HOSTILE}: 91 opinions, no label, 10 flagged"],
         "run": {"id": "20261109T201500Z-1a2b3c4d", "started": "2026-11-10 04:15", "ended": "2026-11-10 04:16"},
         "counts": {"lines": 1013, "read": 1001, "scored": 990, "valid": 40, "rejected": 11, "cut": 2},
         "valid_share": 40 / 990,
@@ -53,15 +62,16 @@ def a_day() -> dict[str, Any]:
         "sample": {
             "rows": 100,
             "labelled": 98,
+            "contradicts": False,
             "estimates": [
                 {"name": "precision", "value": 0.931, "lower": 0.871, "upper": 0.968},
                 {"name": "recall", "value": 0.62, "lower": 0.31, "upper": 0.94},
             ],
         },
         "sources": [
-            {"source": "微博", "rows": 900, "valid": 30, "share": 30 / 900},
-            {"source": HOSTILE, "rows": 91, "valid": 10, "share": 10 / 91},
-            {"source": None, "rows": 10, "valid": 0, "share": 0.0},
+            {"source": "微博", "rows": 900, "valid": 30, "share": 30 / 900, "precision": 0.98},
+            {"source": HOSTILE, "rows": 91, "valid": 10, "share": 10 / 91, "precision": None},
+            {"source": None, "rows": 10, "valid": 0, "share": 0.0, "precision": None},
         ],
         "trend": [
             {
@@ -70,6 +80,11 @@ def a_day() -> dict[str, Any]:
                 "valid": 40,
                 "share": 0.04,
                 "model": "textcnn-x",
+                "threshold": 0.75,
+                "precision": 0.961 if i else None,
+                "lower": 0.912 if i else None,
+                "upper": 0.979 if i else None,
+                "certified": bool(i),
                 "drift": dict.fromkeys(DRIFT, i / 30 or None),
             }
             for i, day in enumerate(days)

@@ -40,10 +40,12 @@ def tamper(patch: pytest.MonkeyPatch, table: Table, change: Callable[[pa.Table],
 
     def tampered(run: Run, *args: object, **options: object) -> None:
         stage(run, *args, **options)  # type: ignore[arg-type]
-        file = min(Path(run.location(table).removeprefix("file:")).glob("part-*.parquet"))
-        rows = change(pq.read_table(file))
-        file.with_name(f".{file.name}.crc").unlink()  # else the file system finds it
-        pq.write_table(rows, file)
+        for file in sorted(Path(run.location(table).removeprefix("file:")).glob("part-*.parquet"))[:1]:
+            checksum = file.with_name(f".{file.name}.crc")
+            if checksum.exists():  # else it is changed already: a run stages more than once
+                rows = change(pq.read_table(file))
+                checksum.unlink()  # else the file system finds it
+                pq.write_table(rows, file)
 
     patch.setattr(Run, "stage", tampered)
 

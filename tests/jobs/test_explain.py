@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -75,6 +76,18 @@ def test_the_json_says_the_same_for_machines(models) -> None:  # type: ignore[no
     assert total == pytest.approx(model["margin"], abs=1e-4)
     strengths = [abs(ngram["margin"]) for ngram in model["ngrams"]]
     assert strengths == sorted(strengths, reverse=True) and strengths
+
+
+def test_the_champion_decides_at_its_operating_threshold(models, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    folder, (first, second) = shutil.copytree(models[0], tmp_path / "home"), models[1]
+    registry = Registry(str(folder / "registry"))
+    registry.promote(first, "x")
+    registry.set_threshold(first, {"value": 0.9}, "x")
+    done = explain(folder, "--text", TEXT, "--against", second, "--json")
+    assert done.returncode == 0, done.stderr
+    thresholds = {model["version"]: model["threshold"] for model in json.loads(done.stdout)["models"]}
+    assert thresholds == {first: pytest.approx(0.9), second: 0.5}
+    assert registry.load(first).threshold == np.float32(0.9) and registry.load(second).threshold == np.float32(0.5)
 
 
 @pytest.mark.parametrize(

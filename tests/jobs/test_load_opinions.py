@@ -145,7 +145,12 @@ def test_a_reload_replaces_its_day_alone(loader, tmp_path):
         ("gbk.csv", HEADER + "a,坏了".encode("gbk") + TIME, "csv", "gbk.csv: 1 of its lines are not UTF-8: it is GBK"),
         ("columns.csv", b"id,text\na,b\n", "csv", "columns.csv has no column opinion_id; its columns are id, text"),
         ("not.jsonl.gz", b'{"opinion_id": "a"}\n', "jsonl", "not.jsonl.gz cannot be read: not a gzip file"),
-        ("cut.csv.gz", gzip.compress(HEADER + TIME * 9, mtime=0)[:-12], "csv", "cut.csv.gz cannot be read: Unexpected end"),
+        (
+            "cut.csv.gz",
+            gzip.compress(HEADER + TIME * 9, mtime=0)[:-12],
+            "csv",
+            "cut.csv.gz cannot be read: Unexpected end",
+        ),
         ("not.parquet", b"PAR1 nothing", "parquet", "not.parquet cannot be read: .* is not a Parquet file"),
     ],
 )

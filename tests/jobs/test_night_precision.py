@@ -4,15 +4,16 @@ import csv
 import os
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
-from distill.errors import Held
+from distill.errors import Held, OpinionError
 from distill.models.registry import Registry
 from distill.scoring.drift import Profile
 from distill.scoring.scorer import Scorer
@@ -23,9 +24,20 @@ from jobs.night_precision import estimate, in_words
 from jobs.reports.day_summary import day_summary, drift_line
 from jobs.score_opinions import ScoringRun, is_scored, score_day
 from jobs.scoring.audit_sample import csv_of
+from jobs.scoring.sample_candidates import BAND_EDGES
+from jobs.scoring.sample_nights import sampled
 from jobs.warehouse import publish
-from jobs.warehouse.tables import AUDIT_SAMPLE, NIGHT_PRECISION, OPINION_SCORE, RAW_OPINION, SCORING_RUN
+from jobs.warehouse.tables import (
+    AUDIT_SAMPLE,
+    LABELLED_OPINION,
+    NIGHT_PRECISION,
+    OPINION_SCORE,
+    RAW_OPINION,
+    SAMPLE_LABEL,
+    SCORING_RUN,
+)
 from jobs.warehouse.warehouse import Warehouse
+from tests.jobs.tamper import CHANGES, nulled, tamper
 from tests.jobs.tiny_model import TEXTS, add_model
 
 DAY, ROWS, SIZE = "2026-11-09", 600, 60
@@ -49,12 +61,19 @@ def warehouse(spark: SparkSession) -> Warehouse:
     return warehouse
 
 
-def score(warehouse: Warehouse, version: str, profile: Profile | None = None, **options: Any) -> None:
+def score(
+    warehouse: Warehouse,
+    version: str,
+    profile: Profile | None = None,
+    operating: dict[str, Any] | None = None,
+    **options: Any,
+) -> None:
     registry = Registry(str(Path(os.environ["OPINION_HOME"]) / "registry"))
     model = registry.load(version)
     if profile:
         bundle = replace(model.bundle, manifest={**model.bundle.manifest, "profile": profile.to_json()})
         model = replace(model, bundle=bundle)
+    model = replace(model, operating=operating)
     score_day(warehouse, DAY, ScoringRun(model, **{"sample": 0, **options}))
 
 
@@ -67,13 +86,18 @@ def test_a_night_is_sampled_labelled_and_judged(warehouse: Warehouse, home: Path
     scores = {row.opinion_id: row for row in warehouse.read(OPINION_SCORE, dt=DAY).collect()}
     sample = warehouse.read(AUDIT_SAMPLE, dt=DAY).collect()
     ids = {row.opinion_id for row in sample}
-    assert len(ids) == len(sample) == SIZE and sum(row.is_valid for row in sample) == SIZE // 2
+    assert len(ids) == len(sample) == SIZE
     assert {row.run_id for row in sample} == {run.run_id}
-    bands = Counter(
-        (s.is_valid, int(np.digitize(np.float32(s.score), [0.05, 0.2, 0.5, 0.8, 0.95]))) for s in scores.values()
-    )
+    assert (run.threshold_source, run.certified, run.expected_precision) == ("bundle", False, None)
+    assert {name: tuple(of) for name, of in run.unlabelled_sources.items()} == {"web": (run.rows_read, run.rows_valid)}
+    line = f"web: {run.rows_read} opinions, no label, {run.rows_valid} flagged"
+    assert line in day_summary(warehouse, DAY, highest=False)
+    edges = np.array(BAND_EDGES, np.float32)
+    bands = Counter((s.is_valid, int(np.digitize(np.float32(s.score), edges))) for s in scores.values())
+    drawn = Counter(row.stratum for row in sample)
     for row in sample:
-        band = int(np.digitize(np.float32(row.score), [0.05, 0.2, 0.5, 0.8, 0.95]))
+        band = int(np.digitize(np.float32(row.score), edges))
+        assert row.inclusion_probability == drawn[row.stratum] / row.stratum_rows
         assert (row.score, row.is_valid) == (scores[row.opinion_id].score, scores[row.opinion_id].is_valid)
         assert row.stratum_rows == bands[row.is_valid, band]
         assert Scorer(Registry(str(home / "registry")).load(version).bundle).score([row.text]).scores[0] == row.score
@@ -84,7 +108,8 @@ def test_a_night_is_sampled_labelled_and_judged(warehouse: Warehouse, home: Path
     assert {row.opinion_id for row in warehouse.read(AUDIT_SAMPLE, dt=DAY).collect()} == ids
     with open(csv_of(DAY, run.run_id), encoding="utf-8-sig", newline="") as file:
         to_label = list(csv.DictReader(file))
-    assert list(to_label[0]) == ["opinion_id", "text", "label", "source"] and {row["label"] for row in to_label} == {""}
+    assert list(to_label[0]) == ["opinion_id", "text", "label", "source", "dt", "run_id"]
+    assert {(row["label"], row["dt"], row["run_id"]) for row in to_label} == {("", DAY, run.run_id)}
     assert {row["opinion_id"] for row in to_label} == ids
     assert {row["text"][0] for row in to_label} > {"'"} and not {row["text"][0] for row in to_label} & set("=-")
 
@@ -99,7 +124,7 @@ def test_a_night_is_sampled_labelled_and_judged(warehouse: Warehouse, home: Path
     for labelled in (set(list(ids)[: SIZE // 8]), ids):
         path = tmp_path / f"{len(labelled)}.csv"
         with open(path, "w", encoding="utf-8-sig", newline="") as file:
-            writer = csv.DictWriter(file, ["opinion_id", "text", "label", "source"])
+            writer = csv.DictWriter(file, list(to_label[0]))
             writer.writeheader()
             writer.writerows(
                 row | {"label": truth[row["opinion_id"]] if row["opinion_id"] in labelled else ""} for row in to_label
@@ -107,6 +132,7 @@ def test_a_night_is_sampled_labelled_and_judged(warehouse: Warehouse, home: Path
         rows = read_input(warehouse.spark, [str(path)], "csv", FIELDS, needed=3)
         said = load_labels(warehouse, rows, str(path), None, False)
         assert (f"{SIZE - len(labelled)} of the rows read have no label yet" in said) is (labelled != ids)
+        assert f"{len(labelled)} labels are of rows that a night's sample drew" in said
     found = estimate(warehouse, DAY)
     assert (found["rows_sampled"], found["rows_labelled"]) == (SIZE, SIZE)
     assert found["complaints"] == sum(truth.values()) and found["sample_run_id"] == run.run_id
@@ -117,6 +143,62 @@ def test_a_night_is_sampled_labelled_and_judged(warehouse: Warehouse, home: Path
     [stored] = warehouse.read(NIGHT_PRECISION, dt=DAY).collect()
     assert stored.asDict() == {**found, "estimated": stored.estimated}
     assert f"{SIZE} of {SIZE} sampled rows are labelled; precision 1.000" in in_words(found)
+    assert (found["promised_precision"], found["contradicts_promise"]) == (None, None)
+    assert_provenance(warehouse, version, {row.opinion_id: row for row in sample}, truth, tmp_path)
+
+
+def assert_provenance(
+    warehouse: Warehouse, version: str, sample: dict[str, Row], truth: dict[str, int], tmp_path: Path
+) -> None:
+    """The labels keep their sample, also when the day is scored again; strangers are counted and count for nothing."""
+    [run] = warehouse.read(SCORING_RUN, dt=DAY).collect()
+    kept = {row.opinion_id: row for row in warehouse.read(SAMPLE_LABEL).collect()}
+    assert {opinion: row.label for opinion, row in kept.items()} == truth
+    for opinion, row in kept.items():
+        assert (row.sample_dt, row.sample_run_id, row.model_version) == (DAY, run.run_id, version)
+        assert (row.score, row.stratum, row.text) == (
+            sample[opinion].score,
+            sample[opinion].stratum,
+            sample[opinion].text,
+        )
+    rows = {row.opinion_id: row for row in warehouse.read(LABELLED_OPINION).collect()}
+    assert all(rows[o].inclusion_probability == kept[o].inclusion_probability > 0 for o in rows)
+
+    before = datetime(2020, 1, 1, tzinfo=UTC)
+    found = sampled(warehouse, version, before)
+    assert found.whole == [DAY] and not found.unused and int(found.rows["label"].sum()) == sum(truth.values())
+    assert sampled(warehouse, version, datetime.now(UTC)).unused == {"learned by the model": SIZE}
+    assert sampled(warehouse, "another", before).rows.empty
+
+    # At an operating threshold the day promises something, and the next sample is of another run.
+    promised = {"source": "calibrated", "precision": 0.99, "precision_lower": 0.95, "precision_upper": 1.0}
+    score(warehouse, version, sample=SIZE, operating={"value": 0.9, "certified": True, **promised})
+    [after] = warehouse.read(SCORING_RUN, dt=DAY).collect()
+    assert (after.threshold, after.threshold_source, after.certified) == (np.float32(0.9), "calibrated", True)
+    scores = warehouse.read(OPINION_SCORE, dt=DAY).collect()
+    assert all(row.is_valid == (row.score >= np.float32(0.9)) for row in scores)
+    assert after.rows_valid == sum(row.is_valid for row in scores) < run.rows_valid
+    assert after.unlabelled_sources == {} and "certified" in day_summary(warehouse, DAY, highest=False)
+    estimate(warehouse, DAY)
+
+    [stranger] = [row for row in scores if row.opinion_id not in truth][:1]
+    lines = [
+        f"{stranger.opinion_id},no text of the day at all,0,web,{DAY},{after.run_id}",
+        f"o1,another text,1,web,{DAY},{run.run_id}",
+        f"o2,a third text,0,web,{DAY},a run that never was",
+    ]
+    path = tmp_path / "strangers.csv"
+    path.write_text("\n".join(["opinion_id,text,label,source,dt,run_id", *lines]), encoding="utf-8")
+    read = read_input(warehouse.spark, [str(path)], "csv", FIELDS, needed=3)
+    for change in (*CHANGES, nulled("label")):
+        with pytest.MonkeyPatch.context() as patch:
+            tamper(patch, SAMPLE_LABEL, change)
+            with pytest.raises(OpinionError, match=rf"{SIZE} rows of samples, {SIZE} of them .*nothing was published"):
+                load_labels(warehouse, read, str(path), None, False)
+    said = load_labels(warehouse, read, str(path), None, False)
+    assert "warning: 3 labels name a sample that did not draw their row" in said
+    assert {row.opinion_id: row.label for row in warehouse.read(SAMPLE_LABEL).collect()} == truth
+    assert warehouse.read(LABELLED_OPINION).where("sample_dt is not null and stratum is null").count() == 3
 
 
 @pytest.mark.spark
@@ -130,10 +212,13 @@ def test_a_day_far_from_the_training_is_held_or_published_with_a_warning(warehou
     ):
         score(warehouse, version, far, hold_on_drift=True)
     assert warehouse.location(OPINION_SCORE, {"dt": DAY}) == before
-    assert not is_scored(warehouse, DAY, version)
+    threshold = Registry(str(home / "registry")).load(version).threshold
+    assert not is_scored(warehouse, DAY, version, threshold)
 
     score(warehouse, version, far)
-    assert is_scored(warehouse, DAY, version) and not is_scored(warehouse, DAY, add_model("offline", 3))
+    assert is_scored(warehouse, DAY, version, threshold)
+    assert not is_scored(warehouse, DAY, add_model("offline", 3), threshold)
+    assert not is_scored(warehouse, DAY, version, np.float32(0.7))
     assert warehouse.read(AUDIT_SAMPLE, dt=DAY).count() == 0, (
         "no sample was asked for, and the last one is of another run"
     )

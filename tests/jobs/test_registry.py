@@ -94,8 +94,13 @@ def test_promote_and_rollback_as_a_script(home, versions):
         assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"champion is {versions[1]}, in place of {versions[0]}\n"
     done = run(home, "rollback", "--reason", "worse on 热线")
-    assert done.stdout == f"champion is {versions[0]} again, in place of {versions[1]}\n"
+    assert done.stdout == f"champion is {versions[0]} again, in place of {versions[1]}, at its own threshold\n"
     assert Registry(home / "registry").champion().reason == "worse on 热线"
+    Registry(home / "registry").set_threshold(versions[0], {"value": 0.9}, "from labels")
+    Registry(home / "registry").set_threshold(versions[0], {"value": 0.95}, "from more labels")
+    for threshold in ("threshold 0.9 (set by hand)", "its own threshold"):
+        done = run(home, "rollback", "--reason", "too strict")
+        assert done.stdout == f"champion {versions[0]} has {threshold} again\n"
     done = run(home, "rollback", "--reason", "that one too")
     assert done.returncode == 2 and "no version was promoted before champion" in done.stderr
 

@@ -86,7 +86,7 @@ def test_the_facts_are_those_of_the_tables(facts: dict[str, Any], tmp_path: Path
     indices = [{"name": "scores", "psi": 0.3}, {"name": "sources", "psi": 0.05}]
     assert facts["drift"]["band"] == "significant" and facts["drift"]["parts"] == indices
     precision = {"name": "precision", "value": 0.9, "lower": 0.8, "upper": 0.95}
-    assert facts["sample"] == {"rows": 2, "labelled": 2, "estimates": [precision]}
+    assert facts["sample"] == {"rows": 2, "labelled": 2, "contradicts": False, "estimates": [precision]}
     assert facts["rejected"] == {"load": {"broken_json": 3}, "score": {"null_text": 1}}
     assert [(one["dt"], one["valid"]) for one in facts["trend"]] == [("2026-11-08", 1), (DAY, 4)], "no later day"
     assert {one["source"]: (one["rows"], one["valid"]) for one in facts["sources"]} == {"web": (5, 4), None: (3, 0)}
@@ -110,7 +110,7 @@ def shape(facts: Any) -> Any:
     """The keys of nested facts, of a list those of its first element; not the reasons of rejects, which are data."""
     if isinstance(facts, dict):
         return {key: shape(value) for key, value in facts.items() if key not in ("rejected", "below", "funnel")}
-    return [shape(facts[0])] if isinstance(facts, list) and isinstance(facts[0], dict) else None
+    return [shape(facts[0])] if isinstance(facts, list) and facts and isinstance(facts[0], dict) else None
 
 
 def test_the_funnel_loses_what_was_rejected_the_most_frequent_reason_first() -> None:

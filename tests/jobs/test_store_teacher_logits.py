@@ -15,10 +15,11 @@ from distill.models.registry import Registry
 from distill.scoring.scorer import Scorer
 from distill.text.normalisation import normalise, text_hash
 from jobs.common.cli import home as home_folder
+from jobs.ingest.hashed_texts import hashed
 from jobs.training import logit_store
 from jobs.training.logit_flags import LogitJob
 from jobs.training.logit_store import Store
-from jobs.training.logits import hashed, with_logits
+from jobs.training.logits import with_logits
 from jobs.training.snapshot import SnapshotSpec, chosen
 from jobs.warehouse import publish
 from jobs.warehouse.tables import LABELLED_OPINION, RAW_OPINION, TEACHER_LOGIT

@@ -29,7 +29,8 @@ def put_logits(
 
 
 def put(warehouse: Warehouse, table: Table, partition: dict[str, str], rows: list[tuple[Any, ...]]) -> None:
-    """Publish the rows as the partition."""
+    """Publish the rows as the partition; their last columns may be left out, and are null."""
+    rows = [(*row, *[None] * (len(table.columns) - len(row))) for row in rows]
     unit = "+".join(["all", *partition.values()])
     with publish.run(warehouse, f"put_{table.name}", unit, [(table, partition)]) as run:
         made = warehouse.spark.createDataFrame(rows, table.ddl)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill.evaluation.stratified import LEAST, Stratum, allocate, precision, recall
+from distill.evaluation.stratified import LEAST, Stratum, allocate, neyman, precision, recall
 
 strata = st.lists(st.tuples(st.integers(0, 40), st.floats(0, 1)), min_size=1, max_size=6)
 
@@ -13,7 +13,7 @@ strata = st.lists(st.tuples(st.integers(0, 40), st.floats(0, 1)), min_size=1, ma
 @given(strata, st.integers(0, 120))
 def test_a_draw_has_its_size_and_no_stratum_gives_more_than_it_has(found: list[tuple[int, float]], size: int) -> None:
     rows, guesses = [n for n, _ in found], [p for _, p in found]
-    drawn = allocate(rows, guesses, size)
+    drawn = allocate(rows, neyman(rows, guesses), size)
     assert sum(drawn) == min(size, sum(rows))
     assert all(0 <= d <= n for d, n in zip(drawn, rows, strict=True))
     if size >= LEAST * len(rows):
@@ -22,7 +22,8 @@ def test_a_draw_has_its_size_and_no_stratum_gives_more_than_it_has(found: list[t
 
 def test_rows_go_where_they_are_many_and_open() -> None:
     # Neyman: in proportion to rows * sqrt(p (1 - p)), which is 300 : 100 : 100.
-    assert allocate([1000, 1000, 200], [0.1, 0.0101, 0.5], 500) == [300, 100, 100]
+    rows = [1000, 1000, 200]
+    assert allocate(rows, neyman(rows, [0.1, 0.0101, 0.5]), 500) == [300, 100, 100]
 
 
 def test_estimates_by_hand() -> None:
@@ -53,7 +54,7 @@ def test_without_enough_labels_nothing_is_said() -> None:
 def test_the_interval_holds_the_truth_as_often_as_it_says(shares: tuple[float, ...]) -> None:
     """By drawing samples of a day whose truth is known; a good interval holds it in about 95 of 100."""
     random, rows = np.random.default_rng(0), [800, 400, 1000, 8000]
-    accepted, drawn = [True, True, False, False], allocate(rows, shares, 150)
+    accepted, drawn = [True, True, False, False], allocate(rows, neyman(rows, shares), 150)
     truth = [round(n * p) for n, p in zip(rows, shares, strict=True)]
     exact = sum(truth[:2]) / sum(rows[:2]), sum(truth[:2]) / sum(truth)
     held = np.zeros(2)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import numpy as np
 import pytest
 
-from distill.errors import BadInput, BadModel, Infrastructure
+from distill.errors import BadInput, BadModel, Busy, Infrastructure
 from distill.models.registry import Registry, anchor_name
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -146,10 +146,21 @@ def test_a_name_means_the_newest_of_its_scheme_and_never_an_anchor(registry):
         ("A B < B < <", "A B A B A !"),
         ("A B A < <", "A B A B A"),
         ("<", "!"),
+        ("A .5 < <", "A A.5 A !"),
+        ("A .5 .6 < <", "A A.5 A.6 A.5 A"),
+        ("A .5 .5 < < <", "A A.5 A.5 A.5 A !"),  # the second is a decision of its own
+        ("A .5 .6 < .7 < < <", "A A.5 A.6 A.5 A.7 A.5 A !"),  # .6, which was taken back, does not come back
+        ("A .5 B < <", "A A.5 B A.5 A"),  # A comes back with the threshold that it last had
+        ("A B .5 < < <", "A B B.5 B A !"),
+        ("A .5 B .6 < < < <", "A A.5 B B.6 B A.5 A !"),
+        ("A .5 B A .6 < < < <", "A A.5 B A.5 A.6 A.5 B A.5 A"),
+        ("A .5 < B A < <", "A A.5 A B A B A"),  # nor with one that was taken back
+        ("A B .5 < < B", "A B B.5 B A B"),
+        ("A B .5 A B < <", "A B B.5 A B.5 A B.5"),
     ],
 )
 def test_each_rollback_goes_one_promotion_further_back(registry, steps, champions):
-    """A letter promotes that version, < rolls back; ! stands for a refusal."""
+    """A letter promotes that version, .5 sets its threshold, < rolls back; ! stands for a refusal."""
     versions = {name: add(registry) for name in "ABCD"}
     names = {version: name for name, version in versions.items()}
     for step, wanted in zip(steps.split(), champions.split(), strict=True):
@@ -159,8 +170,15 @@ def test_each_rollback_goes_one_promotion_further_back(registry, steps, champion
                 registry.rollback("x")
             assert registry.champion() == before
         else:
-            switch = registry.rollback("x") if step == "<" else registry.promote(versions[step], "x")
-            assert names[switch.version] == wanted and registry.champion() == switch
+            if step == "<":
+                switch = registry.rollback("x")
+            elif step in versions:
+                switch = registry.promote(versions[step], "x")
+            else:
+                switch = registry.set_threshold(registry.champion().version, {"value": float(step)}, "x")
+            threshold = f"{switch.operating['value']:g}"[1:] if switch.operating else ""
+            assert names[switch.version] + threshold == wanted and registry.champion() == switch
+            assert registry.load("champion").operating == switch.operating
 
 
 def test_a_rollback_needs_no_more_history_than_there_is(registry, tmp_path):
@@ -170,6 +188,18 @@ def test_a_rollback_needs_no_more_history_than_there_is(registry, tmp_path):
     for record in (tmp_path / "registry" / "history").iterdir():
         record.unlink()
     assert registry.rollback("x").version == second
+    with pytest.raises(BadInput, match="no version was promoted before champion"):
+        registry.rollback("x")
+
+
+def test_a_rollback_of_a_threshold_needs_no_more_history_than_there_is(registry, tmp_path):
+    version = add(registry)
+    registry.promote(version, "x")
+    registry.set_threshold(version, {"value": 0.5}, "x")
+    registry.set_threshold(version, {"value": 0.6}, "x")
+    for record in (tmp_path / "registry" / "history").iterdir():
+        record.unlink()
+    assert registry.rollback("x").operating == {"value": 0.5}
     with pytest.raises(BadInput, match="no version was promoted before champion"):
         registry.rollback("x")
 
@@ -324,3 +354,84 @@ def test_a_saver_killed_halfway_leaves_no_version_and_may_save_again(registry, t
         registry.load(killed)
     registry.add(killed, {"w": np.ones(1)}, {"vocabulary": b"x"}, {})
     assert registry.load(killed).bundle.files == {"vocabulary": b"x"}
+
+
+def test_a_threshold_is_a_decision_that_rollback_takes_back(registry):
+    first, second = add(registry, weight=1), add(registry, weight=2)
+    with pytest.raises(BadModel, match="no champion"):
+        registry.set_threshold(first, {"value": 0.9}, "x")
+    registry.promote(first, "x")
+    assert registry.load(first).operating is None
+    registry.set_threshold(first, {"value": 0.9, "labels": 100}, "first night")
+    registry.set_threshold(first, {"value": 0.95, "labels": 200}, "second night")
+    assert registry.load(first).operating == {"value": 0.95, "labels": 200} and registry.load(second).operating is None
+    back = registry.rollback("too strict")
+    assert (back.version, back.action, registry.load(first).operating) == (
+        first,
+        "rollback",
+        {"value": 0.9, "labels": 100},
+    )
+    assert registry.rollback("again").operating is None and registry.load(first).operating is None
+    with pytest.raises(BadInput, match="no version was promoted before champion"):
+        registry.rollback("once more")
+    registry.set_threshold(first, {"value": 0.9, "labels": 100}, "first night again")
+    # Another champion begins with its own threshold; the old one comes back with the one it had.
+    registry.promote(second, "better")
+    assert registry.load(second).operating is None
+    with pytest.raises(Busy, match=f"{second} became the champion"):
+        registry.set_threshold(first, {"value": 0.5}, "late")
+    registry.rollback("worse")
+    assert registry.load(first).operating == {"value": 0.9, "labels": 100}
+    registry.promote(second, "after all")
+    registry.promote(first, "no")
+    assert registry.load(first).operating == {"value": 0.9, "labels": 100}
+    assert [s.action for s in registry.history()].count("threshold") == 3
+
+
+@pytest.mark.parametrize("value", [None, "0.5", True, -0.1, 1.5, float("nan")])
+def test_what_is_no_threshold_is_refused(registry, value):
+    version = add(registry)
+    registry.promote(version, "x")
+    before = registry.champion()
+    with pytest.raises(BadInput, match="not a number between 0 and 1"):
+        registry.set_threshold(version, {"value": value}, "x")
+    with pytest.raises(BadInput, match="needs a reason"):
+        registry.set_threshold(version, {"value": 0.5}, " ")
+    assert registry.champion() == before
+
+
+def test_a_history_from_before_thresholds_is_read(registry, tmp_path):
+    version = add(registry)
+    registry.promote(version, "x")
+    file = tmp_path / "registry" / "champion"
+    content = {k: v for k, v in json.loads(file.read_text()).items() if "operating" not in k}
+    file.write_text(json.dumps(content), encoding="utf-8")
+    assert registry.load(version).operating is None and registry.champion().version == version
+    file.write_text(json.dumps(content | {"operating": {"value": 7}}), encoding="utf-8")
+    with pytest.raises(BadModel, match="champion is damaged"):
+        registry.champion()
+
+
+KILLED_CALIBRATION = """
+import os, sys
+from distill import bundle
+from distill.models.registry import Registry
+write = bundle.write_file
+def die(fs, path, content):
+    write(fs, path, content)
+    os._exit(9)  # the new champion file is whole, and not yet in its place
+bundle.write_file = die
+Registry(sys.argv[1]).set_threshold(sys.argv[2], {"value": 0.9}, "killed")
+"""
+
+
+def test_a_killed_calibration_leaves_the_old_threshold(registry):
+    version = add(registry)
+    registry.promote(version, "x")
+    registry.set_threshold(version, {"value": 0.7}, "before")
+    code = subprocess.run([sys.executable, "-c", KILLED_CALIBRATION, registry.root, version]).returncode
+    assert code == 9
+    assert registry.load(version).operating == {"value": 0.7}
+    assert [switch.action for switch in registry.history()] == ["promote", "threshold"]
+    registry.set_threshold(version, {"value": 0.9}, "again")
+    assert registry.load(version).operating == {"value": 0.9}

@@ -193,6 +193,7 @@ LIGHT = {
     "distill_student": ["--scheme", "offline"],
     "retrain": ["--min-coverage", "2"],
     "compare_schemes": ["--grid", "/nowhere.toml"],
+    "calibrate_threshold": ["--target-precision", "1"],
 }
 
 

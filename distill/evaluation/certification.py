@@ -1,0 +1,231 @@
+"""Certify a threshold's precision on the stream from the labels of random samples of its nights.
+
+Design: night t scores rows in bands of scores; of band h with N_th rows n_th are drawn at random, so each has the
+inclusion probability pi_th = n_th / N_th. A region is all bands at or above a candidate threshold. With Q_t the share
+of junk among the region's R_t rows, pi_t the smallest pi_th of the region and m_t = R_t pi_t (the labels that a uniform
+sample of that density has), each 0 < c < 1 gives an e-value of the night:
+
+    exp(c m_t Q_t) * product over the junk labels (1 - c pi_t / pi_th)
+
+because a junk label of band h costs 1 - c pi_t / pi_th, n_th such draws have the expectation
+(1 - q_th c pi_t / pi_th)^n_th <= exp(-c q_th n_th pi_t / pi_th), and the sum of q_th N_th over the bands is R_t Q_t.
+Draws without replacement only make it smaller (Hoeffding 1963, Theorem 4). Nothing is assumed of the labels, the class
+share or how they drift; the weights pi_t / pi_th never exceed 1, whatever was drawn.
+
+- Null, for each candidate: the share of junk, averaged over the labelled nights by m_t, is `1 - floor` or more.
+- Filtration: the nights in the order in which their labels are complete. A night's draw is a function of the day, of
+  the ids and of what earlier nights found, never of its own labels. So the product over nights is a test
+  supermartingale for every c, and so is its mean over BETS. By Ville's inequality it ever reaches 1 / alpha with
+  probability alpha at most: the test may be repeated after every night. The bets are those of Waudby-Smith and Ramdas
+  (arXiv 2010.09686), in the form that is linear in Q_t and so allows for a precision that changes between nights.
+- Candidates are tested from strict to lax up to the first failure (fixed-sequence testing, Learn-then-Test, arXiv
+  2110.01052), so that their number costs nothing. Strict ones with too few labels to be certified are passed over
+  (`is_open`), which depends on the design alone. Across nights this is exact as long as the first threshold below the
+  floor stays the same one; the tests simulate streams where it does not.
+
+A drawn row without a label counts as junk in the bound: the loss of a label that is hard to give never raises it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+# Bets of the mixture, of equal weight: the best one is 1 - (share of junk) / (1 - floor), and there are few so that
+# the mixture costs at most log(len(BETS)).
+BETS = np.array([0.95, 0.8, 0.6, 0.4, 0.2])
+LEAST_ESTIMATE = 20  # labels below which an estimate chooses no threshold
+Counts = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Nights:
+    """Counts by night and band, the bands in ascending order of score, (nights, bands) each.
+
+    A band may be divided further, such as by decision: its parts stand side by side.
+
+    rows: scored. drawn: of these, at random. complaints and junk: the labels of those drawn.
+    """
+
+    rows: Counts
+    drawn: Counts
+    complaints: Counts
+    junk: Counts
+
+    def above(self, band: int) -> "Nights":
+        """The region of the bands from this one on."""
+        return Nights(self.rows[:, band:], self.drawn[:, band:], self.complaints[:, band:], self.junk[:, band:])
+
+    @property
+    def missing(self) -> Counts:
+        """Drawn rows without a label."""
+        return self.drawn - self.complaints - self.junk
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A threshold: its estimated precision, the lower bound, and the labels of its region.
+
+    labels: those that were given. effective: the m_t of all nights. tested: whether its turn came. estimate: None
+    where some band of rows has no label.
+    """
+
+    threshold: float
+    labels: int
+    effective: float
+    estimate: float | None
+    lower: float
+    tested: bool
+    certified: bool
+
+
+@dataclass(frozen=True)
+class Need:
+    """Labels that are still needed to certify a threshold, of rows that score at least that much."""
+
+    threshold: float
+    labels: int
+
+
+@dataclass(frozen=True)
+class Certification:
+    """The candidates from lax to strict, the one to use (None: no estimate reaches any), and what is still missing."""
+
+    candidates: list[Candidate]
+    chosen: Candidate | None
+    need: Need | None
+
+
+def certify(
+    nights: Nights, candidates: Sequence[tuple[float, int]], target: float, floor: float, confidence: float
+) -> Certification:
+    """Choose the lowest threshold whose precision is certified to be `floor` or more and estimated as `target` or more.
+
+    Where the certified ones are all estimated below the target, the one with the highest estimate is chosen; where none
+    is certified, the lowest one that is estimated as `target` or more from enough labels, else the highest estimate.
+
+    Args:
+        nights: the counts.
+        candidates: thresholds, ascending, each with the number of the band where its region begins.
+        target: of the estimate.
+        floor: of the certified precision.
+        confidence: the probability with which the promise holds on all nights together.
+    """
+    error, wanted = 1 - floor, -math.log(1 - confidence)
+    regions = [nights.above(band) for _, band in candidates]
+    testable = is_open([float(design(region)[0].sum()) for region in regions], error, wanted)
+    found: list[Candidate] = []
+    going = True
+    for number, region in reversed(list(enumerate(regions))):
+        tested = going and testable[number]
+        passed = tested and evidence(region, error) >= wanted
+        going = going and (passed or not testable[number])
+        labels, weight = int(region.complaints.sum() + region.junk.sum()), float(design(region)[0].sum())
+        estimate, lower = precision(region), lower_bound(region, confidence)
+        found.append(Candidate(candidates[number][0], labels, weight, estimate, lower, tested, passed))
+    ascending = found[::-1]
+    chosen = choose(ascending, target)
+    return Certification(ascending, chosen, None if chosen and chosen.certified else need(ascending, floor, confidence))
+
+
+def is_open(weights: Sequence[float], error: float, wanted: float) -> list[bool]:
+    """Whether each candidate has labels enough to be tested, by the weight of its region.
+
+    So many that it would be certified with a fifth of the junk that is allowed; where no candidate has them, so many
+    that it would be certified without any.
+    """
+    for share in (0.2, 0.0):
+        gain = float((BETS * error + share * error * np.log1p(-BETS)).max())
+        found = [weight * gain >= wanted + math.log(len(BETS)) for weight in weights]
+        if any(found):
+            return found
+    return [False] * len(weights)
+
+
+def choose(candidates: Sequence[Candidate], target: float) -> Candidate | None:
+    """The candidate to use, of candidates in ascending order."""
+    certified = [one for one in candidates if one.certified and one.estimate is not None]
+    usable = certified or [one for one in candidates if one.estimate is not None and one.labels >= LEAST_ESTIMATE]
+    good = [one for one in usable if (one.estimate or 0) >= target]
+    return good[0] if good else max(usable, key=lambda one: one.estimate or 0, default=None)
+
+
+def need(candidates: Sequence[Candidate], floor: float, confidence: float) -> Need | None:
+    """The candidate that fewest further labels would certify if junk stays as frequent; None where none ever would."""
+    open_ones = []
+    for one in candidates:
+        if one.estimate is None or one.certified:
+            continue
+        # One label in twenty more is junk, so that a region without any does not promise too much.
+        junk = (one.effective * (1 - one.estimate) + 1) / (one.effective + 20)
+        gain = float((BETS * (1 - floor) + junk * np.log1p(-BETS)).max())
+        if gain > 0:
+            total = (math.log(len(BETS)) - math.log(1 - confidence)) / gain
+            open_ones.append(Need(one.threshold, max(1, math.ceil(total - one.effective))))
+    return min(open_ones, key=lambda one: one.labels, default=None)
+
+
+def design(region: Nights) -> tuple[Numbers, Numbers]:
+    """The weight m_t of each night, (nights,), and the costs pi_t / pi_th of a junk label, (nights, bands).
+
+    A night has no weight where it has no row, or a band of rows none of which was drawn.
+    """
+    chance = np.divide(region.drawn, region.rows, out=np.ones(region.rows.shape), where=region.rows > 0)
+    least = chance.min(axis=1)
+    cost = np.divide(least[:, None], chance, out=np.zeros(chance.shape), where=chance > 0)
+    return region.rows.sum(axis=1) * least, cost
+
+
+def evidence(region: Nights, error: float) -> float:
+    """The logarithm of the mean e-value against "the share of junk is `error` or more"."""
+    return log_evidence(*stakes(region), error)
+
+
+def stakes(region: Nights) -> tuple[float, Numbers]:
+    """The weight of all nights together, and the logarithm of what the junk labels cost each bet, (bets,)."""
+    weight, cost = design(region)
+    lost = (np.log1p(-BETS[:, None, None] * cost) * (region.junk + region.missing)).sum(axis=(1, 2))
+    return float(weight.sum()), lost
+
+
+def log_evidence(weight: float, lost: Numbers, error: float) -> float:
+    """As `evidence`, from the `stakes`."""
+    logs = BETS * (error * weight) + lost
+    most = logs.max()
+    return float(most + np.log(np.exp(logs - most).mean()))
+
+
+def lower_bound(region: Nights, confidence: float) -> float:
+    """The lower bound of the region's precision, averaged over the nights by their weights; 0 without labels.
+
+    One less the share of junk at which the evidence reaches what is wanted: found by Newton's method from above, since
+    the logarithm is convex and rises, so that no step leads below it.
+    """
+    weight, lost = stakes(region)
+    wanted, error = -math.log(1 - confidence), 1.0
+    if log_evidence(weight, lost, error) <= wanted:
+        return 0.0
+    for _ in range(30):
+        logs = BETS * (error * weight) + lost
+        likely = np.exp(logs - logs.max())
+        excess = float(logs.max() + np.log(likely.mean())) - wanted
+        if excess < 1e-9:
+            break
+        error -= excess / (weight * float(BETS @ likely / likely.sum()))
+    return 1 - error
+
+
+def precision(region: Nights) -> float | None:
+    """The estimated share of complaints among all rows of the region, each label for 1 / pi of them."""
+    labelled = region.complaints.sum(axis=0) + region.junk.sum(axis=0)
+    rows = region.rows.sum(axis=0)
+    if not rows.sum() or (labelled[rows > 0] == 0).any():
+        return None
+    given = region.complaints + region.junk
+    # Of a night that has no label in a band, that band is estimated from the other nights.
+    whole = region.complaints.sum(axis=0) / np.maximum(labelled, 1)
+    share = np.divide(region.complaints, given, out=np.tile(whole, (len(given), 1)), where=given > 0)
+    return float((share * region.rows).sum() / rows.sum())

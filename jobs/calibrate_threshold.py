@@ -1,0 +1,65 @@
+"""Choose the champion's threshold from the labels of its nights' samples, and certify its precision on the stream.
+
+Label the nights' samples (docs/nights.md) and load them with jobs/load_labels.py. This job pools the labels of all
+nights that the champion scored, weighs each by its inclusion probability, and chooses the lowest threshold whose
+precision is certified. The promise holds although the job runs every night. Where no threshold can be certified yet, it
+uses the best estimate, says so, and says how many labels of which scores are missing. The threshold is a decision in
+the registry: score_opinions uses it for the days scored after, and `registry.py rollback` takes it back. Labels that
+the champion was trained on do not count.
+"""
+
+from distill.errors import BadInput
+from distill.models.registry import CHAMPION, Registry
+from jobs.common import locks
+from jobs.common.cli import Parser, home, job_parser, run_main
+
+
+def main() -> None:
+    """Pool the labels, certify, decide, say what was found."""
+    args = parser().parse_args()
+    if not 0.5 <= args.certified_precision <= args.target_precision < 1 or not 0.5 <= args.confidence < 1:
+        raise BadInput(
+            "--certified-precision must be 0.5 or more and at most --target-precision, which must be below 1; "
+            "--confidence must be from 0.5 to below 1"
+        )
+    # Late: Spark takes seconds, which --help and a wrong flag need not wait for.
+    from jobs.scoring.calibration import calibrate, chosen_in_words, evidence, in_words, labels_in_words, learned_at
+    from jobs.scoring.sample_nights import sampled
+    from jobs.warehouse.session import spark_session
+    from jobs.warehouse.warehouse import Warehouse
+
+    with locks.hold(home() / "locks" / "calibrate.lock", "the threshold of the champion"):
+        registry = Registry(str(home() / "registry"))
+        champion = registry.load(CHAMPION)
+        version = champion.version
+        warehouse = Warehouse(spark_session("calibrate_threshold"), args.database)
+        found = sampled(warehouse, version, learned_at(champion.bundle.manifest, registry, version))
+        print("\n".join(labels_in_words(found, version)), flush=True)
+        result, nights = calibrate(found, args.target_precision, args.certified_precision, args.confidence)
+        print("\n".join(in_words(result, args.target_precision, args.certified_precision, args.confidence)), flush=True)
+        if result.chosen is None:
+            print(
+                f"too few labels of nights that {version} scored: its threshold stays as it is; label the files in "
+                f"{home() / 'audit'} and load them with jobs/load_labels.py"
+            )
+            return
+        operating = evidence(result.chosen, found, nights, vars(args))
+        if args.dry_run:
+            return
+        why = f"calibrate_threshold: {chosen_in_words(result.chosen, args.certified_precision)}"
+        registry.set_threshold(version, operating, why)
+        print(f"{version} uses the threshold {result.chosen.threshold:g} for the days scored from now on", flush=True)
+
+
+def parser() -> Parser:
+    """The command line."""
+    found = job_parser(__doc__, "jobs/calibrate_threshold.py")
+    found.add_argument("--target-precision", type=float, default=0.95, help="that the estimate should reach")
+    found.add_argument("--certified-precision", type=float, default=0.9, help="that is certified as a lower bound")
+    found.add_argument("--confidence", type=float, default=0.95, help="of the certified bound, on all nights together")
+    found.add_argument("--dry-run", action="store_true", help="say what would be decided, and change nothing")
+    return found
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,30 @@
+"""Texts and their hash, the key by which labels, samples and logits of one text find each other."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from distill.text.normalisation import text_hash, unscorable_reason
+from distill.text.text_batch import normalise_batch
+from jobs.common.privacy import discreet
+
+
+def hashed(rows: DataFrame) -> DataFrame:
+    """The rows, their `text` normalised, with a column `text_hash`; those that cannot be scored are left out.
+
+    Raises nothing of its own; the columns stay otherwise.
+    """
+    columns = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in rows.schema.fields)
+    return rows.mapInArrow(discreet(with_hash), f"{columns}, text_hash string")
+
+
+def with_hash(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The function that Spark maps over Arrow batches for `hashed`."""
+    for batch in batches:
+        there = batch.filter(batch.column("text").is_valid())
+        texts = normalise_batch(there.column("text").to_pylist())
+        at = there.schema.get_field_index("text")
+        there = there.set_column(at, "text", pa.array(texts, pa.string()))
+        there = there.append_column("text_hash", pa.array([text_hash(text) for text in texts], pa.string()))
+        yield there.filter(pa.array([unscorable_reason(text) is None for text in texts], pa.bool_()))

@@ -1,0 +1,77 @@
+"""Where labels come from: the sample that drew a row, its stratum and inclusion probability, kept as the labels load.
+
+audit_sample holds the sample of the last run of a day. The first labels of a sample copy all its rows to sample_label,
+so that they keep their design when the day is scored again. A label that names a sample which did not draw its row, or
+which had been replaced before any label of it came, is kept as a label, is counted, and has no stratum.
+"""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.ingest.hashed_texts import hashed
+from jobs.warehouse.tables import AUDIT_SAMPLE, SAMPLE_LABEL
+from jobs.warehouse.warehouse import Warehouse
+
+SAMPLE = ["sample_dt", "sample_run_id"]
+KEY = [*SAMPLE, "opinion_id", "text_hash"]
+DRAWN = ["stratum", "inclusion_probability"]
+
+
+def known_samples(warehouse: Warehouse, copies: DataFrame) -> DataFrame:
+    """The rows of every sample, those in `copies` (`kept`) and the others in audit_sample; `text` is normalised."""
+    now = warehouse.read(AUDIT_SAMPLE).where("inclusion_probability is not null")
+    now = now.withColumnsRenamed({"dt": "sample_dt", "run_id": "sample_run_id"})
+    now = now.withColumns({"label": F.lit(None).cast("int"), "labelled_at": F.lit(None).cast("timestamp")})
+    fresh = now.join(F.broadcast(copies.select(SAMPLE).distinct()), SAMPLE, "left_anti")
+    both = copies.withColumn("kept", F.lit(True)).unionByName(
+        fresh.select(*SAMPLE_LABEL.columns).withColumn("kept", F.lit(False))
+    )
+    return hashed(both.withColumn("raw_text", F.col("text")))
+
+
+def place(labels: DataFrame, samples: DataFrame) -> DataFrame:
+    """The labels with the stratum and inclusion probability of the sampled row that they name, null where none is."""
+    of = F.broadcast(samples.select(*KEY, *DRAWN).dropDuplicates(KEY))
+    return labels.drop(*DRAWN).join(of, KEY, "left").select(labels.columns)
+
+
+def copied(labels: DataFrame, samples: DataFrame) -> DataFrame:
+    """The rows of sample_label once these placed labels are in: all of each sample that has any, old ones too.
+
+    The first label of a row stays; that a text has two is the business of rejected_label.
+    """
+    placed = labels.where("stratum is not null and label is not null")
+    given = placed.groupBy(KEY).agg(F.min("label").alias("new"), F.min("labelled_at").alias("at"))
+    touched = F.broadcast(given.select(*SAMPLE, F.lit(True).alias("touched")).distinct())
+    rows = samples.join(F.broadcast(given), KEY, "left").join(touched, SAMPLE, "left")
+    rows = rows.where("kept or touched")
+    return rows.withColumns(
+        {
+            "text": F.col("raw_text"),
+            "labelled_at": F.when(F.col("label").isNull(), F.col("at")).otherwise(F.col("labelled_at")),
+            "label": F.coalesce("label", "new"),
+        }
+    ).select(*SAMPLE_LABEL.columns)
+
+
+def counted(rows: DataFrame) -> tuple[int, int]:
+    """How many rows of sample_label there are, and how many of them have a label."""
+    found, labelled = rows.agg(F.count("*"), F.count("label")).collect()[0]
+    return found, labelled
+
+
+def in_words(labels: DataFrame) -> list[str]:
+    """How many of the labels came from samples, and how many name one that did not draw them; no line for neither."""
+    counted = labels.where("label is not null and sample_run_id is not null").agg(
+        F.count("stratum").alias("drawn"), F.count("*").alias("named")
+    )
+    [found] = counted.collect()
+    lines = []
+    if found.drawn:
+        lines.append(f"{found.drawn} labels are of rows that a night's sample drew: calibrate_threshold counts them")
+    if strangers := found.named - found.drawn:
+        lines.append(
+            f"warning: {strangers} labels name a sample that did not draw their row, or that was replaced when the day "
+            "was scored again: they are kept as labels, and count for no threshold"
+        )
+    return lines

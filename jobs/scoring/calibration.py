@@ -1,0 +1,123 @@
+"""The threshold that a model's labelled nights give: the choice, the evidence that the registry keeps, the words."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from distill.evaluation.certification import Candidate, Certification, certify
+from distill.evaluation.stratified import Stratum, complaints, interval
+from distill.models.registry import Registry
+from jobs.scoring.promise import CALIBRATED, ESTIMATE
+from jobs.scoring.sample_nights import CANDIDATES, Sampled, counts
+
+LEAST_OF_SOURCE = 10  # labels above the threshold, below which nothing is said of a source
+
+
+def learned_at(manifest: Mapping[str, Any], registry: Registry, version: str) -> datetime | None:
+    """A time by which every label that the version was trained on was loaded.
+
+    Of a version that has not kept when its snapshot was taken it is the time when it first became the champion.
+    """
+    if at := manifest.get("lineage", {}).get("labels_at"):
+        return datetime.fromisoformat(at)
+    switches = [switch.at for switch in registry.history() if switch.version == version]
+    return datetime.fromisoformat(switches[0]) if switches else None
+
+
+def calibrate(found: Sampled, target: float, floor: float, confidence: float) -> tuple[Certification, list[str]]:
+    """The certification from the nights that are labelled whole, and those nights.
+
+    Where there are none, or too few labels for any choice, the others give an estimate, which certifies nothing.
+    """
+    result = certify(counts(found.rows, found.whole), CANDIDATES, target, floor, confidence)
+    if (result.chosen and result.chosen.certified) or not found.open_nights:
+        return result, found.whole
+    nights = sorted([*found.whole, *found.open_nights])
+    more = certify(counts(found.rows, nights), CANDIDATES, target, 1.0, confidence)
+    return Certification(more.candidates, more.chosen, result.need), nights
+
+
+def evidence(chosen: Candidate, found: Sampled, nights: list[str], flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The decision as the registry keeps it."""
+    used = found.rows[found.rows["dt"].isin(nights) & found.rows["label"].notna()]
+    above = used[used["score"] >= chosen.threshold]
+    lower, upper = bounds(chosen, found, nights)
+    return {
+        "value": chosen.threshold,
+        "source": CALIBRATED if chosen.certified else ESTIMATE,
+        "certified": chosen.certified,
+        "certified_precision": flags["certified_precision"] if chosen.certified else None,
+        "confidence": flags["confidence"],
+        "target_precision": flags["target_precision"],
+        "precision": chosen.estimate,
+        "precision_lower": chosen.lower if chosen.certified else lower,
+        "precision_upper": upper,
+        "nights": nights,
+        "labels": len(used),
+        "labels_above": len(above),
+        "junk_above": int((above["label"] == 0).sum()),
+        "sources": by_source(above),
+        "database": flags["database"],
+        "decided": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def bounds(chosen: Candidate, found: Sampled, nights: list[str]) -> tuple[float, float]:
+    """The 95% interval of the estimate, as night_precision has it: it looks at one moment, and certifies nothing."""
+    region = counts(found.rows, nights).above(dict(CANDIDATES)[chosen.threshold])
+    rows, good, bad = (part.sum(axis=0) for part in (region.rows, region.complaints, region.junk))
+    strata = [Stratum(True, int(n), int(k + j), int(k)) for n, k, j in zip(rows, good, bad, strict=True) if n]
+    share = interval(chosen.estimate or 0.0, complaints(strata).sum(axis=0) / sum(stratum.rows for stratum in strata))
+    return share.lower, share.upper
+
+
+def by_source(above: Any) -> dict[str, dict[str, float]]:
+    """Labels and the share of complaints of each source that has enough labels above the threshold."""
+    weighed = above.assign(weight=above["stratum_rows"] / above.groupby(["dt", "column"])["label"].transform("size"))
+    found = {}
+    for source, rows in weighed.groupby(weighed["source"].fillna("")):
+        if len(rows) >= LEAST_OF_SOURCE:
+            precision = (rows["weight"] * rows["label"]).sum() / rows["weight"].sum()
+            found[str(source)] = {"labels": len(rows), "precision": float(precision)}
+    return found
+
+
+def labels_in_words(found: Sampled, version: str) -> list[str]:
+    """Which labels count, and why others do not."""
+    labels = int(found.rows["label"].notna().sum())
+    nights = len(found.whole) + len(found.open_nights)
+    lines = [f"{labels} labels of {nights} nights that {version} scored"]
+    if found.open_nights:
+        missing = ", ".join(f"{dt} ({rows} to label)" for dt, rows in sorted(found.open_nights.items()))
+        lines.append(f"not labelled whole, so of no use to certify: {missing}")
+    lines += [f"{rows} labels do not count: {reason}" for reason, rows in found.unused.items()]
+    return lines
+
+
+def in_words(result: Certification, target: float, floor: float, confidence: float) -> list[str]:
+    """A line for each candidate, then the choice and what is missing."""
+    lines = [f"{'threshold':>9}  {'labels':>6}  {'estimate':>8}  {'bound':>6}"]
+    for one in reversed(result.candidates):
+        estimate = "-" if one.estimate is None else f"{one.estimate:.3f}"
+        state = "certified" if one.certified else "tested, not certified" if one.tested else ""
+        lines.append(f"{one.threshold:9g}  {one.labels:6}  {estimate:>8}  {one.lower:6.3f}  {state}".rstrip())
+    if result.chosen:
+        lines.append(f"threshold {result.chosen.threshold:g}: {chosen_in_words(result.chosen, floor)}")
+    if result.chosen is None or not result.chosen.certified:
+        lines.append(f"no threshold is certified to have precision {floor:g} with confidence {confidence:g}")
+        if result.need:
+            lines.append(
+                f"about {result.need.labels} more labels of opinions that score {result.need.threshold:g} or more "
+                "would certify that threshold, if they hold junk as often as those before"
+            )
+        elif any(one.labels for one in result.candidates):
+            lines.append("junk is so frequent at every threshold that more labels would not help: train on these")
+    elif (result.chosen.estimate or 0) < target:
+        lines.append(f"no certified threshold is estimated to reach {target:g}; this is the nearest")
+    return lines
+
+
+def chosen_in_words(chosen: Candidate, floor: float) -> str:
+    """The precision of the chosen threshold."""
+    estimate = f"precision {chosen.estimate:.3f} from {chosen.labels} labels"
+    return f"{estimate}, certified to be at least {floor:g}" if chosen.certified else f"{estimate}, an estimate alone"

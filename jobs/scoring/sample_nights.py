@@ -1,0 +1,102 @@
+"""The labelled samples of a model's nights as counts by night and stratum, for the certification of its threshold."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import functions as F
+
+from distill.evaluation.certification import Nights
+from jobs.ingest.hashed_texts import hashed
+from jobs.scoring.sample_candidates import BAND_EDGES, BANDS, CANDIDATES_FROM, bands_of, stratum_name
+from jobs.warehouse.tables import LABELLED_OPINION, SAMPLE_LABEL
+from jobs.warehouse.warehouse import Warehouse
+
+# In the counts a band is two columns side by side, of junk and of valid complaints, which differ in inclusion
+# probability where a threshold of no candidate divides a band.
+CANDIDATES = [(edge, 2 * (number + 1)) for number, edge in enumerate(BAND_EDGES) if edge >= CANDIDATES_FROM]
+LEAST_LABELLED = 0.9  # of a night's drawn rows; so that looks at a half-labelled night do not count as nights
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The sampled rows of a model's nights that can be used, and how many cannot, by reason.
+
+    rows: dt, source, column (of the counts), score, label (NaN where there is none), one row a sampled opinion.
+    whole: the nights that are labelled enough for the bound; open_nights: those that are not, with the labels missing.
+    """
+
+    rows: pd.DataFrame
+    whole: list[str]
+    open_nights: dict[str, int]
+    unused: dict[str, int]
+
+
+def sampled(warehouse: Warehouse, version: str, learned_at: datetime | None) -> Sampled:
+    """The samples that were drawn of nights scored by this version.
+
+    learned_at: when the snapshot of the labels that the version was trained on had been taken. A row whose text was
+    labelled by then is left out, drawn or not: the promise is of texts that the model has not learned.
+    """
+    found = hashed(warehouse.read(SAMPLE_LABEL)).where(F.col("model_version") == version)
+    texts = hashed(warehouse.read(LABELLED_OPINION).select("text", "label", "labelled_at"))
+    texts = texts.groupBy("text_hash").agg(F.min("label").alias("text_label"), F.min("labelled_at").alias("known_at"))
+    rows = found.join(texts, "text_hash", "left").select(
+        F.col("sample_dt").alias("dt"),
+        "sample_run_id",
+        "source",
+        "score",
+        "is_valid",
+        "stratum",
+        "stratum_rows",
+        "label",
+        "text_label",
+        F.unix_micros("known_at").alias("known_at"),
+    )
+    table = pd.DataFrame([row.asDict() for row in rows.collect()], columns=rows.columns)
+    return usable(table, learned_at)
+
+
+def usable(table: pd.DataFrame, learned_at: datetime | None) -> Sampled:
+    """As `sampled`, from the rows of all runs."""
+    bands = bands_of(table["score"].to_numpy(np.float32))
+    names = [stratum_name(valid, band) for valid, band in zip(table["is_valid"], bands, strict=True)]
+    same = table["stratum"] == pd.Series(names, index=table.index, dtype=object)
+    last = table.groupby("dt")["sample_run_id"].transform("max") if len(table) else table["sample_run_id"]
+    known = table["known_at"].fillna(0)  # a label without a time may be of any
+    since = float("inf") if learned_at is None else learned_at.timestamp() * 1e6
+    learned = table["text_label"].notna() & (known <= since)
+    given = table["label"].notna()
+    why = {
+        "drawn by bands of another version": given & ~same,
+        "of an earlier run of their day": given & same & (table["sample_run_id"] != last),
+        "learned by the model": given & same & (table["sample_run_id"] == last) & learned,
+    }
+    kept = table[same & (table["sample_run_id"] == last)].copy()
+    kept["column"] = 2 * bands_of(kept["score"].to_numpy(np.float32)) + kept["is_valid"].astype(int)
+    kept["learned"] = learned[kept.index]
+    # Two labels for one text: for people to decide, and no label until then.
+    kept["label"] = kept["label"].where(kept["label"] == kept["text_label"])
+    kept.loc[kept["learned"], "label"] = np.nan
+    fresh = kept[~kept["learned"]]
+    share = fresh.groupby("dt")["label"].agg(["count", "size"])
+    whole = share.index[share["count"] >= LEAST_LABELLED * share["size"]].tolist()
+    missing = (share["size"] - share["count"]).drop(whole)
+    reasons = {reason: int(rows.sum()) for reason, rows in why.items() if rows.any()}
+    return Sampled(kept, whole, {str(dt): int(rows) for dt, rows in missing.items()}, reasons)
+
+
+def counts(rows: pd.DataFrame, nights: list[str]) -> Nights:
+    """The counts of these nights, in their order; rows: as `Sampled` has them."""
+    shape = (len(nights), 2 * BANDS)
+    made: dict[str, Any] = {name: np.zeros(shape, np.int64) for name in ("rows", "drawn", "complaints", "junk")}
+    at = rows["dt"].map({dt: number for number, dt in enumerate(nights)})
+    for key, part in rows.groupby([at, "column"]):
+        place = tuple(np.array(key, int))
+        made["rows"][place] = part["stratum_rows"].iloc[0]
+        made["drawn"][place] = (~part["learned"]).sum()
+        made["complaints"][place] = (part["label"] == 1).sum()
+        made["junk"][place] = (part["label"] == 0).sum()
+    return Nights(**made)
