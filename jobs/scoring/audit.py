@@ -25,8 +25,8 @@ SCORE_BIN = f"int(least(floor(score * {SCORE_BINS}), {SCORE_BINS - 1}))"
 class Counted:
     """A day that adds up: rows read, rejected by reason, and scored.
 
-    counts: the number of scored `rows` by is_valid, score_bin, band (of the sample's candidates), length_bin, unknown_bin
-    and was_cut.
+    counts: the number of scored `rows` by is_valid, score_bin, band (of the sample's candidates), length_bin,
+    unknown_bin and was_cut.
     """
 
     read: int
