@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -82,12 +84,20 @@ def test_a_folder_of_another_user_is_named_when_the_home_is_to_be_made_in_it(tmp
     assert f"{tmp_path} belongs to root, and nobody cannot write to it" in said and "set OPINION_HOME" in said
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may enter, as those of pytest are not: Derby writes no log below a closed one."""
+    with tempfile.TemporaryDirectory(prefix="opinion-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @as_root
 @pytest.mark.spark
 @pytest.mark.slow
-def test_a_service_user_without_a_home_scores_and_explains_in_a_path_with_signs(tmp_path, monkeypatch):
+def test_a_service_user_without_a_home_scores_and_explains_in_a_path_with_signs(tmp_path, open_folder, monkeypatch):
     """The checkout is root's, so nothing can be kept beside the code; the path has all signs that are allowed."""
-    home = nobodys(tmp_path / "投诉 of B&B" / "a b-_.+@=~!()é")
+    home = nobodys(open_folder / "投诉 of B&B" / "a b-_.+@=~!()é")
     monkeypatch.setenv("OPINION_HOME", str(home))
     version = tiny_model.add_model("textcnn", 1)
     day = tmp_path / "day.jsonl"

@@ -14,9 +14,10 @@ CPU = torch.device("cpu")
 # In a process of its own, as the library keeps what it has compiled as long as the process lives. The longest batch
 # comes first, so that what grows later is not the network's own.
 GROWTH = """
-import ctypes, runpy, sys, tempfile
+import ctypes, sys, tempfile
 import torch
 from distill.models.bert import from_pretrained
+from tests.distill.tiny_encoder import tiny_encoder
 
 def resident():
     ctypes.CDLL("libc.so.6").malloc_trim(0)
@@ -24,7 +25,7 @@ def resident():
 
 torch.set_num_threads(1)
 with tempfile.TemporaryDirectory() as folder:
-    model, tokenizer = from_pretrained(tiny_encoder.tiny_encoder(folder, positions=128, width=64), 128, "bfloat16")
+    model, tokenizer = from_pretrained(tiny_encoder(folder, positions=128, width=64), 128, "bfloat16")
 model.train()
 
 def step(length):
