@@ -31,6 +31,15 @@ DIRT = [
 ]
 
 
+NEXT = """
+How precise was this night? Label its sample in a browser, 100 texts in five minutes, and save the file:
+  {page}
+Then load the labels and estimate the night's precision and recall, each with a 95% interval:
+  .venv/bin/opinion load_labels --input FILE
+  .venv/bin/opinion night_precision
+A BERT can teach this textCNN: see 'Teach it with BERT' in README.md"""
+
+
 def main() -> None:
     """Write the demo's files, then run the jobs one after the other."""
     Parser(description=__doc__, epilog="example:\n  make demo", formatter_class=HelpFormatter).parse_args()
@@ -41,24 +50,20 @@ def main() -> None:
     yesterday = date.today() - timedelta(days=1)
     labels, day = folder / "labels.csv", folder / f"dt={yesterday}.jsonl.gz"
     write_files(labels, day, yesterday)
-    submit("load_labels", "--input", str(labels), "--replace")
-    submit("load_opinions", "--dt", str(yesterday), "--input", str(day))
-    submit("distill_student", "--scheme", "textcnn", "--epochs", "8")
+    run("load_labels", "--input", str(labels), "--replace")
+    run("load_opinions", "--dt", str(yesterday), "--input", str(day))
+    run("distill_student", "--scheme", "textcnn", "--epochs", "8")
     version = max(Registry(str(home() / "registry")).versions())
-    run([".venv/bin/python", "jobs/registry.py", "promote", version, "--reason", "the demo's first model"])
-    submit("score_opinions", "--dt", str(yesterday))
-    submit("report_day", "--dt", str(yesterday))
-    print("\nA BERT can teach this textCNN: see 'Teach it with BERT' in README.md", flush=True)
+    run("registry", "promote", version, "--reason", "the demo's first model")
+    run("score_opinions", "--dt", str(yesterday))
+    run("report_day", "--dt", str(yesterday))
+    page = max((home() / "audit").glob(f"{yesterday}.*.html"), key=lambda path: path.stat().st_mtime)
+    print(f"{NEXT.format(page=page)}", flush=True)
 
 
-def submit(job: str, *args: str) -> None:
-    """Run a job as cron would."""
-    conf = ["--properties-file", "spark_conf/local/spark-defaults.conf"]
-    run([".venv/bin/spark-submit", *conf, f"jobs/{job}.py", *args])
-
-
-def run(command: list[str]) -> None:
-    """Print and run a command in the checkout; stop the demo where it fails."""
+def run(job: str, *args: str) -> None:
+    """Print and run a job in the checkout; stop the demo where it fails."""
+    command = [".venv/bin/opinion", job, *args]
     print(f"\n$ {shlex.join(command)}", flush=True)
     code = subprocess.run(command, cwd=CHECKOUT).returncode
     if code:

@@ -1,19 +1,23 @@
-"""The README tells the truth: its commands run, its tables and exit codes are the program's."""
+"""The README and docs/tables.md are true: commands run, and tables and exit codes are the program's."""
 
 import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from distill import errors
+from distill.models.registry import Registry
 from jobs.warehouse.tables import TABLES
 from tests.distill.tiny_encoder import tiny_encoder
+from tests.jobs import tiny_model
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TABLES_PAGE = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
 COMMANDS = [
     line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if line.strip()
 ]
@@ -57,6 +61,15 @@ def test_every_command_runs_in_the_order_of_the_page(tmp_path: Path) -> None:
     assert re.search(r"^review\t1\t0\.9", sql, re.MULTILINE), sql
 
 
+def test_the_python_of_the_page_scores_a_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPINION_HOME", str(tmp_path / "var"))
+    Registry(tmp_path / "var" / "registry").promote(tiny_model.add_model("tiny", 1), "the test's")
+    (snippet,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    command, path = [sys.executable, "-c", snippet], os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and re.fullmatch(r"\[\d\S*\]\n", done.stdout), done.stderr
+
+
 def test_make_alone_explains_the_targets_that_the_readme_names() -> None:
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     listed = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("make ")}
@@ -68,14 +81,14 @@ def test_make_alone_explains_the_targets_that_the_readme_names() -> None:
     "table", [t for t in TABLES if t.name not in ("rejected_label", "scoring_run", "scheme_run")], ids=lambda t: t.name
 )
 def test_the_columns_are_those_of_the_tables(table) -> None:  # type: ignore[no-untyped-def]
-    row = re.search(rf"^\| `{table.name}` \|(.*?)\|(.*?)\|$", README, re.MULTILINE)
-    assert row, f"{table.name} is not in the README"
+    row = re.search(rf"^\| `{table.name}` \|(.*?)\|(.*?)\|$", TABLES_PAGE, re.MULTILINE)
+    assert row, f"{table.name} is not in docs/tables.md"
     assert [p for p in row[1].strip().split(", ") if p] == list(table.partitions)
     assert [column.split(" (")[0] for column in re.split(r", (?![^(]*\))", row[2].strip())] == list(table.columns)
 
 
 def test_the_exit_codes_are_those_of_the_errors() -> None:
-    documented = {int(code) for code in re.findall(r"^\| (\d) \|", README, re.MULTILINE)}
+    documented = {int(code) for code in re.findall(r"^\| (\d) \|", TABLES_PAGE, re.MULTILINE)}
     kinds = errors.OpinionError.__subclasses__()
     assert documented == {0, 1} | {kind.exit_code for kind in kinds}
     assert len({kind.exit_code for kind in kinds}) == len(kinds)
