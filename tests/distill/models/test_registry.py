@@ -414,7 +414,7 @@ def test_a_history_from_before_thresholds_is_read(registry, tmp_path):
 
 KILLED_CALIBRATION = """
 import os, sys
-from distill import bundle
+from distill.models import bundle
 from distill.models.registry import Registry
 write = bundle.write_file
 def die(fs, path, content):
