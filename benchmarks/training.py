@@ -23,7 +23,7 @@ from distill.data.dataset import Examples, share, shuffled
 from distill.text.text_batch import normalise_batch
 from distill.training.learner import Learner
 from distill.training.lineage import PACKAGES, installed
-from distill.training.plan import Plan
+from distill.training.plan import TrainingConfig
 from distill.training.ranks import Alone, Ranks
 from distill.training.schemes import HardLabel
 from distill.training.student import VIEW, Student
@@ -66,7 +66,7 @@ def examples(student: Student, texts: list[str], labels: list[int]) -> Examples:
 def plain(texts: list[str], labels: list[int], steps: int) -> float:
     """Texts a second of the bare loop."""
     torch.set_num_threads(1)
-    plan = Plan()
+    plan = TrainingConfig()
     student = Student(texts, plan)
     model, data = student.model, examples(student, texts, labels)
     optimizer = torch.optim.AdamW(model.groups(plan.learning_rate, plan.weight_decay), fused=True)
@@ -85,7 +85,7 @@ def plain(texts: list[str], labels: list[int], steps: int) -> float:
 def train(ranks: Ranks, texts: list[str], labels: list[int], steps: int) -> float:
     """Texts a second of all ranks together, of the steps that the training loop makes."""
     torch.set_num_threads(1)
-    plan = Plan()
+    plan = TrainingConfig()
     student = Student(texts, plan)
     data = examples(student, texts, labels)
     learner = Learner(VIEW, student.model, plan, ranks)

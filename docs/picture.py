@@ -1,6 +1,6 @@
 """Draw docs/day-page.png, the picture of a scored day's page in the READMEs.
 
-    .venv/bin/python docs/picture.py var/reports/day/DAY/index.html
+.venv/bin/python docs/picture.py var/reports/day/DAY/index.html
 """
 
 import os

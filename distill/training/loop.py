@@ -14,7 +14,7 @@ from distill.evaluation import metrics
 from distill.models.padding import padded
 from distill.training.checkpoint import Checkpoints, Progress
 from distill.training.learner import Learner
-from distill.training.plan import NO_OUTPUTS, Outputs, Plan
+from distill.training.plan import NO_OUTPUTS, Outputs, TrainingConfig
 from distill.training.progress import bar
 from distill.training.ranks import Ranks
 from distill.training.schemes import Scheme
@@ -40,7 +40,7 @@ def fit(
     learners: Sequence[Learner],
     train: Examples,
     valid: Examples,
-    plan: Plan,
+    plan: TrainingConfig,
     ranks: Ranks,
     outputs: Outputs = NO_OUTPUTS,
     judge: Callable[[Learner, Examples, Ranks], float] | None = None,
@@ -97,7 +97,7 @@ def fit(
 
 
 def steps(
-    scheme: Scheme, learners: Sequence[Learner], train: Examples, progress: Progress, plan: Plan, ranks: Ranks
+    scheme: Scheme, learners: Sequence[Learner], train: Examples, progress: Progress, plan: TrainingConfig, ranks: Ranks
 ) -> Iterator[tuple[float, int, int]]:
     """Make the steps left of the epoch.
 
@@ -142,7 +142,7 @@ def best_epoch(progress: Progress) -> int:
     return int(max(progress.curve, key=lambda point: point["valid"])["epoch"]) if progress.curve else 0
 
 
-def stalled(progress: Progress, plan: Plan) -> bool:
+def stalled(progress: Progress, plan: TrainingConfig) -> bool:
     """Whether validation has not become better for as many epochs as the plan is patient."""
     return len(progress.curve) - best_epoch(progress) >= plan.patience
 

@@ -34,8 +34,6 @@ class TrainingConfig:
     dropout: Dropout = field(default_factory=Dropout)
 
 
-Plan = TrainingConfig  # the name that many modules still use
-
 # Few steps after a long warm-up serve a pretrained encoder; RCO's anchors lie close where learning is fast.
 TEACHER = TrainingConfig(
     epochs=3,

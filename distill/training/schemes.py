@@ -13,7 +13,7 @@ from torch import Tensor
 from distill.data.dataset import Batch
 from distill.training.learner import Learner
 from distill.training.losses import hard_loss, soft_loss
-from distill.training.plan import Plan
+from distill.training.plan import TrainingConfig
 from distill.training.scheme_table import SCHEMES
 
 
@@ -51,7 +51,7 @@ def minimise(learner: Learner, parts: Sequence[Batch], loss: Callable[[Batch], T
 class HardLabel(Scheme):
     """`textcnn` and `bert`, the baselines without a teacher: model <- L_hard."""
 
-    def __init__(self, learner: Learner, plan: Plan, class_weight: Tensor | None = None):
+    def __init__(self, learner: Learner, plan: TrainingConfig, class_weight: Tensor | None = None):
         self.learner = learner
         self.class_weight = class_weight  # (2,)
 
@@ -70,7 +70,7 @@ class Offline(Scheme):
     student <- sum_k alpha_k T^2 L_soft(v_k, z) + beta_hard L_hard(z), of which rows of the transfer set have the first.
     """
 
-    def __init__(self, student: Learner, plan: Plan):
+    def __init__(self, student: Learner, plan: TrainingConfig):
         self.student = student
         self.plan = plan
 
@@ -95,7 +95,7 @@ class JointIsolated(Scheme):
     teacher <- L_hard(v); student <- alpha_soft T^2 L_soft(v detached, z) + beta_hard L_hard(z).
     """
 
-    def __init__(self, teacher: Learner, student: Learner, plan: Plan):
+    def __init__(self, teacher: Learner, student: Learner, plan: TrainingConfig):
         self.teacher, self.student = teacher, student
         self.plan = plan
 
@@ -122,7 +122,7 @@ class JointCoupled(Scheme):
     g_t = d alpha_soft T^2 L_soft(v, z) / d teacher, of this batch, with v and z as they were in both forward passes.
     """
 
-    def __init__(self, teacher: Learner, student: Learner, plan: Plan):
+    def __init__(self, teacher: Learner, student: Learner, plan: TrainingConfig):
         self.teacher, self.student = teacher, student
         self.plan = plan
         self.parameters = [p for p in teacher.model.parameters() if p.requires_grad]
@@ -166,7 +166,7 @@ class JointSum(Scheme):
     teacher, student <- L_hard(v) + alpha_soft T^2 L_soft(v, z) + beta_hard L_hard(z).
     """
 
-    def __init__(self, teacher: Learner, student: Learner, plan: Plan):
+    def __init__(self, teacher: Learner, student: Learner, plan: TrainingConfig):
         self.teacher, self.student = teacher, student
         self.plan = plan
 
@@ -185,7 +185,7 @@ class JointSum(Scheme):
         return sum(losses[1:], start=losses[0])
 
 
-def taught(v: Tensor, z: Tensor, part: Batch, plan: Plan) -> Tensor:
+def taught(v: Tensor, z: Tensor, part: Batch, plan: TrainingConfig) -> Tensor:
     """The student's loss with one teacher, alpha_soft T^2 L_soft(v, z) + beta_hard L_hard(z), summed over the rows."""
     soft = plan.temperature**2 * soft_loss(z, v, plan.temperature)
     return plan.alpha_soft[0] * soft + plan.beta_hard * hard_loss(z, part.labels)
@@ -195,12 +195,12 @@ BUILDERS: dict[str, Callable[..., Scheme]] = {
     builder.__name__: builder for builder in (HardLabel, Offline, JointIsolated, JointCoupled, JointSum)
 }
 
-STORED: dict[str, Callable[[Learner, Plan], Scheme]] = {
+STORED: dict[str, Callable[[Learner, TrainingConfig], Scheme]] = {
     entry.name: BUILDERS[entry.builder] for entry in SCHEMES.values() if not entry.joint
 }
 """Schemes of a student alone, whose teachers, if any, have stored their logits."""
 
-JOINT: dict[str, Callable[[Learner, Learner, Plan], Scheme]] = {
+JOINT: dict[str, Callable[[Learner, Learner, TrainingConfig], Scheme]] = {
     entry.name: BUILDERS[entry.builder] for entry in SCHEMES.values() if entry.joint
 }
 """Schemes of a teacher and a student that train together."""

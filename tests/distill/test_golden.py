@@ -19,14 +19,14 @@ from distill.models.textcnn import Encodings, TextCNN
 from distill.text.vocabulary import Limit, Vocabulary
 from distill.training.learner import Learner
 from distill.training.loop import fit
-from distill.training.plan import TEACHER, Plan
+from distill.training.plan import TEACHER, TrainingConfig
 from distill.training.ranks import Alone
 from distill.training.schemes import JOINT, STORED
 from tests.distill import tiny_encoder
 
 RECORDED = Path(__file__).with_name("golden.json")
 WIDTHS = {"word": (1, 2), "bigram": (1,)}
-PLAN = Plan(
+PLAN = TrainingConfig(
     epochs=3, batch=16, patience=9, seed=5, learning_rate=2e-2, dropout=Dropout(0, 0, 0), temperature=2.0, beta_hard=0.5
 )
 PLANS = {

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from distill.data.dataset import Batch
 from distill.training.learner import Learner
-from distill.training.plan import Plan
+from distill.training.plan import TrainingConfig
 from distill.training.ranks import Alone
 from distill.training.schemes import JOINT, JointCoupled, JointIsolated, JointSum, Scheme
 
 X, Y = [0.5, -1.0, 2.0], [1, 0, 1]
 T, ALPHA, BETA = 3.0, 0.7, 0.4
-PLAN = Plan(temperature=T, alpha_soft=(ALPHA,), beta_hard=BETA, learning_rate=0.1)
+PLAN = TrainingConfig(temperature=T, alpha_soft=(ALPHA,), beta_hard=BETA, learning_rate=0.1)
 
 
 class Line(nn.Module):

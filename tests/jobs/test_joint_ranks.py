@@ -16,7 +16,7 @@ import pytest
 from distill.data.snapshot import Snapshot
 from distill.models.architecture import Dropout
 from distill.training.joint import train_on_rank
-from distill.training.plan import TEACHER, Encoder, Plan, TrainingTask
+from distill.training.plan import TEACHER, Encoder, TrainingConfig, TrainingTask
 from distill.training.ranks import Alone, Ranks
 from distill.training.schemes import JOINT
 from jobs.training.launch import launch
@@ -29,7 +29,9 @@ pytestmark = [
 ]
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # executors cannot import this file
 
-PLAN = Plan(epochs=2, batch=16, patience=9, seed=3, learning_rate=1e-2, accumulate=2, dropout=Dropout(0, 0, 0))
+PLAN = TrainingConfig(
+    epochs=2, batch=16, patience=9, seed=3, learning_rate=1e-2, accumulate=2, dropout=Dropout(0, 0, 0)
+)
 TEACHER_PLAN = replace(TEACHER, learning_rate=2e-3, accumulate=2, precision="float32")
 STUCK_SECONDS = 240
 
@@ -49,7 +51,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {"snapshot": Snapshot(str(folder)), "encoder": Encoder(tiny_encoder(Path(folder, "encoder")), max_length=32)}
 
 
-def all_schemes(ranks: Ranks, given: dict[str, Any], plan: Plan) -> dict[str, Any]:
+def all_schemes(ranks: Ranks, given: dict[str, Any], plan: TrainingConfig) -> dict[str, Any]:
     """Each scheme after the other; a rank that hangs kills itself, which is an error of the launch."""
     signal.alarm(STUCK_SECONDS)
     found = {}

@@ -15,11 +15,11 @@ from distill.text.vocabulary import Encoded, Ids
 from distill.training.checkpoint import Checkpoints
 from distill.training.learner import Learner
 from distill.training.loop import Epoch, fit
-from distill.training.plan import Outputs, Plan
+from distill.training.plan import Outputs, TrainingConfig
 from distill.training.ranks import Alone
 from distill.training.schemes import HardLabel
 
-PLAN = Plan(epochs=4, batch=8, patience=9, seed=2, checkpoint_every=3)
+PLAN = TrainingConfig(epochs=4, batch=8, patience=9, seed=2, checkpoint_every=3)
 ARCHITECTURE = Architecture({"word": 40}, {"word": (1, 2)}, 8, 8)
 
 
@@ -35,7 +35,9 @@ def split(rows: int, seed: int) -> Examples:
     return Examples(labels, {"student": Encodings(encoded, ARCHITECTURE)}, torch.empty(rows, 0, 2))
 
 
-def train(folder: Path | None, plan: Plan = PLAN, cut_at: int | None = None) -> tuple[torch.nn.Module, list[Epoch]]:
+def train(
+    folder: Path | None, plan: TrainingConfig = PLAN, cut_at: int | None = None
+) -> tuple[torch.nn.Module, list[Epoch]]:
     torch.set_num_threads(1)
     torch.manual_seed(plan.seed)
     student = Learner("student", TextCNN(ARCHITECTURE, plan.dropout), plan, Alone())

@@ -8,7 +8,7 @@ from distill.models.bert import Bert, Tokenizer, from_pretrained
 from distill.models.textcnn import EMBEDDING_STD
 from distill.text.vocabulary import SPECIAL
 from distill.training.embeddings import principal_components, start_embeddings
-from distill.training.plan import Plan
+from distill.training.plan import TrainingConfig
 from distill.training.ranks import Alone
 from distill.training.student import EMBEDDING, Student
 from tests.distill import tiny_encoder
@@ -41,7 +41,7 @@ def test_components_are_those_of_most_variance_and_keep_distances() -> None:
 def test_tokens_that_the_teacher_finds_alike_begin_alike_in_every_channel(teacher) -> None:  # type: ignore[no-untyped-def]
     model, tokenizer = teacher
     texts = ["客服骗人物流很快孩子喜欢", "物流骗人客服很快"] * 3
-    student = Student(texts, Plan(dropout=Dropout(0, 0, 0)))
+    student = Student(texts, TrainingConfig(dropout=Dropout(0, 0, 0)))
     edges = {
         name: p[:SPECIAL].clone() for name, p in student.model.named_parameters() if name.startswith("embeddings.")
     }

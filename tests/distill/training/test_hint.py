@@ -17,13 +17,13 @@ from distill.models.registry import Registry
 from distill.training.hint import VIEW, Hint, Regressed, judge
 from distill.training.learner import Learner
 from distill.training.loop import fit
-from distill.training.plan import Outputs, Plan, TrainingTask
+from distill.training.plan import Outputs, TrainingConfig, TrainingTask
 from distill.training.ranks import Alone
 from distill.training.student import Inside, Student, train_student
 from distill.training.teacher_features import layer_of
 from tests.distill import tiny_encoder
 
-PLAN = Plan(epochs=4, batch=16, patience=9, dropout=Dropout(0, 0, 0), ema=0.5)
+PLAN = TrainingConfig(epochs=4, batch=16, patience=9, dropout=Dropout(0, 0, 0), ema=0.5)
 WIDTH = 16
 
 
@@ -84,7 +84,7 @@ def test_stage_two_goes_on_from_stage_one(teacher, tmp_path: Path) -> None:  # t
     still = replace(PLAN, learning_rate=0.0, epochs=1)
     splits = Splits(train, valid, None)
 
-    def trained(config: Plan, inside: Inside | None = None, folder: str | None = None) -> Any:
+    def trained(config: TrainingConfig, inside: Inside | None = None, folder: str | None = None) -> Any:
         task = TrainingTask(config, 0.3, outputs=Outputs(checkpoints=folder))
         return train_student(Alone(), splits, task, "textcnn", inside)
 

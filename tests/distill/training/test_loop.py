@@ -15,7 +15,7 @@ from distill.scoring.scorer import Scorer
 from distill.training import loop
 from distill.training.learner import EMA_EVERY, moving_average
 from distill.training.loop import warm_up_then_cosine
-from distill.training.plan import Plan, TrainingTask
+from distill.training.plan import TrainingConfig, TrainingTask
 from distill.training.ranks import Alone
 from distill.training.student import train_student
 
@@ -37,7 +37,7 @@ def rows(count: int, seed: int) -> Labelled:
 @pytest.fixture(scope="module")
 def trained():  # type: ignore[no-untyped-def]
     torch.set_num_threads(1)
-    plan = Plan(epochs=3, batch=16, seed=7)
+    plan = TrainingConfig(epochs=3, batch=16, seed=7)
     return train_student(Alone(), Splits(rows(600, 1), rows(200, 2), rows(200, 3)), TrainingTask(plan, 0.95), "textcnn")
 
 
@@ -78,7 +78,7 @@ def test_a_student_learns_and_says_what_it_reaches(trained) -> None:  # type: ig
 
 
 def test_one_seed_one_student(trained) -> None:  # type: ignore[no-untyped-def]
-    task = TrainingTask(Plan(epochs=3, batch=16, seed=7), 0.95)
+    task = TrainingTask(TrainingConfig(epochs=3, batch=16, seed=7), 0.95)
     again = train_student(Alone(), Splits(rows(600, 1), rows(200, 2), None), task, "textcnn")
     assert all(np.array_equal(again.tensors[name], tensor) for name, tensor in trained.tensors.items())
     curves = [[(e["loss"], e["valid"]) for e in b.manifest["lineage"]["curve"]] for b in (again, trained)]
@@ -87,7 +87,7 @@ def test_one_seed_one_student(trained) -> None:  # type: ignore[no-untyped-def]
 
 def test_training_stops_when_validation_gets_no_better() -> None:
     easy = rows(400, 4)
-    task = TrainingTask(Plan(epochs=50, batch=16, patience=1), 0.95)
+    task = TrainingTask(TrainingConfig(epochs=50, batch=16, patience=1), 0.95)
     bundle = train_student(Alone(), Splits(easy, rows(100, 5), None), task, "textcnn")
     curve = bundle.manifest["lineage"]["curve"]
     best = max(range(len(curve)), key=lambda i: (curve[i]["valid"], -i))
@@ -105,6 +105,6 @@ def test_an_epoch_that_does_not_see_every_row_once_is_an_error(
         return [first[torch.tensor([*kept, *range(4, len(first))])], *others]
 
     monkeypatch.setattr(loop, "shuffled", tampered)
-    splits, task = Splits(rows(60, 1), rows(60, 2), None), TrainingTask(Plan(epochs=1, batch=16), 0.95)
+    splits, task = Splits(rows(60, 1), rows(60, 2), None), TrainingTask(TrainingConfig(epochs=1, batch=16), 0.95)
     with pytest.raises(OpinionError, match=f"epoch 1 saw {60 - 4 + seen} of 60 rows"):
         train_student(Alone(), splits, task, "textcnn")

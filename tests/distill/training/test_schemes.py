@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from distill.data.dataset import Batch
 from distill.training.learner import Learner
 from distill.training.losses import NO_LABEL
-from distill.training.plan import Plan
+from distill.training.plan import TrainingConfig
 from distill.training.ranks import Alone
 from distill.training.schemes import HardLabel, Offline, Scheme
 
 T = 2
-PLAN = Plan(learning_rate=0.5, weight_decay=0, temperature=T, alpha_soft=(3.0,), beta_hard=10)
+PLAN = TrainingConfig(learning_rate=0.5, weight_decay=0, temperature=T, alpha_soft=(3.0,), beta_hard=10)
 THREE_QUARTERS = (0.0, T * math.log(3))  # logits of a teacher: p = 3/4 at T
 NONE = (math.nan, math.nan)
 
@@ -42,7 +42,7 @@ class Line(nn.Module):
         return [{"params": list(self.parameters()), "lr": learning_rate, "weight_decay": weight_decay}]
 
 
-def line(plan: Plan = PLAN) -> Learner:
+def line(plan: TrainingConfig = PLAN) -> Learner:
     return Learner("student", Line(), plan, Alone())
 
 
@@ -106,7 +106,7 @@ def test_a_row_without_stored_logits_has_the_hard_gradient_alone() -> None:
 
 
 def test_each_of_several_teachers_pulls_with_its_weight_where_it_has_spoken() -> None:
-    plan = Plan(temperature=T, alpha_soft=(3.0, 7.0), beta_hard=0)
+    plan = TrainingConfig(temperature=T, alpha_soft=(3.0, 7.0), beta_hard=0)
     learner = line(plan)
     quarter = (T * math.log(3), 0.0)
     rows = [(5.0, 1, THREE_QUARTERS + quarter), (1.0, 1, NONE + quarter)]
@@ -123,7 +123,7 @@ def test_the_mean_is_over_all_rows_also_those_of_other_ranks() -> None:
     assert gradient(learner) == pytest.approx([(5 * 3 * -1 / 2 + 10 * -1 / 2) / 8, (3 * -1 / 2 + 10 * -1 / 2) / 8])
 
 
-def hard(learner: Learner, plan: Plan) -> Scheme:
+def hard(learner: Learner, plan: TrainingConfig) -> Scheme:
     return HardLabel(learner, plan, torch.tensor([3.0, 5.0]))
 
 
@@ -141,7 +141,7 @@ def test_a_batch_in_parts_makes_the_update_of_the_whole(scheme: Any) -> None:
 
 @pytest.mark.parametrize("scheme", [hard, Offline])
 def test_a_step_forgets_the_gradients_of_the_one_before(scheme: Any) -> None:
-    still = Plan(learning_rate=0, weight_decay=0)
+    still = TrainingConfig(learning_rate=0, weight_decay=0)
     learner = line(still)
     found = []
     for _ in range(2):
@@ -160,6 +160,6 @@ def test_a_rank_without_rows_steps_all_the_same(scheme: Any) -> None:
 @pytest.mark.parametrize(("clip", "scale"), [(0.0, 1.0), (0.125, 0.2), (0.7, 1.0)])
 def test_a_gradient_is_clipped_to_the_norm_as_a_whole(clip: float, scale: float) -> None:
     """(-3/8, -1/2) has the norm 5/8."""
-    learner = line(Plan(clip=clip))
-    HardLabel(learner, Plan(clip=clip)).step([batch((0.75, 1, NONE))], rows=1)
+    learner = line(TrainingConfig(clip=clip))
+    HardLabel(learner, TrainingConfig(clip=clip)).step([batch((0.75, 1, NONE))], rows=1)
     assert gradient(learner) == pytest.approx([-3 / 8 * scale, -1 / 2 * scale], rel=1e-4)

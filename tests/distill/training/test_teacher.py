@@ -17,7 +17,7 @@ from distill.evaluation import metrics
 from distill.models.registry import Registry
 from distill.scoring.logits import teacher_of
 from distill.scoring.scorer import probability
-from distill.training.plan import TEACHER, Encoder, Outputs, Plan, TrainingTask
+from distill.training.plan import TEACHER, Encoder, Outputs, TrainingConfig, TrainingTask
 from distill.training.ranks import Alone
 from distill.training.teacher import class_weight, train_on_rank
 from tests.distill import tiny_encoder
@@ -58,7 +58,9 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
     return {"snapshot": write(folder, TEXTS, LABELS, SPLITS), "init": init}
 
 
-def train(given: Given, home: Path, plan: Plan = PLAN, target: float = 0.8, has_test: bool = True) -> dict[str, Any]:
+def train(
+    given: Given, home: Path, plan: TrainingConfig = PLAN, target: float = 0.8, has_test: bool = True
+) -> dict[str, Any]:
     snapshot = Snapshot(given["snapshot"], has_test)
     task = TrainingTask(plan, target, LINEAGE, Outputs(checkpoints=str(home / "checkpoints")))
     manifest = train_on_rank(
@@ -152,9 +154,9 @@ def rows_of(labels: list[int]) -> Labelled:
 
 def test_balanced_labels_weigh_the_same_in_all_and_a_row_one_on_average() -> None:
     """One row of 4 against three: 4 / 2 each, so 2 for the one and 2/3 for each of the three."""
-    weight = class_weight(rows_of([0, 1, 0, 0]), Plan(class_weight="balanced"))
+    weight = class_weight(rows_of([0, 1, 0, 0]), TrainingConfig(class_weight="balanced"))
     assert weight.dtype == torch.float32 and weight.tolist() == pytest.approx([2 / 3, 2])
-    assert class_weight(rows_of([0, 1, 0, 0]), Plan()).tolist() == [1, 1]
+    assert class_weight(rows_of([0, 1, 0, 0]), TrainingConfig()).tolist() == [1, 1]
 
 
 def test_the_loss_weighs_labels_as_the_plan_says(given: Given, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from distill.errors import BadInput, Infrastructure
 from distill.models.architecture import Dropout
 from distill.models.registry import Registry
 from distill.training import teacher
-from distill.training.plan import NO_OUTPUTS, TEACHER, Encoder, Outputs, Plan, TrainingTask
+from distill.training.plan import NO_OUTPUTS, TEACHER, Encoder, Outputs, TrainingConfig, TrainingTask
 from distill.training.ranks import Alone
 from distill.training.student import train_on_rank
 from jobs.common.cli import home
@@ -34,7 +34,7 @@ pytestmark = [
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # executors cannot import this file
 
 # Dropout draws other numbers on each rank, so curves can only be equal without it.
-PLAN = Plan(epochs=3, batch=16, patience=9, seed=3, dropout=Dropout(0, 0, 0))
+PLAN = TrainingConfig(epochs=3, batch=16, patience=9, seed=3, dropout=Dropout(0, 0, 0))
 # Batches of 40 on two ranks: the last one, of a single row, leaves a rank and most of the passes with none.
 OF_TEACHER = dataclasses.replace(
     TEACHER, epochs=6, batch=20, accumulate=2, learning_rate=5e-3, clip=0.2, patience=9, precision="float32", route=()
@@ -56,7 +56,7 @@ def snapshot(tmp_path_factory) -> str:
     return str(folder)
 
 
-def work(snapshot: str, plan: Plan, outputs: Outputs = NO_OUTPUTS):  # type: ignore[no-untyped-def]
+def work(snapshot: str, plan: TrainingConfig, outputs: Outputs = NO_OUTPUTS):  # type: ignore[no-untyped-def]
     task = TrainingTask(plan, 0.6, outputs=outputs)
     return partial(train_on_rank, snapshot=Snapshot(snapshot), task=task, scheme="textcnn")
 
@@ -82,7 +82,7 @@ def test_a_teacher_on_two_ranks_is_one_process_with_twice_the_batch(spark, snaps
     """With passes that a step is divided into, and gradients of all ranks that are clipped together."""
     encoder = Encoder(tiny_teacher.tiny_encoder(tmp_path / "encoder"), max_length=32)
 
-    def trains(plan: Plan, version: str, registry: str = "registry"):  # type: ignore[no-untyped-def]
+    def trains(plan: TrainingConfig, version: str, registry: str = "registry"):  # type: ignore[no-untyped-def]
         return partial(
             teacher.train_on_rank,
             snapshot=Snapshot(snapshot),
