@@ -27,7 +27,7 @@ from jobs.scoring.audit_sample import LEAST_SAMPLE, Aim, csv_of, sample_rows, wr
 from jobs.scoring.backfill import between, each
 from jobs.scoring.duplicates import without_repeats
 from jobs.scoring.promise import promise, unlabelled_sources
-from jobs.scoring.quarantine import stage_whatever_kills
+from jobs.scoring.quarantine import stage_with_quarantine
 from jobs.scoring.sample_candidates import CANDIDATE, DRAW, draw
 from jobs.scoring.survey import survey
 from jobs.scoring.worker import STAGED_DDL, scorer_of
@@ -146,7 +146,7 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
             # The files of raw_opinion are packed as they should be, and so are those that their tasks write.
             run.stage(rows, [OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION, CANDIDATE], pack=False)
 
-        stage_whatever_kills(stage, scorer_of(Path(model.path).name, model.bundle.digest, sample, model.operating))
+        stage_with_quarantine(stage, scorer_of(Path(model.path).name, model.bundle.digest, sample, model.operating))
         counted = count_staged(run, read, model.threshold, expected)
         if scoring.hold_on_drift and counted.drift.band == BANDS[-1]:
             raise Held(

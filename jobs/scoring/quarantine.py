@@ -41,7 +41,7 @@ def worker_died(error: BaseException) -> bool:
     return DIED.search(str(error)) is not None
 
 
-def stage_whatever_kills(stage: Callable[[Work], None], scoring: Work) -> None:
+def stage_with_quarantine(stage: Callable[[Work], None], scoring: Work) -> None:
     """`stage(scoring)`, and where a worker died of it, once more with the careful scoring."""
     try:
         stage(scoring)
