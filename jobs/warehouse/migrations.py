@@ -30,14 +30,14 @@ def migrate(spark: SparkSession, database: str, root: str) -> None:
         return
     # Hosts that do not share this lock may do the same statements twice, which changes nothing.
     with locks.hold(home() / "locks" / f"{database},migrate.lock", f"the tables of {database}", PATIENCE):
-        unless_there(spark, f"CREATE DATABASE IF NOT EXISTS {database}")
+        run_ddl_ignoring_exists(spark, f"CREATE DATABASE IF NOT EXISTS {database}")
         for statement in due(spark, database).values():
-            unless_there(spark, statement.format(database=database, root=root))
+            run_ddl_ignoring_exists(spark, statement.format(database=database, root=root))
         if left := due(spark, database):
             raise Busy(f"{', '.join(left)} of {database} changed while this job migrated; run it again")
 
 
-def unless_there(spark: SparkSession, statement: str) -> None:
+def run_ddl_ignoring_exists(spark: SparkSession, statement: str) -> None:
     """Do a statement, and be content when another host has just done it."""
     try:
         spark.sql(statement)

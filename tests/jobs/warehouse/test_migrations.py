@@ -61,9 +61,9 @@ def test_a_migration_that_was_done_is_not_done_again(spark, older, monkeypatch) 
 
 
 def test_a_view_that_another_job_turns_back_meanwhile_is_busy(spark, older, monkeypatch) -> None:
-    do = migrations.unless_there
+    do = migrations.run_ddl_ignoring_exists
     turned_back = lambda spark, statement: statement.startswith("ALTER VIEW") or do(spark, statement)  # noqa: E731
-    monkeypatch.setattr(migrations, "unless_there", turned_back)
+    monkeypatch.setattr(migrations, "run_ddl_ignoring_exists", turned_back)
     with pytest.raises(Busy, match=f"complaint of {older} changed while this job migrated; run it again"):
         Warehouse(spark, older)
     monkeypatch.undo()
