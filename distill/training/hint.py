@@ -15,7 +15,7 @@ from distill.models.textcnn import TextCNN
 from distill.training.learner import Learner
 from distill.training.losses import hint_loss
 from distill.training.ranks import Ranks
-from distill.training.schemes import Scheme, minimise
+from distill.training.schemes import Scheme, optimizer_step
 
 VIEW = "hint"
 
@@ -48,7 +48,7 @@ class Hint(Scheme):
 
     def step(self, parts: Sequence[Batch], rows: int) -> Tensor:
         """One update."""
-        return minimise(
+        return optimizer_step(
             self.regressed, parts, lambda part: hint_loss(self.regressed.logits(part), part.inputs[VIEW]) / rows
         )
 

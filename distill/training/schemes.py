@@ -36,7 +36,7 @@ class Scheme(ABC):
         """Go on with what `state` gave."""
 
 
-def minimise(learner: Learner, parts: Sequence[Batch], loss: Callable[[Batch], Tensor]) -> Tensor:
+def optimizer_step(learner: Learner, parts: Sequence[Batch], loss: Callable[[Batch], Tensor]) -> Tensor:
     """One update of one learner: the gradients of all parts are added up, then it steps; returns the whole loss."""
     learner.zero_grad()
     losses = []
@@ -57,7 +57,7 @@ class HardLabel(Scheme):
 
     def step(self, parts: Sequence[Batch], rows: int) -> Tensor:
         """One update."""
-        return minimise(
+        return optimizer_step(
             self.learner,
             parts,
             lambda part: hard_loss(self.learner.logits(part), part.labels, self.class_weight) / rows,
@@ -86,7 +86,7 @@ class Offline(Scheme):
             ]
             return (sum(soft) + plan.beta_hard * hard_loss(z, part.labels)) / rows
 
-        return minimise(self.student, parts, loss)
+        return optimizer_step(self.student, parts, loss)
 
 
 class JointIsolated(Scheme):
@@ -108,9 +108,9 @@ class JointIsolated(Scheme):
             said.append(v.detach())
             return hard_loss(v, part.labels) / rows
 
-        minimise(self.teacher, parts, teacher_loss)
+        optimizer_step(self.teacher, parts, teacher_loss)
         heard = iter(said)
-        return minimise(
+        return optimizer_step(
             self.student, parts, lambda part: taught(next(heard), self.student.logits(part), part, self.plan) / rows
         )
 
