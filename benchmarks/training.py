@@ -99,7 +99,7 @@ def train(ranks: Ranks, texts: list[str], labels: list[int], steps: int) -> floa
             began, seen = time.perf_counter(), 0
         batch = batches[step % (len(batches) - 1)]
         scheme.step([data.batch(share(batch, ranks.rank, ranks.size), ranks.device)], len(batch))
-        learner.move_average(step)
+        learner.update_ema(step)
         seen += len(batch)
     ranks.total(0, "together")
     return seen / (time.perf_counter() - began)

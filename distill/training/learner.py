@@ -72,7 +72,7 @@ class Learner:
         """Step with the gradients of all ranks."""
         self._ranks.step(self.optimizer, self._clip)
 
-    def move_average(self, step: int) -> None:
+    def update_ema(self, step: int) -> None:
         """Let the average follow; to be called at every step of an epoch."""
         if step % EMA_EVERY == 0:
             self._average.update_parameters(self.model)

@@ -118,7 +118,7 @@ def steps(
         parts = [train.batch(part, ranks.device, teachers) for part in rows.tensor_split(count)]
         loss = scheme.step(parts, len(batches[step]))
         for learner in learners:
-            learner.move_average(step)
+            learner.update_ema(step)
         yield float(loss) * len(batches[step]), len(rows), before + step + 1
 
 
