@@ -24,7 +24,7 @@ from distill.text.text_batch import normalise_batch
 from distill.training.learner import Learner
 from distill.training.lineage import PACKAGES, installed
 from distill.training.plan import TrainingConfig
-from distill.training.ranks import Alone, Ranks
+from distill.training.ranks import Ranks, SingleProcess
 from distill.training.schemes import HardLabel
 from distill.training.student import VIEW, Student
 from jobs.training.launch import launch_once
@@ -47,7 +47,7 @@ def main() -> None:
     texts, labels = normalise_batch(rows["text"].tolist()), rows["label"].tolist()
     lines = {
         "plain torch": lambda: plain(texts, labels, args.steps),
-        "the loop alone": lambda: train(Alone(), texts, labels, args.steps),
+        "the loop alone": lambda: train(SingleProcess(), texts, labels, args.steps),
         "Horovod, 1 rank": lambda: launch_once(1, lambda ranks: train(ranks, texts, labels, args.steps)),
         "Horovod, 2 ranks": lambda: launch_once(2, lambda ranks: train(ranks, texts, labels, args.steps)),
     }

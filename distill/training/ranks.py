@@ -1,6 +1,6 @@
 """The processes that train together, as the training loop sees them: who am I, how many are we, and the exchanges.
 
-`Alone` is a single process and needs nothing installed. `HorovodRanks` is one of several, started by a job
+`SingleProcess` is a single process and needs nothing installed. `HorovodRanks` is one of several, started by a job
 (`jobs/training/launch.py`). Another backend is another class of these few methods.
 """
 
@@ -52,7 +52,7 @@ class Ranks(Protocol):
         ...
 
 
-class Alone:
+class SingleProcess:
     """A single process."""
 
     rank, size, sparse = 0, 1, False

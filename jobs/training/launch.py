@@ -58,9 +58,9 @@ def launch(spark: SparkSession, size: int, work: Callable[["Ranks"], Any], resta
     the cause.
     """
     if size == 1:
-        from distill.training.ranks import Alone
+        from distill.training.ranks import SingleProcess
 
-        return work(Alone())
+        return work(SingleProcess())
     if importlib.util.find_spec("horovod") is None:
         raise BadInput(f"--num-proc {size} needs Horovod; install it with make setup-train, or use --num-proc 1")
     cores_of_a_rank = int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))

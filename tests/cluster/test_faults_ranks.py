@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from distill.models.bundle import Bundle
-from distill.training.ranks import Alone, Ranks
+from distill.training.ranks import Ranks, SingleProcess
 from jobs.training.launch import launch
 from tests.cluster.night import Night, record
 from tests.jobs.training.test_launch import PLAN, snapshot, work  # noqa: F401  (a fixture)
@@ -44,7 +44,7 @@ def dying(ranks: Ranks, folder: Path, place: str) -> None:
 
 def test_a_rank_killed_at_four_places_and_a_slow_rank(night: Night, snapshot: str, tmp_path: Path) -> None:  # noqa: F811
     spark, plan = night.warehouse.spark, dataclasses.replace(PLAN, checkpoint_every=4)
-    alone = work(snapshot, dataclasses.replace(PLAN, batch=2 * PLAN.batch))(Alone())
+    alone = work(snapshot, dataclasses.replace(PLAN, batch=2 * PLAN.batch))(SingleProcess())
     marks = tmp_path / "marks"
     marks.mkdir()
 

@@ -20,7 +20,7 @@ from distill.text.vocabulary import Limit, Vocabulary
 from distill.training.learner import Learner
 from distill.training.loop import fit
 from distill.training.plan import TEACHER, TrainingConfig
-from distill.training.ranks import Alone
+from distill.training.ranks import SingleProcess
 from distill.training.schemes import JOINT, STORED
 from tests.distill import tiny_encoder
 
@@ -53,7 +53,7 @@ def curve(name: str, folder: Path) -> list[float]:
     torch.manual_seed(0)
     architecture = Architecture({channel: vocabulary.size(channel) for channel in WIDTHS}, WIDTHS, 6, 4)
     plan, scheme = PLANS[name], name.split(",")[0]
-    student = Learner("student", TextCNN(architecture, plan.dropout), plan, Alone())
+    student = Learner("student", TextCNN(architecture, plan.dropout), plan, SingleProcess())
     model, tokenizer = from_pretrained(tiny_encoder.tiny_encoder(folder), 32, PRECISION)
     views = {"student": Encodings(vocabulary.encode_batch(texts), architecture), "teacher": tokenizer.encode(texts)}
     every = Examples(torch.from_numpy(labels), views, logits, views["teacher"].lengths)
@@ -61,9 +61,9 @@ def curve(name: str, folder: Path) -> list[float]:
         learners = [student]
         made = STORED[scheme](student, plan)
     else:
-        teacher = Learner("teacher", model, replace(TEACHER, learning_rate=5e-3, precision=PRECISION), Alone())
+        teacher = Learner("teacher", model, replace(TEACHER, learning_rate=5e-3, precision=PRECISION), SingleProcess())
         learners, made = [student, teacher], JOINT[scheme](teacher, student, plan)
-    points = fit(made, learners, every, every, plan, Alone())
+    points = fit(made, learners, every, every, plan, SingleProcess())
     return [point.loss for point in points] + [points[-1].valid]
 
 

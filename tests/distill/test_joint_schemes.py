@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from distill.data.dataset import Batch
 from distill.training.learner import Learner
 from distill.training.plan import TrainingConfig
-from distill.training.ranks import Alone
+from distill.training.ranks import SingleProcess
 from distill.training.schemes import JOINT, JointCoupled, JointIsolated, JointSum, Scheme
 
 X, Y = [0.5, -1.0, 2.0], [1, 0, 1]
@@ -41,7 +41,7 @@ class Line(nn.Module):
 
 def pair(name: str) -> tuple[Scheme, Line, Line]:
     teacher, student = Line(0.8, -0.3), Line(-0.2, 0.6)
-    learners = [Learner(n, m, PLAN, Alone()) for n, m in (("teacher", teacher), ("student", student))]
+    learners = [Learner(n, m, PLAN, SingleProcess()) for n, m in (("teacher", teacher), ("student", student))]
     return JOINT[name](*learners, PLAN), teacher, student
 
 

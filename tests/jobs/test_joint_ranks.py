@@ -17,7 +17,7 @@ from distill.data.snapshot import Snapshot
 from distill.models.architecture import Dropout
 from distill.training.joint import train_on_rank
 from distill.training.plan import TEACHER, Encoder, TrainingConfig, TrainingTask
-from distill.training.ranks import Alone, Ranks
+from distill.training.ranks import Ranks, SingleProcess
 from distill.training.schemes import JOINT
 from jobs.training.launch import launch
 from tests.distill.tiny_encoder import tiny_encoder
@@ -68,7 +68,7 @@ def curve(bundle: Any) -> list[list[float]]:
 
 def test_two_ranks_are_one_process_with_twice_the_batch(spark, given: dict[str, Any]) -> None:  # type: ignore[no-untyped-def]
     two = launch(spark, 2, lambda ranks: all_schemes(ranks, given, PLAN))
-    one = all_schemes(Alone(), given, replace(PLAN, batch=2 * PLAN.batch, accumulate=4))
+    one = all_schemes(SingleProcess(), given, replace(PLAN, batch=2 * PLAN.batch, accumulate=4))
     for scheme in JOINT:
         (student, teacher), (same, likewise) = two[scheme], one[scheme]
         np.testing.assert_allclose(curve(student), curve(same), rtol=2e-4, err_msg=scheme)

@@ -16,7 +16,7 @@ from distill.training.checkpoint import Checkpoints
 from distill.training.learner import Learner
 from distill.training.loop import Epoch, fit
 from distill.training.plan import Outputs, TrainingConfig
-from distill.training.ranks import Alone
+from distill.training.ranks import SingleProcess
 from distill.training.schemes import HardLabel
 
 PLAN = TrainingConfig(epochs=4, batch=8, patience=9, seed=2, checkpoint_every=3)
@@ -40,7 +40,7 @@ def train(
 ) -> tuple[torch.nn.Module, list[Epoch]]:
     torch.set_num_threads(1)
     torch.manual_seed(plan.seed)
-    student = Learner("student", TextCNN(ARCHITECTURE, plan.dropout), plan, Alone())
+    student = Learner("student", TextCNN(ARCHITECTURE, plan.dropout), plan, SingleProcess())
     calls = 0
 
     class Counted(HardLabel):
@@ -52,7 +52,7 @@ def train(
             return super().step(parts, rows)
 
     where = Outputs(checkpoints=str(folder) if folder else None)
-    curve = fit(Counted(student, plan), [student], split(60, 0), split(30, 1), plan, Alone(), where)
+    curve = fit(Counted(student, plan), [student], split(60, 0), split(30, 1), plan, SingleProcess(), where)
     return student.model, curve
 
 
@@ -82,7 +82,7 @@ def test_files_of_others_are_no_checkpoints(tmp_path: Path, name: str) -> None:
     (tmp_path / "route").mkdir(exist_ok=True)
     for other in ("._step-000120.safetensors", "step-000120 2.safetensors"):
         (tmp_path / "route" / other).write_bytes(b"\x00\x05\x16\x07")
-    assert Checkpoints(str(tmp_path), PLAN, Alone()).route() == {}
+    assert Checkpoints(str(tmp_path), PLAN, SingleProcess()).route() == {}
     assert facts(train(tmp_path))[0] == facts(train(None))[0]
 
 

@@ -9,7 +9,7 @@ from distill.models.textcnn import EMBEDDING_STD
 from distill.text.vocabulary import SPECIAL
 from distill.training.embeddings import principal_components, start_embeddings
 from distill.training.plan import TrainingConfig
-from distill.training.ranks import Alone
+from distill.training.ranks import SingleProcess
 from distill.training.student import EMBEDDING, Student
 from tests.distill import tiny_encoder
 
@@ -45,7 +45,7 @@ def test_tokens_that_the_teacher_finds_alike_begin_alike_in_every_channel(teache
     edges = {
         name: p[:SPECIAL].clone() for name, p in student.model.named_parameters() if name.startswith("embeddings.")
     }
-    start_embeddings(student.model, student.vocabulary, model, tokenizer, Alone(), None)
+    start_embeddings(student.model, student.vocabulary, model, tokenizer, SingleProcess(), None)
     width = min(EMBEDDING, model.encoder.config.hidden_size)
     rows, hidden = [], []
     middle = model.encoder.config.num_hidden_layers // 2

@@ -18,7 +18,7 @@ from distill.training.hint import VIEW, Hint, Regressed, judge
 from distill.training.learner import Learner
 from distill.training.loop import fit
 from distill.training.plan import Outputs, TrainingConfig, TrainingTask
-from distill.training.ranks import Alone
+from distill.training.ranks import SingleProcess
 from distill.training.student import Inside, Student, train_student
 from distill.training.teacher_features import layer_of
 from tests.distill import tiny_encoder
@@ -44,7 +44,7 @@ def labelled(rows: int, seed: int) -> Labelled:
 
 
 def examples(rows: Labelled, student: Student, teacher: tuple[Bert, Tokenizer], layer: int) -> Examples:
-    views = {"student": student.view(rows.texts), VIEW: layer_of(*teacher, rows.texts, layer, Alone(), None)}
+    views = {"student": student.view(rows.texts), VIEW: layer_of(*teacher, rows.texts, layer, SingleProcess(), None)}
     return Examples(torch.from_numpy(rows.labels), views, torch.from_numpy(rows.logits))
 
 
@@ -52,7 +52,7 @@ def test_the_step_is_that_of_half_the_squared_distance(teacher) -> None:  # type
     rows = labelled(8, 0)
     student = Student(rows.texts * 3, PLAN)
     seen = examples(rows, student, teacher, 1)
-    regressed = Learner("student", Regressed(student.model, WIDTH), PLAN, Alone())
+    regressed = Learner("student", Regressed(student.model, WIDTH), PLAN, SingleProcess())
     batch = seen.batch(torch.arange(8), torch.device("cpu"))
     r, u = regressed.logits(batch).detach(), batch.inputs[VIEW]
     before = {name: tensor.clone() for name, tensor in student.model.state_dict().items()}
@@ -68,9 +68,9 @@ def test_a_student_comes_nearer_to_texts_it_has_not_seen(teacher) -> None:  # ty
     train, valid = labelled(200, 1), labelled(60, 2)
     student = Student(train.texts, PLAN)
     seen, unseen = (examples(rows, student, teacher, -1) for rows in (train, valid))
-    regressed = Learner("student", Regressed(student.model, WIDTH), PLAN, Alone())
-    before = judge(regressed, unseen, Alone())
-    curve = fit(Hint(regressed), [regressed], seen, unseen, PLAN, Alone(), judge=judge)
+    regressed = Learner("student", Regressed(student.model, WIDTH), PLAN, SingleProcess())
+    before = judge(regressed, unseen, SingleProcess())
+    curve = fit(Hint(regressed), [regressed], seen, unseen, PLAN, SingleProcess(), judge=judge)
     assert curve[-1].valid > 0.5 * before and before < 0
 
 
@@ -86,7 +86,7 @@ def test_stage_two_goes_on_from_stage_one(teacher, tmp_path: Path) -> None:  # t
 
     def trained(config: TrainingConfig, inside: Inside | None = None, folder: str | None = None) -> Any:
         task = TrainingTask(config, 0.3, outputs=Outputs(checkpoints=folder))
-        return train_student(Alone(), splits, task, "textcnn", inside)
+        return train_student(SingleProcess(), splits, task, "textcnn", inside)
 
     fresh = trained(still)
     stage = Inside(str(tmp_path / "registry"), version, hint_layer=1, hint_epochs=2)

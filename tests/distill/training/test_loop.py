@@ -16,7 +16,7 @@ from distill.training import loop
 from distill.training.learner import EMA_EVERY, moving_average
 from distill.training.loop import warm_up_then_cosine
 from distill.training.plan import TrainingConfig, TrainingTask
-from distill.training.ranks import Alone
+from distill.training.ranks import SingleProcess
 from distill.training.student import train_student
 
 BAD, GOOD = ["退款不给退", "客服骗人", "质量太差"], ["味道好极了", "物流很快", "孩子喜欢"]
@@ -38,7 +38,9 @@ def rows(count: int, seed: int) -> Labelled:
 def trained():  # type: ignore[no-untyped-def]
     torch.set_num_threads(1)
     plan = TrainingConfig(epochs=3, batch=16, seed=7)
-    return train_student(Alone(), Splits(rows(600, 1), rows(200, 2), rows(200, 3)), TrainingTask(plan, 0.95), "textcnn")
+    return train_student(
+        SingleProcess(), Splits(rows(600, 1), rows(200, 2), rows(200, 3)), TrainingTask(plan, 0.95), "textcnn"
+    )
 
 
 def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
@@ -79,7 +81,7 @@ def test_a_student_learns_and_says_what_it_reaches(trained) -> None:  # type: ig
 
 def test_one_seed_one_student(trained) -> None:  # type: ignore[no-untyped-def]
     task = TrainingTask(TrainingConfig(epochs=3, batch=16, seed=7), 0.95)
-    again = train_student(Alone(), Splits(rows(600, 1), rows(200, 2), None), task, "textcnn")
+    again = train_student(SingleProcess(), Splits(rows(600, 1), rows(200, 2), None), task, "textcnn")
     assert all(np.array_equal(again.tensors[name], tensor) for name, tensor in trained.tensors.items())
     curves = [[(e["loss"], e["valid"]) for e in b.manifest["lineage"]["curve"]] for b in (again, trained)]
     assert curves[0] == curves[1]
@@ -88,7 +90,7 @@ def test_one_seed_one_student(trained) -> None:  # type: ignore[no-untyped-def]
 def test_training_stops_when_validation_gets_no_better() -> None:
     easy = rows(400, 4)
     task = TrainingTask(TrainingConfig(epochs=50, batch=16, patience=1), 0.95)
-    bundle = train_student(Alone(), Splits(easy, rows(100, 5), None), task, "textcnn")
+    bundle = train_student(SingleProcess(), Splits(easy, rows(100, 5), None), task, "textcnn")
     curve = bundle.manifest["lineage"]["curve"]
     best = max(range(len(curve)), key=lambda i: (curve[i]["valid"], -i))
     assert len(curve) == best + 2 < 50
@@ -107,4 +109,4 @@ def test_an_epoch_that_does_not_see_every_row_once_is_an_error(
     monkeypatch.setattr(loop, "shuffled", tampered)
     splits, task = Splits(rows(60, 1), rows(60, 2), None), TrainingTask(TrainingConfig(epochs=1, batch=16), 0.95)
     with pytest.raises(OpinionError, match=f"epoch 1 saw {60 - 4 + seen} of 60 rows"):
-        train_student(Alone(), splits, task, "textcnn")
+        train_student(SingleProcess(), splits, task, "textcnn")

@@ -19,7 +19,7 @@ from distill.data.dataset import Batch
 from distill.training.learner import Learner
 from distill.training.losses import NO_LABEL
 from distill.training.plan import TrainingConfig
-from distill.training.ranks import Alone
+from distill.training.ranks import SingleProcess
 from distill.training.schemes import HardLabel, Offline, Scheme
 
 T = 2
@@ -43,7 +43,7 @@ class Line(nn.Module):
 
 
 def line(plan: TrainingConfig = PLAN) -> Learner:
-    return Learner("student", Line(), plan, Alone())
+    return Learner("student", Line(), plan, SingleProcess())
 
 
 def batch(*rows: tuple[float, int, tuple[float, ...]], teachers: int = 1) -> Batch:

@@ -18,7 +18,7 @@ from distill.models.registry import Registry
 from distill.scoring.logits import teacher_of
 from distill.scoring.scorer import probability
 from distill.training.plan import TEACHER, Encoder, Outputs, TrainingConfig, TrainingTask
-from distill.training.ranks import Alone
+from distill.training.ranks import SingleProcess
 from distill.training.teacher import class_weight, train_on_rank
 from tests.distill import tiny_encoder
 
@@ -64,7 +64,7 @@ def train(
     snapshot = Snapshot(given["snapshot"], has_test)
     task = TrainingTask(plan, target, LINEAGE, Outputs(checkpoints=str(home / "checkpoints")))
     manifest = train_on_rank(
-        Alone(), snapshot, task, Encoder(given["init"], max_length=32), str(home / "registry"), VERSION
+        SingleProcess(), snapshot, task, Encoder(given["init"], max_length=32), str(home / "registry"), VERSION
     )
     assert manifest is not None
     return manifest

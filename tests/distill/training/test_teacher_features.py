@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from distill.models.bert import Bert, Tokenizer, from_pretrained
-from distill.training.ranks import Alone
+from distill.training.ranks import SingleProcess
 from distill.training.teacher_features import layer_of
 from tests.distill import tiny_encoder
 
@@ -23,7 +23,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bert, Tokenizer]:
 def test_found_is_the_layer_of_each_text_in_the_order_of_the_texts(teacher, layer: int) -> None:  # type: ignore[no-untyped-def]
     model, tokenizer = teacher
     texts = ["客服骗人", "好", "物流很快孩子喜欢", "好很"]
-    found = layer_of(model, tokenizer, texts, layer, Alone(), None).take(torch.tensor([2, 0, 1]))
+    found = layer_of(model, tokenizer, texts, layer, SingleProcess(), None).take(torch.tensor([2, 0, 1]))
     for row, text in zip(found, [texts[2], texts[0], texts[1]], strict=True):
         alone = model.features(tokenizer.encode([text]).take(torch.tensor([0])), layer)[0]
         torch.testing.assert_close(row, alone, atol=1e-5, rtol=1e-5)
@@ -32,6 +32,6 @@ def test_found_is_the_layer_of_each_text_in_the_order_of_the_texts(teacher, laye
 def test_layers_that_are_kept_are_not_computed_again(teacher, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     model, tokenizer = teacher
     cache = tmp_path / "deep" / "hints.safetensors"
-    first = layer_of(model, tokenizer, ["好", "骗人"], 1, Alone(), cache)
-    again = layer_of(None, None, ["好", "骗人"], 1, Alone(), cache)  # type: ignore[arg-type]
+    first = layer_of(model, tokenizer, ["好", "骗人"], 1, SingleProcess(), cache)
+    again = layer_of(None, None, ["好", "骗人"], 1, SingleProcess(), cache)  # type: ignore[arg-type]
     assert torch.equal(first.hidden, again.hidden) and [f.name for f in cache.parent.iterdir()] == [cache.name]

@@ -20,7 +20,7 @@ from distill.models.architecture import Dropout
 from distill.models.registry import Registry
 from distill.training import teacher
 from distill.training.plan import NO_OUTPUTS, TEACHER, Encoder, Outputs, TrainingConfig, TrainingTask
-from distill.training.ranks import Alone
+from distill.training.ranks import SingleProcess
 from distill.training.student import train_on_rank
 from jobs.common.cli import home
 from jobs.training.launch import RankDied, launch
@@ -63,7 +63,7 @@ def work(snapshot: str, plan: TrainingConfig, outputs: Outputs = NO_OUTPUTS):  #
 
 def test_two_ranks_are_one_process_with_twice_the_batch(spark, snapshot) -> None:
     two = launch(spark, 2, work(snapshot, PLAN))
-    one = work(snapshot, dataclasses.replace(PLAN, batch=2 * PLAN.batch))(Alone())
+    one = work(snapshot, dataclasses.replace(PLAN, batch=2 * PLAN.batch))(SingleProcess())
     curves = [bundle.manifest["lineage"]["curve"] for bundle in (two, one)]
     assert [e["rows"] for e in curves[0]] == [201] * 3, "no row is dropped or seen twice"
     for name in ("loss", "valid"):
@@ -95,7 +95,7 @@ def test_a_teacher_on_two_ranks_is_one_process_with_twice_the_batch(spark, snaps
     versions = [f"bert-20261123T201500Z-00000{ranks}" for ranks in (1, 2)]
     alone = dataclasses.replace(OF_TEACHER, batch=2 * OF_TEACHER.batch)
     two = launch(spark, 2, trains(OF_TEACHER, versions[1]))
-    one = trains(alone, versions[0])(Alone())
+    one = trains(alone, versions[0])(SingleProcess())
     np.testing.assert_allclose(curve_of(two), curve_of(one), rtol=1e-4)
     assert curve_of(two)[:, 2].tolist() == [201] * 6, "no row is dropped or seen twice"
     assert curve_of(one)[-1, 0] < 0.9 * curve_of(one)[0, 0], "something was learned, so equality says something"
@@ -104,7 +104,7 @@ def test_a_teacher_on_two_ranks_is_one_process_with_twice_the_batch(spark, snaps
         if not name.endswith("key.bias"):  # softmax cancels it, so that its gradient is noise
             np.testing.assert_allclose(theirs[name], tensor, atol=1e-4, err_msg=name)
     any_norm = dataclasses.replace(alone, clip=0.0)
-    free = trains(any_norm, versions[0], "free")(Alone())
+    free = trains(any_norm, versions[0], "free")(SingleProcess())
     assert np.abs(curve_of(free) - curve_of(one)).max() > 1e-3, "gradients were clipped"
 
 
