@@ -1,6 +1,6 @@
 """The processes that train together, as the training loop sees them: who am I, how many are we, and the exchanges.
 
-`SingleProcess` is a single process and needs nothing installed. `HorovodRanks` is one of several, started by a job
+`SingleProcess` is a single process and needs nothing installed. `HorovodProcessGroup` is one of several, started by a job
 (`jobs/training/launch.py`). Another backend is another class of these few methods.
 """
 
@@ -84,7 +84,7 @@ class SingleProcess:
         return value
 
 
-class HorovodRanks:
+class HorovodProcessGroup:
     """One of the processes that Horovod started; `close` it at the end."""
 
     def __init__(self) -> None:

@@ -116,11 +116,11 @@ def rank_main(work: Callable[["Ranks"], Any], folder: Path, driver: dict[str, st
     from horovod.common.exceptions import HorovodInternalError
     from horovod.spark.task import get_available_devices
 
-    from distill.training.ranks import HorovodRanks
+    from distill.training.ranks import HorovodProcessGroup
 
     if gpus := get_available_devices():  # those that Spark gave to this task: others may be another job's
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
-    ranks = HorovodRanks()
+    ranks = HorovodProcessGroup()
     signal.signal(signal.SIGTERM, leave)  # how Horovod ends the others when one has died
     mine = folder / str(ranks.rank)
     mine.write_text(f"rank {ranks.rank} of {ranks.size} ({socket.gethostname()}, pid {os.getpid()})", encoding="utf-8")
