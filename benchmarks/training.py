@@ -24,7 +24,7 @@ from distill.text.text_batch import normalise_batch
 from distill.training.learner import Learner
 from distill.training.lineage import PACKAGES, installed
 from distill.training.plan import TrainingConfig
-from distill.training.ranks import Ranks, SingleProcess
+from distill.training.ranks import ProcessGroup, SingleProcess
 from distill.training.schemes import HardLabel
 from distill.training.student import VIEW, Student
 from jobs.training.launch import launch_once
@@ -82,7 +82,7 @@ def plain(texts: list[str], labels: list[int], steps: int) -> float:
     return seen / (time.perf_counter() - began)
 
 
-def train(ranks: Ranks, texts: list[str], labels: list[int], steps: int) -> float:
+def train(ranks: ProcessGroup, texts: list[str], labels: list[int], steps: int) -> float:
     """Texts a second of all ranks together, of the steps that the training loop makes."""
     torch.set_num_threads(1)
     plan = TrainingConfig()

@@ -24,7 +24,7 @@ from torch import Tensor
 from distill.errors import BadInput
 from distill.training.learner import Learner
 from distill.training.plan import TrainingConfig
-from distill.training.ranks import Ranks
+from distill.training.ranks import ProcessGroup
 from distill.training.schemes import Scheme
 
 # Whatever else lies in the folders is not ours.
@@ -45,7 +45,7 @@ class Progress:
 class Checkpoints:
     """The checkpoints of one training; with no folder nothing is written and nothing found."""
 
-    def __init__(self, folder: str | None, plan: TrainingConfig, ranks: Ranks):
+    def __init__(self, folder: str | None, plan: TrainingConfig, ranks: ProcessGroup):
         self.folder = Path(folder) if folder else None
         # What must not change between a run and the one that goes on with it.
         self._key = json.loads(json.dumps({**asdict(plan), "ranks": ranks.size}))

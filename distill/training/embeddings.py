@@ -12,12 +12,12 @@ from torch import Tensor
 from distill.models.bert import Bert, Tokenizer
 from distill.models.textcnn import EMBEDDING_STD, TextCNN
 from distill.text.vocabulary import SPECIAL, Vocabulary
-from distill.training.ranks import Ranks
+from distill.training.ranks import ProcessGroup
 from distill.training.teacher_features import layer_of
 
 
 def start_embeddings(
-    student: TextCNN, vocabulary: Vocabulary, model: Bert, tokenizer: Tokenizer, ranks: Ranks, cache: Path | None
+    student: TextCNN, vocabulary: Vocabulary, model: Bert, tokenizer: Tokenizer, ranks: ProcessGroup, cache: Path | None
 ) -> None:
     """Give the tokens of all channels their first embeddings, one space for all; `cache` as in `layer_of`."""
     tokens = sorted({token for channel in vocabulary.channels.values() for token in channel})

@@ -14,7 +14,7 @@ from distill.models.textcnn import Batch as StudentBatch
 from distill.models.textcnn import TextCNN
 from distill.training.learner import Learner
 from distill.training.losses import hint_loss
-from distill.training.ranks import Ranks
+from distill.training.ranks import ProcessGroup
 from distill.training.schemes import Scheme, optimizer_step
 
 VIEW = "hint"
@@ -54,7 +54,7 @@ class Hint(Scheme):
 
 
 @torch.no_grad()
-def judge(regressed: Learner, valid: Examples, ranks: Ranks) -> float:
+def judge(regressed: Learner, valid: Examples, ranks: ProcessGroup) -> float:
     """Minus the loss on `valid`, over all ranks."""
     mine = share(torch.arange(len(valid.labels)), ranks.rank, ranks.size)
     model = regressed.average.eval()

@@ -14,13 +14,13 @@ from distill.training.learner import Learner
 from distill.training.lineage import lineage as lineage_of
 from distill.training.loop import fit
 from distill.training.plan import Encoder, TrainingConfig, TrainingTask
-from distill.training.ranks import Ranks
+from distill.training.ranks import ProcessGroup
 from distill.training.schemes import JOINT
 from distill.training.student import Student
 
 
 def train_on_rank(
-    ranks: Ranks,
+    ranks: ProcessGroup,
     snapshot: Snapshot,
     task: TrainingTask,
     scheme: str,

@@ -9,7 +9,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from distill.data.dataset import Batch
 from distill.training.plan import TrainingConfig
-from distill.training.ranks import Ranks
+from distill.training.ranks import ProcessGroup
 
 # The average moves every few steps by the matching power of its decay: the same curve for a fraction of the time.
 EMA_EVERY = 8
@@ -28,7 +28,7 @@ class Network(Protocol):
 class Learner:
     """A network in training; `name` is that of its view of the data, such as "student"."""
 
-    def __init__(self, name: str, model: Any, plan: TrainingConfig, ranks: Ranks):
+    def __init__(self, name: str, model: Any, plan: TrainingConfig, ranks: ProcessGroup):
         self.name = name
         self.model: torch.nn.Module = model.to(ranks.device)
         self._ranks, self._clip = ranks, plan.clip

@@ -8,10 +8,12 @@ from typing import Any
 from distill.models.packages import PACKAGES, installed
 from distill.training.loop import Epoch
 from distill.training.plan import TrainingConfig
-from distill.training.ranks import Ranks
+from distill.training.ranks import ProcessGroup
 
 
-def lineage(known: Mapping[str, Any], plan: TrainingConfig, ranks: Ranks, curve: Sequence[Epoch]) -> dict[str, Any]:
+def lineage(
+    known: Mapping[str, Any], plan: TrainingConfig, ranks: ProcessGroup, curve: Sequence[Epoch]
+) -> dict[str, Any]:
     """The section `lineage`: what the caller knows of the data, the plan, the curve, and versions of what is there."""
     return {
         **known,

@@ -16,7 +16,7 @@ from distill.training.checkpoint import Checkpoints, Progress
 from distill.training.learner import Learner
 from distill.training.plan import NO_OUTPUTS, Outputs, TrainingConfig
 from distill.training.progress import bar
-from distill.training.ranks import Ranks
+from distill.training.ranks import ProcessGroup
 from distill.training.schemes import Scheme
 from distill.training.tensorboard import Board
 
@@ -41,9 +41,9 @@ def fit(
     train: Examples,
     valid: Examples,
     plan: TrainingConfig,
-    ranks: Ranks,
+    ranks: ProcessGroup,
     outputs: Outputs = NO_OUTPUTS,
-    judge: Callable[[Learner, Examples, Ranks], float] | None = None,
+    judge: Callable[[Learner, Examples, ProcessGroup], float] | None = None,
 ) -> list[Epoch]:
     """Train; returns the curve, and leaves each learner's model with its average of the best epoch.
 
@@ -97,7 +97,12 @@ def fit(
 
 
 def steps(
-    scheme: Scheme, learners: Sequence[Learner], train: Examples, progress: Progress, plan: TrainingConfig, ranks: Ranks
+    scheme: Scheme,
+    learners: Sequence[Learner],
+    train: Examples,
+    progress: Progress,
+    plan: TrainingConfig,
+    ranks: ProcessGroup,
 ) -> Iterator[tuple[float, int, int]]:
     """Make the steps left of the epoch.
 
@@ -147,7 +152,7 @@ def stalled(progress: Progress, plan: TrainingConfig) -> bool:
     return len(progress.curve) - best_epoch(progress) >= plan.patience
 
 
-def validation_auc(learner: Learner, valid: Examples, ranks: Ranks) -> float:
+def validation_auc(learner: Learner, valid: Examples, ranks: ProcessGroup) -> float:
     """AUC of the average over all rows of `valid`, each rank having scored its share; the same on every rank."""
     mine = share(torch.arange(len(valid.labels)), ranks.rank, ranks.size)
     logits = predict(learner.average, learner.name, valid, mine, ranks.device)

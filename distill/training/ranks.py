@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 
-class Ranks(Protocol):
+class ProcessGroup(Protocol):
     """What the training loop knows of the other processes; every rank must make the same calls in the same order."""
 
     rank: int

@@ -24,7 +24,7 @@ from distill.training.learner import Learner
 from distill.training.lineage import lineage as lineage_of
 from distill.training.loop import fit
 from distill.training.plan import Outputs, TrainingConfig, TrainingTask
-from distill.training.ranks import Ranks
+from distill.training.ranks import ProcessGroup
 from distill.training.schemes import STORED
 
 # Words say what a text is about; pairs of characters catch what the segmentation hides: negations, endings, misspelt
@@ -96,7 +96,7 @@ class Inside:
 
 
 def train_on_rank(
-    ranks: Ranks, snapshot: Snapshot, task: TrainingTask, scheme: str, inside: Inside | None = None
+    ranks: ProcessGroup, snapshot: Snapshot, task: TrainingTask, scheme: str, inside: Inside | None = None
 ) -> Bundle | None:
     """Train on one rank, from the Parquet snapshot on; see `train_student`."""
     torch.set_num_threads(task.threads)
@@ -104,7 +104,7 @@ def train_on_rank(
 
 
 def train_student(
-    ranks: Ranks, splits: Splits, task: TrainingTask, scheme: str, inside: Inside | None = None
+    ranks: ProcessGroup, splits: Splits, task: TrainingTask, scheme: str, inside: Inside | None = None
 ) -> Bundle | None:
     """Train a student by a scheme whose teachers, if any, have stored their logits.
 
@@ -129,7 +129,7 @@ def train_student(
 
 
 def learn_inside(
-    ranks: Ranks,
+    ranks: ProcessGroup,
     student: Student,
     examples: tuple[Examples, Examples],
     texts: tuple[list[str], list[str]],

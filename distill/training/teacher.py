@@ -19,7 +19,7 @@ from distill.training.learner import Learner
 from distill.training.lineage import lineage as lineage_of
 from distill.training.loop import fit
 from distill.training.plan import Encoder, TrainingConfig, TrainingTask
-from distill.training.ranks import Ranks
+from distill.training.ranks import ProcessGroup
 from distill.training.scheme_table import BERT
 from distill.training.schemes import HardLabel
 
@@ -27,7 +27,7 @@ VIEW = "teacher"
 
 
 def train_on_rank(
-    ranks: Ranks, snapshot: Snapshot, task: TrainingTask, encoder: Encoder, registry: str, version: str
+    ranks: ProcessGroup, snapshot: Snapshot, task: TrainingTask, encoder: Encoder, registry: str, version: str
 ) -> dict[str, Any] | None:
     """Train a teacher on one rank, from the Parquet snapshot on.
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from distill.data.dataset import BATCH_TOKENS, by_length, moved, share
 from distill.models.bert import Bert, Tokenizer
 from distill.models.padding import padded
-from distill.training.ranks import Ranks
+from distill.training.ranks import ProcessGroup
 
 
 class Layer(NamedTuple):
@@ -25,7 +25,7 @@ class Layer(NamedTuple):
 
 @torch.no_grad()
 def layer_of(
-    model: Bert, tokenizer: Tokenizer, texts: list[str], layer: int, ranks: Ranks, cache: Path | None
+    model: Bert, tokenizer: Tokenizer, texts: list[str], layer: int, ranks: ProcessGroup, cache: Path | None
 ) -> Layer:
     """A layer of the teacher, mean over the tokens, for all texts: 0 is the embeddings, -1 the last.
 

@@ -27,7 +27,7 @@ from jobs.common.privacy import hidden
 from jobs.warehouse.shipping import check_versions, versions
 
 if TYPE_CHECKING:  # it imports torch, which takes seconds that --help does not have
-    from distill.training.ranks import Ranks
+    from distill.training.ranks import ProcessGroup
 
 START_SECONDS = 120
 ENDING_SECONDS = 5  # that the others may take to end after one was killed
@@ -47,7 +47,7 @@ class RankDied(Infrastructure):
     """A rank was killed or lost its machine; what it worked on may go on from a checkpoint."""
 
 
-def launch(spark: SparkSession, size: int, work: Callable[["Ranks"], Any], restarts: int = 0) -> Any:
+def launch(spark: SparkSession, size: int, work: Callable[["ProcessGroup"], Any], restarts: int = 0) -> Any:
     """Run `work` on so many ranks and return what it returned on rank 0; cloudpickle carries it to the executors.
 
     When a rank dies all start again, at most `restarts` times: `work` goes on from its checkpoints. A rank that raises
@@ -75,7 +75,7 @@ def launch(spark: SparkSession, size: int, work: Callable[["Ranks"], Any], resta
     return launch_once(size, work)
 
 
-def launch_once(size: int, work: Callable[["Ranks"], Any]) -> Any:
+def launch_once(size: int, work: Callable[["ProcessGroup"], Any]) -> Any:
     """One start of all ranks; raises RankDied or Infrastructure."""
     import horovod.spark
 
@@ -111,7 +111,7 @@ def who_died(folder: Path) -> list[str]:
     return [file.read_text(encoding="utf-8") for file in left]
 
 
-def rank_main(work: Callable[["Ranks"], Any], folder: Path, driver: dict[str, str]) -> Any:
+def rank_main(work: Callable[["ProcessGroup"], Any], folder: Path, driver: dict[str, str]) -> Any:
     """What each rank runs: only rank 0 sends its result home."""
     from horovod.common.exceptions import HorovodInternalError
     from horovod.spark.task import get_available_devices

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from distill.models.bundle import Bundle
-from distill.training.ranks import Ranks, SingleProcess
+from distill.training.ranks import ProcessGroup, SingleProcess
 from jobs.training.launch import launch
 from tests.cluster.night import Night, record
 from tests.jobs.training.test_launch import PLAN, snapshot, work  # noqa: F401  (a fixture)
@@ -34,7 +34,7 @@ def curve_of(bundle: Bundle) -> np.ndarray[Any, Any]:
     return np.array([[e[name] for name in ("loss", "valid", "rows")] for e in bundle.manifest["lineage"]["curve"]])
 
 
-def dying(ranks: Ranks, folder: Path, place: str) -> None:
+def dying(ranks: ProcessGroup, folder: Path, place: str) -> None:
     """Kill rank 1, the first time that any is at this place; the file says when."""
     marker = folder / place
     if ranks.rank == 1 and not marker.exists():
@@ -48,7 +48,7 @@ def test_a_rank_killed_at_four_places_and_a_slow_rank(night: Night, snapshot: st
     marks = tmp_path / "marks"
     marks.mkdir()
 
-    def killed(ranks: Ranks) -> Bundle | None:
+    def killed(ranks: ProcessGroup) -> Bundle | None:
         from distill.training import checkpoint, loop
         from distill.training.schemes import HardLabel
 
@@ -89,7 +89,7 @@ def test_a_rank_killed_at_four_places_and_a_slow_rank(night: Night, snapshot: st
             f"rank killed: {place}", exit_code=0, rows_before=201, rows_after=201, seconds=round(until - died[place], 1)
         )
 
-    def slow(ranks: Ranks) -> Bundle | None:
+    def slow(ranks: ProcessGroup) -> Bundle | None:
         from distill.training.schemes import HardLabel
 
         step = HardLabel.step

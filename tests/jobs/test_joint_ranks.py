@@ -17,7 +17,7 @@ from distill.data.snapshot import Snapshot
 from distill.models.architecture import Dropout
 from distill.training.joint import train_on_rank
 from distill.training.plan import TEACHER, Encoder, TrainingConfig, TrainingTask
-from distill.training.ranks import Ranks, SingleProcess
+from distill.training.ranks import ProcessGroup, SingleProcess
 from distill.training.schemes import JOINT
 from jobs.training.launch import launch
 from tests.distill.tiny_encoder import tiny_encoder
@@ -51,7 +51,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {"snapshot": Snapshot(str(folder)), "encoder": Encoder(tiny_encoder(Path(folder, "encoder")), max_length=32)}
 
 
-def all_schemes(ranks: Ranks, given: dict[str, Any], plan: TrainingConfig) -> dict[str, Any]:
+def all_schemes(ranks: ProcessGroup, given: dict[str, Any], plan: TrainingConfig) -> dict[str, Any]:
     """Each scheme after the other; a rank that hangs kills itself, which is an error of the launch."""
     signal.alarm(STUCK_SECONDS)
     found = {}
