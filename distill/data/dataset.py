@@ -85,7 +85,7 @@ def shuffled(rows: int, batch: int, seed: int, epoch: int, lengths: Tensor | Non
     return [batches[i] for i in torch.randperm(whole, generator=random)] + batches[whole:]
 
 
-def by_length(lengths: Tensor, tokens: int) -> list[Tensor]:
+def length_buckets(lengths: Tensor, tokens: int) -> list[Tensor]:
     """Every row once, the shortest first, in batches of at most so many tokens padded; a longer text comes alone.
 
     lengths: int64 (rows,).

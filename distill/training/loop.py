@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
-from distill.data.dataset import BATCH_TOKENS, Examples, by_length, moved, passes, share, shuffled
+from distill.data.dataset import BATCH_TOKENS, Examples, length_buckets, moved, passes, share, shuffled
 from distill.errors import OpinionError
 from distill.evaluation import metrics
 from distill.models.padding import padded
@@ -167,7 +167,7 @@ def predict(model: torch.nn.Module, name: str, split: Examples, rows: Tensor, de
     model.eval()
     lengths = torch.ones(len(rows), dtype=torch.int64) if split.lengths is None else padded(split.lengths[rows])
     logits = torch.empty(len(rows), 2)
-    for part in by_length(lengths, EVALUATION_ROWS if split.lengths is None else BATCH_TOKENS[device.type]):
+    for part in length_buckets(lengths, EVALUATION_ROWS if split.lengths is None else BATCH_TOKENS[device.type]):
         logits[part] = model(moved(split.views[name].take(rows[part]), device)).float().cpu()
     return logits
 

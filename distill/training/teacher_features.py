@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from distill.data.dataset import BATCH_TOKENS, by_length, moved, share
+from distill.data.dataset import BATCH_TOKENS, length_buckets, moved, share
 from distill.models.bert import Bert, Tokenizer
 from distill.models.padding import padded
 from distill.training.ranks import ProcessGroup
@@ -37,7 +37,7 @@ def layer_of(
     mine = share(view.lengths.argsort(stable=True), ranks.rank, ranks.size)
     hidden = torch.empty(len(mine), model.encoder.config.hidden_size)
     model = model.to(ranks.device).eval()
-    for part in by_length(padded(view.lengths[mine]), BATCH_TOKENS[ranks.device.type]):
+    for part in length_buckets(padded(view.lengths[mine]), BATCH_TOKENS[ranks.device.type]):
         hidden[part] = model.features(moved(view.take(mine[part]), ranks.device), layer).cpu()
     every, order = ranks.gather(hidden, "hints"), ranks.gather(mine, "rows of hints")
     together = torch.empty_like(every)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from distill.data.dataset import POOL, Examples, by_length, moved, share, shuffled
+from distill.data.dataset import POOL, Examples, length_buckets, moved, share, shuffled
 
 CPU = torch.device("cpu")
 
@@ -94,7 +94,7 @@ def test_rows_meet_other_rows_each_epoch_although_sorted() -> None:
 
 def test_by_length_holds_every_row_once_within_the_tokens_shortest_first() -> None:
     lengths = lengths_of(300)
-    batches = by_length(lengths, 1000)
+    batches = length_buckets(lengths, 1000)
     assert sorted(torch.cat(batches).tolist()) == list(range(300))
     assert torch.cat([lengths[b] for b in batches]).tolist() == sorted(lengths.tolist())
     assert max(len(b) * int(lengths[b].max()) for b in batches) <= 1000
@@ -104,13 +104,13 @@ def test_by_length_holds_every_row_once_within_the_tokens_shortest_first() -> No
 
 def test_by_length_by_hand() -> None:
     """Tokens padded: 2 x 2, then 3 x 3 would be 9 of 8; 3 + 4 padded to 2 x 4; 9 alone, though over 8."""
-    found = by_length(torch.tensor([9, 2, 4, 1, 3]), 8)
+    found = length_buckets(torch.tensor([9, 2, 4, 1, 3]), 8)
     assert [b.tolist() for b in found] == [[3, 1], [4, 2], [0]]
 
 
 def test_texts_that_are_each_too_long_come_alone() -> None:
-    assert [b.tolist() for b in by_length(torch.tensor([70, 50, 60]), 10)] == [[1], [2], [0]]
+    assert [b.tolist() for b in length_buckets(torch.tensor([70, 50, 60]), 10)] == [[1], [2], [0]]
 
 
 def test_by_length_of_nothing_is_nothing() -> None:
-    assert by_length(torch.empty(0, dtype=torch.int64), 10) == []
+    assert length_buckets(torch.empty(0, dtype=torch.int64), 10) == []
