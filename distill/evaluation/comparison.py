@@ -11,7 +11,7 @@ import numpy.typing as npt
 from distill.data.labelled import Labelled
 from distill.evaluation import metrics
 from distill.models.bundle import Bundle
-from distill.models.fitness import Bounds, unfit
+from distill.models.fitness import Bounds, promotion_blocker
 from distill.scoring.scorer import Scorer
 
 Scores = npt.NDArray[np.float32]
@@ -79,7 +79,7 @@ def threshold_check(challenger: Bundle) -> Check:
     """Whether its threshold has the precision that it was chosen for, on the rows it was chosen on."""
     chosen = challenger.manifest["threshold"]
     found, wanted = chosen["precision"], chosen["target_precision"]
-    says = unfit(challenger.manifest) or f"has precision {found:.4f} at its threshold on valid"
+    says = promotion_blocker(challenger.manifest) or f"has precision {found:.4f} at its threshold on valid"
     return Check("threshold", found >= wanted, found, wanted, says)
 
 

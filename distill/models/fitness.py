@@ -29,7 +29,7 @@ def threshold_of(section: Mapping[str, Any]) -> np.float32:
     return np.float32(value)
 
 
-def unfit(manifest: Mapping[str, Any]) -> str | None:
+def promotion_blocker(manifest: Mapping[str, Any]) -> str | None:
     """Why a model may not become the champion; None when it may."""
     if (kind := manifest.get("architecture", {}).get("kind", KIND)) != KIND:
         return f"is a {kind}, which cannot score a day: promote a student"

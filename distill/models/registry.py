@@ -27,7 +27,7 @@ from pyarrow import fs as pafs
 
 from distill.errors import BadInput, BadModel, Busy
 from distill.models import bundle
-from distill.models.fitness import unfit
+from distill.models.fitness import promotion_blocker
 from distill.models.saved_model import SavedModel
 from distill.models.switches import Action, Switch, check_operating, in_force
 
@@ -148,10 +148,10 @@ class Registry:
 
         Raises:
             BadModel: no such version, or its bundle is not whole.
-            BadInput: not the name of a version, one that is `unfit`, or no reason given.
+            BadInput: not the name of a version, one that is `promotion_blocker`, or no reason given.
         """
         found = self.load(_checked(version))
-        if why := unfit(found.bundle.manifest):
+        if why := promotion_blocker(found.bundle.manifest):
             raise BadInput(f"{version} {why}")
         current = self.champion()
         if current is not None and current.version == version:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from distill.models.fitness import unfit
+from distill.models.fitness import promotion_blocker
 
 
 def manifest(precision: float, target: float = 0.95, **architecture: str) -> dict[str, object]:
@@ -11,17 +11,17 @@ def manifest(precision: float, target: float = 0.95, **architecture: str) -> dic
 
 @pytest.mark.parametrize("precision", [0.95, 0.951, 1.0])
 def test_a_student_that_reaches_its_target_is_fit(precision: float) -> None:
-    assert unfit(manifest(precision)) is None
+    assert promotion_blocker(manifest(precision)) is None
 
 
 def test_one_that_misses_it_is_not_and_says_by_how_much() -> None:
-    found = unfit(manifest(0.9499))
+    found = promotion_blocker(manifest(0.9499))
     assert found is not None and "precision 0.95 on valid, 0.9499 at best" in found and "--target-precision" in found
 
 
 def test_a_teacher_is_not_however_precise() -> None:
-    assert "cannot score a day" in (unfit(manifest(1.0, kind="bert")) or "")
+    assert "cannot score a day" in (promotion_blocker(manifest(1.0, kind="bert")) or "")
 
 
 def test_a_model_from_before_targets_were_kept_is_fit() -> None:
-    assert unfit({}) is None and unfit({"threshold": {"value": 0.5}}) is None
+    assert promotion_blocker({}) is None and promotion_blocker({"threshold": {"value": 0.5}}) is None
