@@ -18,7 +18,7 @@ from distill.training.plan import NO_OUTPUTS, Outputs, TrainingConfig
 from distill.training.progress import bar
 from distill.training.ranks import ProcessGroup
 from distill.training.schemes import Scheme
-from distill.training.tensorboard import Board
+from distill.training.tensorboard import TensorBoardWriter
 
 EVALUATION_ROWS = 1024  # of a batch where lengths do not matter
 
@@ -56,7 +56,7 @@ def fit(
     progress, best = store.load(learners, scheme)
     if ranks.rank == 0:
         print(f"training on {len(train.labels)} texts, validating on {len(valid.labels)}", flush=True)
-    scalars = Board(outputs.board if ranks.rank == 0 else None)
+    scalars = TensorBoardWriter(outputs.board if ranks.rank == 0 else None)
     together = plan.batch * ranks.size
     anchors = {round(at * plan.epochs * math.ceil(len(train.labels) / together)) for at in plan.route}
     while progress.epoch <= plan.epochs and not stalled(progress, plan):

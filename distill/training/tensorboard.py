@@ -6,7 +6,7 @@ from collections.abc import Mapping
 EVERY = 20  # steps
 
 
-class Board:
+class TensorBoardWriter:
     """Writes to a folder that TensorBoard reads; with no folder, or no tensorboard installed, to nothing."""
 
     def __init__(self, folder: str | None):

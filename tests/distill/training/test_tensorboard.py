@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from distill.training import tensorboard
-from distill.training.tensorboard import EVERY, Board
+from distill.training.tensorboard import EVERY, TensorBoardWriter
 
 
 def train(folder: str | None) -> None:
-    written = Board(folder)
+    written = TensorBoardWriter(folder)
     for step in range(2 * EVERY + 1):
         written.step(step, {"loss": float(step)})
     written.epoch(0, {"auc": 0.5})
