@@ -62,7 +62,7 @@ def survey(raw: DataFrame, known: Sequence[str]) -> Survey:
     """
     source = F.col("source") if known else F.lit(None).cast("string")
     rows = raw.select(id_hash().alias("hash"), source.alias("source"))
-    ranges = rows.mapInArrow(discreet(looker(frozenset(known))), FOUND_DDL)
+    ranges = rows.mapInArrow(discreet(find_repeated(frozenset(known))), FOUND_DDL)
     found = ranges.repartition("range").mapInArrow(discreet(doubles), FOUND_DDL).collect()
     sources: Counter[str] = Counter()
     for row in found:
@@ -71,7 +71,7 @@ def survey(raw: DataFrame, known: Sequence[str]) -> Survey:
     return Survey(dict(sources), hashes_of([row.hashes for row in found]), sum(row.id_sum or 0 for row in found))
 
 
-def looker(known: frozenset[str]) -> Work:
+def find_repeated(known: frozenset[str]) -> Work:
     """What a task makes of batches of hash and source: its hashes in order, a row a range, and rows by source."""
 
     def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
