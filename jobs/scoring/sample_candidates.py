@@ -56,7 +56,7 @@ def stratum_name(is_valid: bool, band: int) -> str:
     return f"{'valid' if is_valid else 'junk'} {lower}-{upper}"
 
 
-class Candidates:
+class SampleReservoir:
     """Of each stratum the `most` rows of the lowest draw among those that were offered."""
 
     def __init__(self, most: int):

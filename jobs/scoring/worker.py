@@ -10,7 +10,7 @@ from distill.scoring.scorer import Scorer
 from jobs.common.privacy import Work
 from jobs.scoring import pack_bins
 from jobs.scoring.process_cache import kept
-from jobs.scoring.sample_candidates import CANDIDATE, Candidates
+from jobs.scoring.sample_candidates import CANDIDATE, SampleReservoir
 from jobs.warehouse.shipping import check_versions, received, versions
 from jobs.warehouse.tables import OPINION_SCORE, REJECTED_OPINION, VALID_COMPLAINT, arrow_schema, ddl_of, staged_columns
 
@@ -31,7 +31,7 @@ def scorer_of(folder: str, digest: str, sample: int = 0, operating: Mapping[str,
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         scorer = kept(f"{digest} {operating and operating['value']}", load)
-        chosen = Candidates(sample)
+        chosen = SampleReservoir(sample)
         for batch in batches:
             yield from score_batch(scorer, batch, chosen if sample else None)
         for rows in chosen.rows():
@@ -40,7 +40,9 @@ def scorer_of(folder: str, digest: str, sample: int = 0, operating: Mapping[str,
     return score
 
 
-def score_batch(scorer: Scorer, batch: pa.RecordBatch, chosen: Candidates | None = None) -> Iterator[pa.RecordBatch]:
+def score_batch(
+    scorer: Scorer, batch: pa.RecordBatch, chosen: SampleReservoir | None = None
+) -> Iterator[pa.RecordBatch]:
     """Rows of raw_opinion with `repeats` -> rows of the staged files: scores, valid complaints, rejects.
 
     A valid complaint gives two rows, one a table; text goes back to Spark only where a table keeps it. With a column

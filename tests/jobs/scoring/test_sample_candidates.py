@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.scoring.sample_candidates import BANDS, STRATA, Candidates, strata_of
+from jobs.scoring.sample_candidates import BANDS, STRATA, SampleReservoir, strata_of
 from jobs.scoring.worker import staged
 
 rows = st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.floats(0, 1, width=32), st.booleans()), max_size=80)
@@ -20,7 +20,7 @@ def test_of_each_stratum_the_lowest_draws_are_kept(made: list[tuple[int, float, 
     valid = np.array([is_valid for _, _, is_valid in made], bool)
     ids = pa.array([str(i) for i in range(len(made))], pa.string())
     batch = pa.RecordBatch.from_pydict({"opinion_id": ids, "draw": pa.array(draws)})
-    chosen = Candidates(most)
+    chosen = SampleReservoir(most)
     for at in range(0, len(made), size):
         part = slice(at, at + size)
         chosen.offer(batch.slice(at, size), scores[part], valid[part])
