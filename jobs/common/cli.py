@@ -77,7 +77,7 @@ class Parser(argparse.ArgumentParser):
                 message += self.as_value_of(flag)
         if re.match(r"unrecognized arguments:.* -", message):
             message += "; a value that begins with - is written --FLAG=VALUE, a path ./-NAME"
-        complain(f"error: {message} (see {self.prog} --help)")
+        print_stderr(f"error: {message} (see {self.prog} --help)")
         self.exit(BadInput.exit_code)
 
 
@@ -160,11 +160,11 @@ def run_main(main: Callable[[], None]) -> NoReturn:
 def leave(error: OpinionError) -> NoReturn:
     """Print the error as one line and exit with its code."""
     log.error("%s: %s", type(error).__name__, error, exc_info=error.__cause__ or error)
-    complain(f"error: {without_numbers(' '.join(str(error).split()))}")
+    print_stderr(f"error: {without_numbers(' '.join(str(error).split()))}")
     sys.exit(error.exit_code)
 
 
-def complain(line: str) -> None:
+def print_stderr(line: str) -> None:
     """Print a line on the user's stderr, by way of spark-submit's JVM where that alone can write to it."""
     line, stream = visible(line), user_stderr()
     if stream is None:

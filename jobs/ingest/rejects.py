@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput
-from jobs.common.cli import complain
+from jobs.common.cli import print_stderr
 from jobs.common.privacy import hidden
 from jobs.ingest import sniff
 from jobs.ingest.records import whole
@@ -83,7 +83,7 @@ class Rejects:
         """Say on stderr that a share was rejected that should be looked at; `where` is the table that has them."""
         if self.count and self.count >= SOME * self.read:
             cause = self.cause()
-            complain(
+            print_stderr(
                 f"warning: {self.count} of {self.read} lines of {self.source} were rejected "
                 f"({in_words(self.reasons)}){cause and ': '}{cause}; see {where}"
             )

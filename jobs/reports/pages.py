@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from jobs.common.cli import complain
+from jobs.common.cli import print_stderr
 from jobs.common.time_zones import BEIJING, shown
 from jobs.reports.console import one_line
 from jobs.reports.plots import chinese_font
@@ -79,7 +79,7 @@ def write(folder: Path, facts: Any, draw: Callable[[Path], Pictures], template: 
     The template is given `facts` and `pictures`. A reader never sees half of a report.
     """
     if not chinese_font():
-        complain("warning: no font with Chinese is installed, so plots show boxes; apt-get install fonts-noto-cjk")
+        print_stderr("warning: no font with Chinese is installed, so plots show boxes; apt-get install fonts-noto-cjk")
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     made.mkdir()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
 from distill.errors import OpinionError
-from jobs.common.cli import complain, explain
+from jobs.common.cli import explain, print_stderr
 from jobs.common.privacy import without_numbers
 
 log = logging.getLogger("opinion")
@@ -38,7 +38,7 @@ def each(days: Sequence[str], is_done: Callable[[str], bool] | None, work: Calla
             failed[dt] = e if isinstance(e, OpinionError) else explain(e)
             log.exception("%s failed", dt)
             said[dt] = f"failed with code {failed[dt].exit_code}: {without_numbers(' '.join(str(failed[dt]).split()))}"
-            complain(f"{dt}  {said[dt]}")
+            print_stderr(f"{dt}  {said[dt]}")
     print("\n".join(["", *(f"{dt}  {what}" for dt, what in said.items())]), flush=True)
     if failed:
         worst = min(failed.values(), key=lambda error: WORST_FIRST.index(error.exit_code))
