@@ -20,7 +20,7 @@ from distill.training.schemes import Scheme, optimizer_step
 VIEW = "hint"
 
 
-class Regressed(nn.Module):
+class HintRegressor(nn.Module):
     """The student and the linear regressor r from its features to the width of the teacher's layer."""
 
     def __init__(self, student: TextCNN, width: int):

@@ -159,7 +159,7 @@ def learn_inside(
         return replace(rows, views={**rows.views, hint.VIEW: layer})
 
     first = replace(task.config, epochs=inside.hint_epochs, patience=inside.hint_epochs, schedule=())
-    regressed = Learner(VIEW, hint.Regressed(student.model, model.encoder.config.hidden_size), first, ranks)
+    regressed = Learner(VIEW, hint.HintRegressor(student.model, model.encoder.config.hidden_size), first, ranks)
     seen, unseen = hinted(examples[0], texts[0], "train"), hinted(examples[1], texts[1], "valid")
     where = Outputs(checkpoints=str(folder) if folder else None)
     fit(hint.Hint(regressed), [regressed], seen, unseen, first, ranks, where, judge=hint.judge)

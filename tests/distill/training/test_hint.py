@@ -14,7 +14,7 @@ from distill.data.labelled import Labelled, Splits
 from distill.models.architecture import Dropout
 from distill.models.bert import Bert, Tokenizer, from_pretrained, to_bundle
 from distill.models.registry import Registry
-from distill.training.hint import VIEW, Hint, Regressed, judge
+from distill.training.hint import VIEW, Hint, HintRegressor, judge
 from distill.training.learner import Learner
 from distill.training.loop import fit
 from distill.training.plan import Outputs, TrainingConfig, TrainingTask
@@ -52,7 +52,7 @@ def test_the_step_is_that_of_half_the_squared_distance(teacher) -> None:  # type
     rows = labelled(8, 0)
     student = Student(rows.texts * 3, PLAN)
     seen = examples(rows, student, teacher, 1)
-    regressed = Learner("student", Regressed(student.model, WIDTH), PLAN, SingleProcess())
+    regressed = Learner("student", HintRegressor(student.model, WIDTH), PLAN, SingleProcess())
     batch = seen.batch(torch.arange(8), torch.device("cpu"))
     r, u = regressed.logits(batch).detach(), batch.inputs[VIEW]
     before = {name: tensor.clone() for name, tensor in student.model.state_dict().items()}
@@ -68,7 +68,7 @@ def test_a_student_comes_nearer_to_texts_it_has_not_seen(teacher) -> None:  # ty
     train, valid = labelled(200, 1), labelled(60, 2)
     student = Student(train.texts, PLAN)
     seen, unseen = (examples(rows, student, teacher, -1) for rows in (train, valid))
-    regressed = Learner("student", Regressed(student.model, WIDTH), PLAN, SingleProcess())
+    regressed = Learner("student", HintRegressor(student.model, WIDTH), PLAN, SingleProcess())
     before = judge(regressed, unseen, SingleProcess())
     curve = fit(Hint(regressed), [regressed], seen, unseen, PLAN, SingleProcess(), judge=judge)
     assert curve[-1].valid > 0.5 * before and before < 0
