@@ -18,7 +18,7 @@ LOGITS = "logits_"  # of a column, before the number of the teacher
 
 
 @dataclass(frozen=True)
-class Labelled:
+class TextRows:
     """Rows of one split, or of the transfer set.
 
     texts: normalised. labels: int64 (rows,), 0 junk, 1 valid complaint, -1 none. sources: the source of each. logits:
@@ -31,7 +31,7 @@ class Labelled:
     logits: npt.NDArray[np.float32]
 
 
-def read_labelled(location: str, split: str) -> Labelled:
+def read_labelled(location: str, split: str) -> TextRows:
     """Rows of a split from a Parquet folder of text, label, source, split and logits_0, logits_1 … of the teachers.
 
     The location is a local path or a pyarrow.fs URI. Raises BadInput when the split lacks one of the labels.
@@ -45,7 +45,7 @@ def read_labelled(location: str, split: str) -> Labelled:
     return rows
 
 
-def read(location: str, rows: pads.Expression | None = None) -> Labelled:
+def read(location: str, rows: pads.Expression | None = None) -> TextRows:
     """The rows, ordered by text, so that a seed means the same whatever wrote the files."""
     fs, path = pafs.FileSystem.from_uri(location) if "://" in location else (pafs.LocalFileSystem(), location)
     table = pads.dataset(path, filesystem=fs, format="parquet").to_table(filter=rows).sort_by("text")
@@ -57,15 +57,15 @@ def read(location: str, rows: pads.Expression | None = None) -> Labelled:
     for teacher, name in enumerate(columns):
         stored = [values or (np.nan, np.nan) for values in table[name].to_pylist()]
         logits[:, teacher] = np.array(stored, np.float32).reshape(-1, 2)  # there may be no rows
-    return Labelled(normalise_batch(table["text"].to_pylist()), labels, sources, logits)
+    return TextRows(normalise_batch(table["text"].to_pylist()), labels, sources, logits)
 
 
 class Splits(NamedTuple):
     """What a snapshot holds; `train` with the transfer set, `test` where there is one."""
 
-    train: Labelled
-    valid: Labelled
-    test: Labelled | None
+    train: TextRows
+    valid: TextRows
+    test: TextRows | None
 
 
 def read_snapshot(snapshot: Snapshot) -> Splits:
@@ -77,9 +77,9 @@ def read_snapshot(snapshot: Snapshot) -> Splits:
     return Splits(train, valid, test)
 
 
-def together(one: Labelled, other: Labelled) -> Labelled:
+def together(one: TextRows, other: TextRows) -> TextRows:
     """The rows of both."""
-    return Labelled(
+    return TextRows(
         one.texts + other.texts,
         np.concatenate([one.labels, other.labels]),
         np.concatenate([one.sources, other.sources]),

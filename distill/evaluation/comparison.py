@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distill.data.labelled import Labelled
+from distill.data.labelled import TextRows
 from distill.evaluation import metrics
 from distill.models.bundle import Bundle
 from distill.models.fitness import Bounds, promotion_blocker
@@ -33,7 +33,7 @@ class Check:
     says: str
 
 
-def compare(champion: Bundle, challenger: Bundle, rows: Labelled, target: float, bounds: Bounds) -> list[Check]:
+def compare(champion: Bundle, challenger: Bundle, rows: TextRows, target: float, bounds: Bounds) -> list[Check]:
     """Every check against the champion, passed or not.
 
     Recall "at target precision" is that of the lowest threshold which has it on the rows themselves, so that neither
@@ -124,7 +124,7 @@ class Ranked:
         return float(positives[reached[-1]] / positives[-1]) if len(reached) and positives[-1] else 0.0
 
 
-def source_check(rows: Labelled, old: npt.NDArray[np.bool_], new: npt.NDArray[np.bool_], loss: float) -> Check:
+def source_check(rows: TextRows, old: npt.NDArray[np.bool_], new: npt.NDArray[np.bool_], loss: float) -> Check:
     """Whether no source loses much of its recall; the one that loses most is named."""
     lost: dict[str, float] = {}
     for source in np.unique(rows.sources):

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distill.data.labelled import Labelled
+from distill.data.labelled import TextRows
 from distill.evaluation import metrics
 from distill.scoring.drift import SCORE_BINS
 
 Score = Callable[[list[str]], npt.NDArray[np.float32]]  # normalised texts -> probabilities of a valid complaint
 
 
-def evaluate(score: Score, valid: Labelled, test: Labelled | None, target: float) -> dict[str, Any]:
+def evaluate(score: Score, valid: TextRows, test: TextRows | None, target: float) -> dict[str, Any]:
     """The manifest's sections threshold, metrics and score_histogram.
 
     The threshold is the lowest score with precision `target` on `valid`, or the most precise one where none has it (the
@@ -29,7 +29,7 @@ def evaluate(score: Score, valid: Labelled, test: Labelled | None, target: float
     return {"threshold": asdict(threshold), "metrics": found, "score_histogram": histogram}
 
 
-def report(rows: Labelled, scores: npt.NDArray[np.float32], threshold: float) -> dict[str, Any]:
+def report(rows: TextRows, scores: npt.NDArray[np.float32], threshold: float) -> dict[str, Any]:
     """AUC, and precision and recall at the threshold, over all rows and by source."""
     return {
         "rows": len(rows.labels),

@@ -3,7 +3,7 @@
 import torch
 
 from distill.data.dataset import Examples, View
-from distill.data.labelled import Labelled, read_snapshot
+from distill.data.labelled import TextRows, read_snapshot
 from distill.data.snapshot import Snapshot
 from distill.evaluation.evaluation import evaluate
 from distill.models.bert import from_pretrained, to_bundle
@@ -38,7 +38,7 @@ def train_on_rank(
     student = Student(train.texts, config)
     model, tokenizer = from_pretrained(encoder.init, encoder.max_length, teacher_config.precision, encoder.layers)
 
-    def examples(rows: Labelled) -> Examples:
+    def examples(rows: TextRows) -> Examples:
         view = tokenizer.encode(rows.texts)
         views: dict[str, View] = {students.VIEW: student.view(rows.texts), teachers.VIEW: view}
         return Examples(torch.from_numpy(rows.labels), views, torch.from_numpy(rows.logits), view.lengths)

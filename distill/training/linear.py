@@ -7,10 +7,10 @@ import numpy.typing as npt
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from distill.data.labelled import Labelled
+from distill.data.labelled import TextRows
 
 
-def train_linear(train: Labelled) -> Callable[[list[str]], npt.NDArray[np.float32]]:
+def train_linear(train: TextRows) -> Callable[[list[str]], npt.NDArray[np.float32]]:
     """The scores that it gives to normalised texts; C = 10 is the better of 4 and 10 on validation rows."""
     vectors = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), min_df=2, sublinear_tf=True)
     model = LogisticRegression(C=10, max_iter=1000)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from distill.data.dataset import Examples
-from distill.data.labelled import NO_LABEL, Labelled, Splits, read_snapshot
+from distill.data.labelled import NO_LABEL, Splits, TextRows, read_snapshot
 from distill.data.snapshot import Snapshot
 from distill.evaluation.evaluation import evaluate
 from distill.models.architecture import Architecture
@@ -165,7 +165,7 @@ def learn_inside(
     fit(hint.Hint(regressed), [regressed], seen, unseen, first, ranks, where, judge=hint.judge)
 
 
-def profile_of(scorer: Scorer, rows: Labelled, chosen: npt.NDArray[np.bool_] | None = None) -> Profile:
+def profile_of(scorer: Scorer, rows: TextRows, chosen: npt.NDArray[np.bool_] | None = None) -> Profile:
     """The profile of rows, or of the chosen ones, bool (rows,)."""
     numbers = np.arange(len(rows.texts)) if chosen is None else np.flatnonzero(chosen)
     texts = [rows.texts[i] for i in numbers]

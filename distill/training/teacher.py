@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 
 from distill.data.dataset import Examples
-from distill.data.labelled import Labelled, read_snapshot
+from distill.data.labelled import TextRows, read_snapshot
 from distill.data.snapshot import Snapshot
 from distill.evaluation.evaluation import evaluate
 from distill.models.bert import Bert, Tokenizer, from_pretrained, to_bundle
@@ -58,13 +58,13 @@ def train_on_rank(
     return bundle.manifest
 
 
-def examples(rows: Labelled, tokenizer: Tokenizer) -> Examples:
+def examples(rows: TextRows, tokenizer: Tokenizer) -> Examples:
     """A split as the teacher sees it; texts of a batch are of similar length."""
     view = tokenizer.encode(rows.texts)
     return Examples(torch.from_numpy(rows.labels), {VIEW: view}, torch.from_numpy(rows.logits), view.lengths)
 
 
-def class_weight(rows: Labelled, config: TrainingConfig) -> torch.Tensor:
+def class_weight(rows: TextRows, config: TrainingConfig) -> torch.Tensor:
     """Weights of both labels, float32 (2,): ones, or such that both weigh the same in all and a row 1 on average."""
     if config.class_weight == "none":
         return torch.ones(2)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import precision_recall_curve
 
-from distill.data.labelled import Labelled
+from distill.data.labelled import TextRows
 from distill.evaluation import metrics
 from distill.evaluation.comparison import SOURCE_POSITIVES, size
 from distill.models.saved_model import SavedModel
@@ -17,7 +17,7 @@ CURVE_POINTS = 400  # enough for a plot, few enough for a file
 Models = Mapping[str, SavedModel]  # "champion" (where there was one) and "challenger"
 
 
-def retrain_facts(decision: Mapping[str, Any], models: Models, rows: Labelled, labels_hash: str) -> dict[str, Any]:
+def retrain_facts(decision: Mapping[str, Any], models: Models, rows: TextRows, labels_hash: str) -> dict[str, Any]:
     """Everything the page of a retraining shows.
 
     decision: as `jobs/retrain.py` keeps it. rows: the held-out labels of today, whose hash tells whether they are those
@@ -76,7 +76,7 @@ def changes(
     }
 
 
-def by_source(rows: Labelled, caught: Mapping[str, npt.NDArray[np.bool_]]) -> list[dict[str, Any]]:
+def by_source(rows: TextRows, caught: Mapping[str, npt.NDArray[np.bool_]]) -> list[dict[str, Any]]:
     """Recall of each source by each model, the source with most complaints first; `judged` where there are enough."""
     found = []
     for source in np.unique(rows.sources):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import precision_recall_curve
 
-from distill.data.labelled import Labelled
+from distill.data.labelled import TextRows
 from distill.models.packages import PACKAGES, installed
 from distill.models.registry import Registry
 from distill.scoring.scorer import Scorer
@@ -72,7 +72,7 @@ def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def curves_of(registry: Registry, rows: Rows, test_rows: Callable[[], Labelled]) -> Curves:
+def curves_of(registry: Registry, rows: Rows, test_rows: Callable[[], TextRows]) -> Curves:
     """Recall and precision on test of the first student of each label that is still in the registry."""
     there = set(registry.versions())
     found: dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]] = {}

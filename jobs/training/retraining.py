@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from distill.data.labelled import Labelled
+from distill.data.labelled import TextRows
 from distill.errors import Busy
 from distill.evaluation.comparison import compare, threshold_check
 from distill.models.fitness import Bounds
@@ -166,6 +166,6 @@ class Retraining:
         why = "; ".join(check["says"] for check in decision["checks"])
         self.registry.promote(challenger, f"retrain: {why}" if now else f"retrain: there was no champion; {why}")
 
-    def held_out(self) -> tuple[Labelled, str]:
+    def held_out(self) -> tuple[TextRows, str]:
         """What both are compared on."""
         return held_out(self.warehouse, f"retrain-{self.state['challenger']}")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pyspark.sql import functions as F
 
-from distill.data.labelled import Labelled, read_labelled
+from distill.data.labelled import TextRows, read_labelled
 from distill.errors import BadInput
 from distill.evaluation import metrics
 from distill.evaluation.evaluation import evaluate
@@ -115,7 +115,7 @@ class SchemeRuns:
         found = evaluate(train_linear(splits[0]), splits[1], splits[2], 0.95)
         return {"scheme": LINEAR, "cpu_s": time.process_time() - cpu} | reached(found)
 
-    def splits(self, *names: str) -> list[Labelled]:
+    def splits(self, *names: str) -> list[TextRows]:
         """Splits of the labels as the runs see them, with the common flags that choose rows."""
         folder = home() / "train" / f"compare-{self.grid.experiment}-{self.labels_hash}"
         if not folder.exists():
@@ -124,7 +124,7 @@ class SchemeRuns:
             write_snapshot(self.warehouse, str(folder), spec)
         return [read_labelled(f"{folder}/labels", name) for name in names]
 
-    def test_rows(self) -> Labelled:
+    def test_rows(self) -> TextRows:
         """The split test."""
         (test,) = self.splits("test")
         return test
@@ -152,7 +152,7 @@ class SchemeRuns:
             run.switch([(SCHEME_RUN, partition)])
 
 
-def decisions(registry: Registry, version: str, rows: Labelled) -> npt.NDArray[np.bool_]:
+def decisions(registry: Registry, version: str, rows: TextRows) -> npt.NDArray[np.bool_]:
     """Whether a student calls each row a valid complaint, bool (rows,)."""
     scorer = Scorer(registry.load(version).bundle)
     return scorer.score_normalised(rows.texts) >= scorer.threshold

@@ -15,7 +15,7 @@ import pyarrow.dataset as pads
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from distill.data.labelled import LOGITS, Labelled, read
+from distill.data.labelled import LOGITS, TextRows, read
 from distill.data.snapshot import Snapshot
 from distill.errors import BadInput
 from jobs.common.cli import home
@@ -149,7 +149,7 @@ def hash_of(rows: DataFrame) -> str:
     return f"{int(digest[0]) % 2**64:016x}" if digest and digest[0] is not None else ""
 
 
-def held_out(warehouse: Warehouse, name: str) -> tuple[Labelled, str]:
+def held_out(warehouse: Warehouse, name: str) -> tuple[TextRows, str]:
     """The rows of test, or of valid where nothing is labelled for test, and the hash of all labels.
 
     name: of the folder below OPINION_HOME/tmp that is used meanwhile.

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from distill.data.labelled import Labelled
+from distill.data.labelled import TextRows
 from distill.evaluation.comparison import Bounds, compare
 from distill.models.saved_model import SavedModel
 from distill.scoring.explain import explain
@@ -111,7 +111,7 @@ def a_retraining(passed: bool) -> dict[str, Any]:
     judge = scores["challenger" if passed else "champion"]
     labels = (judge >= np.median(judge)).astype(np.int64)
     sources = np.array(["微博", HOSTILE] * 200)
-    rows = Labelled(texts, labels, sources, np.empty((400, 0, 2), np.float32))
+    rows = TextRows(texts, labels, sources, np.empty((400, 0, 2), np.float32))
     checks = compare(
         models["champion"].bundle, models["challenger"].bundle, rows, 0.95, Bounds(coverage=0.0, source_loss=1.0)
     )

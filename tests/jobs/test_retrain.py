@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distill.data.labelled import Labelled
+from distill.data.labelled import TextRows
 from distill.data.snapshot import Snapshot
 from distill.errors import BadInput, Busy
 from distill.models.registry import Registry
@@ -37,9 +37,9 @@ class Decided(Retraining):
         texts = ["".join(random.choice(letters, 12)) for _ in range(400)]
         scores = Scorer(registry.load(truth).bundle).score(texts).scores
         labels = (scores >= np.median(scores)).astype(np.int64)
-        self.rows = Labelled(texts, labels, np.array(["web"] * 400), np.empty((400, 0, 2), np.float32))
+        self.rows = TextRows(texts, labels, np.array(["web"] * 400), np.empty((400, 0, 2), np.float32))
 
-    def held_out(self) -> tuple[Labelled, str]:
+    def held_out(self) -> tuple[TextRows, str]:
         return self.rows, "hash"
 
 

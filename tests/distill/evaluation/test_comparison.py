@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill.data.labelled import Labelled
+from distill.data.labelled import TextRows
 from distill.evaluation.comparison import (
     Bounds,
     Ranked,
@@ -78,7 +78,7 @@ def test_few_rows_do_not_prove_that_recall_stays() -> None:
 
 def test_the_source_that_loses_most_is_named_and_small_ones_do_not_decide() -> None:
     sources = np.array(["shop"] * 60 + ["hotline"] * 60 + ["tiny"] * 9)
-    found = Labelled([""] * 129, np.ones(129, np.int64), sources, np.empty((129, 0, 2), np.float32))
+    found = TextRows([""] * 129, np.ones(129, np.int64), sources, np.empty((129, 0, 2), np.float32))
     old = np.ones(129, np.bool_)
     new = old.copy()
     new[[0, 1, 2, *range(60, 75), *range(120, 129)]] = False
@@ -86,18 +86,18 @@ def test_the_source_that_loses_most_is_named_and_small_ones_do_not_decide() -> N
     assert not worst.passed and worst.found == pytest.approx(15 / 60)
     assert "of 2 sources hotline" in worst.says and "-0.2500 (at least -0.1000)" in worst.says
     assert source_check(found, old, new, 0.3).passed
-    few = Labelled([""] * 9, np.ones(9, np.int64), sources[-9:], np.empty((9, 0, 2), np.float32))
+    few = TextRows([""] * 9, np.ones(9, np.int64), sources[-9:], np.empty((9, 0, 2), np.float32))
     assert source_check(few, old[-9:], new[-9:], 0.1).passed
 
 
-def held_out(truth: Bundle) -> Labelled:
+def held_out(truth: Bundle) -> TextRows:
     """Texts that one model labels."""
     random = np.random.default_rng(0)
     letters = list("".join(TEXTS))
     texts = ["".join(random.choice(letters, 12)) for _ in range(400)]
     scores = Scorer(truth).score(texts).scores
     labels = (scores >= np.median(scores)).astype(np.int64)
-    return Labelled(texts, labels, np.array(["web"] * 400), np.empty((400, 0, 2), np.float32))
+    return TextRows(texts, labels, np.array(["web"] * 400), np.empty((400, 0, 2), np.float32))
 
 
 def test_a_challenger_that_knows_the_labels_passes_and_the_other_way_round_it_fails() -> None:

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from distill.evaluation.evaluation import Labelled, evaluate
+from distill.evaluation.evaluation import TextRows, evaluate
 
 
-def rows(labels: list[int], texts: list[str]) -> Labelled:
+def rows(labels: list[int], texts: list[str]) -> TextRows:
     sources = np.array(["web", "app"] * len(texts))[: len(texts)]
-    return Labelled(texts, np.array(labels), sources, np.empty((len(texts), 0, 2), np.float32))
+    return TextRows(texts, np.array(labels), sources, np.empty((len(texts), 0, 2), np.float32))
 
 
 def score(texts: list[str]) -> np.ndarray:

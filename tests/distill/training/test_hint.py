@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from distill.data.dataset import Examples
-from distill.data.labelled import Labelled, Splits
+from distill.data.labelled import Splits, TextRows
 from distill.models.architecture import Dropout
 from distill.models.bert import Bert, Tokenizer, from_pretrained, to_bundle
 from distill.models.registry import Registry
@@ -35,15 +35,15 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bert, Tokenizer]:
     return model.eval(), tokenizer
 
 
-def labelled(rows: int, seed: int) -> Labelled:
+def labelled(rows: int, seed: int) -> TextRows:
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, rows)
     noise = [chr(c) for c in range(0x5000, 0x5040)]
     texts = ["".join(rng.choice(noise, rng.integers(1, 9))) + ("客服骗人" if y else "物流很快") for y in labels]
-    return Labelled(texts, labels.astype(np.int64), np.array(["review"] * rows), np.empty((rows, 0, 2), np.float32))
+    return TextRows(texts, labels.astype(np.int64), np.array(["review"] * rows), np.empty((rows, 0, 2), np.float32))
 
 
-def examples(rows: Labelled, student: Student, teacher: tuple[Bert, Tokenizer], layer: int) -> Examples:
+def examples(rows: TextRows, student: Student, teacher: tuple[Bert, Tokenizer], layer: int) -> Examples:
     views = {"student": student.view(rows.texts), VIEW: layer_of(*teacher, rows.texts, layer, SingleProcess(), None)}
     return Examples(torch.from_numpy(rows.labels), views, torch.from_numpy(rows.logits))
 

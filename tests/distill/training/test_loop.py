@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from distill.data.dataset import shuffled
-from distill.data.labelled import Labelled, Splits
+from distill.data.labelled import Splits, TextRows
 from distill.errors import OpinionError
 from distill.evaluation import metrics
 from distill.scoring.scorer import Scorer
@@ -22,7 +22,7 @@ from distill.training.student import train_student
 BAD, GOOD = ["退款不给退", "客服骗人", "质量太差"], ["味道好极了", "物流很快", "孩子喜欢"]
 
 
-def rows(count: int, seed: int) -> Labelled:
+def rows(count: int, seed: int) -> TextRows:
     """Texts whose label hangs on one phrase between others that say nothing."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, count)
@@ -31,7 +31,7 @@ def rows(count: int, seed: int) -> Labelled:
         "".join(rng.choice(noise, 6)) + rng.choice(BAD if label else GOOD) + "".join(rng.choice(noise, 6))
         for label in labels
     ]
-    return Labelled(texts, labels.astype(np.int64), np.array(["review"] * count), np.empty((count, 0, 2), np.float32))
+    return TextRows(texts, labels.astype(np.int64), np.array(["review"] * count), np.empty((count, 0, 2), np.float32))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from distill.data.labelled import Labelled
+from distill.data.labelled import TextRows
 from distill.data.snapshot import Snapshot
 from distill.evaluation import metrics
 from distill.models.registry import Registry
@@ -147,9 +147,9 @@ def test_passes_that_add_up_to_a_step_make_the_same_curve(
     assert np.array(curve(parts)) == pytest.approx(np.array(curve(trained[0])), abs=1e-3)
 
 
-def rows_of(labels: list[int]) -> Labelled:
+def rows_of(labels: list[int]) -> TextRows:
     count = len(labels)
-    return Labelled([""] * count, np.array(labels), np.array([""] * count), np.empty((count, 0, 2), np.float32))
+    return TextRows([""] * count, np.array(labels), np.array([""] * count), np.empty((count, 0, 2), np.float32))
 
 
 def test_balanced_labels_weigh_the_same_in_all_and_a_row_one_on_average() -> None:

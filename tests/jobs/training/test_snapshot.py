@@ -10,7 +10,7 @@ import pyarrow.dataset as pads
 import pytest
 from pyspark.sql import SparkSession
 
-from distill.data.labelled import Labelled, read
+from distill.data.labelled import TextRows, read
 from distill.errors import BadInput, BadModel
 from distill.text.normalisation import normalise, text_hash
 from jobs.training.snapshot import SnapshotSpec, Teacher, write_snapshot
@@ -81,7 +81,7 @@ def warehouse(spark: SparkSession) -> Warehouse:
 
 def labels_of(folder: Path) -> dict[str, Any]:
     """Logits by text; each text has one row."""
-    rows: Labelled = read(f"{folder}/labels")
+    rows: TextRows = read(f"{folder}/labels")
     assert len(set(rows.texts)) == len(rows.texts)
     return dict(zip(rows.texts, rows.logits, strict=True))
 
