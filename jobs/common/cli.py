@@ -49,7 +49,7 @@ class Parser(argparse.ArgumentParser):
         if self._subparsers is None:  # else the flags of its commands are theirs to know
             self.refuse_unknown(words)
         if self.job and args is None and not {"-h", "--help"} & set(words):
-            settings.settle(self, self.job, self.shared, words)
+            settings.apply_defaults(self, self.job, self.shared, words)
         found, rest = super().parse_known_args(words, namespace)
         if "config" in found:
             del found.config  # it has done its work

@@ -58,7 +58,7 @@ class Setting:
     origin: str
 
 
-def settle(parser: argparse.ArgumentParser, job: str, shared: Iterable[str], argv: Sequence[str]) -> None:
+def apply_defaults(parser: argparse.ArgumentParser, job: str, shared: Iterable[str], argv: Sequence[str]) -> None:
     """Make what file and environment say the parser's defaults, but for what `argv` says itself.
 
     `shared` are the flags that every job has. Raises BadInput that names the place of what cannot be used.
