@@ -1,6 +1,6 @@
 """The processes that train together, as the training loop sees them: who am I, how many are we, and the exchanges.
 
-`SingleProcess` is a single process and needs nothing installed. `HorovodProcessGroup` is one of several, started by a job
+`SingleProcess` needs nothing installed. `HorovodProcessGroup` is one of several processes that a job has started
 (`jobs/training/launch.py`). Another backend is another class of these few methods.
 """
 
