@@ -53,7 +53,7 @@ def main() -> None:
 
 def parser() -> Parser:
     """The command line."""
-    found = job_parser(__doc__, "jobs/calibrate_threshold.py")
+    found = job_parser(__doc__, "calibrate_threshold --dry-run")
     found.add_argument("--target-precision", type=float, default=0.95, help="that the estimate should reach")
     found.add_argument("--certified-precision", type=float, default=0.9, help="that is certified as a lower bound")
     found.add_argument("--confidence", type=float, default=0.95, help="of the certified bound, on all nights together")

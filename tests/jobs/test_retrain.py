@@ -20,6 +20,7 @@ from jobs.training.decisions import in_words
 from jobs.training.retrain_flags import RetrainOptions, parser
 from jobs.training.retraining import Retraining
 from jobs.training.training_run import TrainingOptions, begin
+from tests.distill.tiny_encoder import tiny_encoder
 from tests.jobs.tiny_model import TEXTS, add_model, tiny_bundle
 
 
@@ -137,11 +138,11 @@ class Stopped(Exception):
 
 @pytest.mark.parametrize("role", ["teacher", "challenger"])
 def test_a_training_of_the_same_minute_that_somebody_else_began_and_saved_is_not_taken(
-    registry: Registry, monkeypatch: pytest.MonkeyPatch, role: str
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: str
 ) -> None:
     """Neither as this retraining's own, nor as what a stopped run goes on with: only the version that it reserved."""
     run = Decided(registry, "", add_model("textcnn", 1))
-    run.options = replace(run.options, init="encoder")
+    run.options = replace(run.options, init=str(tiny_encoder(tmp_path / "encoder", positions=128)))
     run.warehouse = None  # type: ignore[assignment]  # only the training would read it
     made, trained = tiny_bundle(2), []
 

@@ -1,6 +1,7 @@
 """A teacher's options: what is out of range is refused, the rest reaches the training loop."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from distill.errors import BadInput
 from distill.training.plan import Encoder
 from jobs.common.options import from_flags
 from jobs.training.teacher_flags import TeacherTraining, parser
+from tests.distill.tiny_encoder import tiny_encoder
 
 
 @pytest.mark.parametrize(
@@ -25,11 +27,14 @@ def test_options_out_of_range_are_refused(flags: str, says: str) -> None:
         from_flags(TeacherTraining, parser().parse_args(flags.split())).check()
 
 
-def test_options_reach_the_config_and_the_encoder() -> None:
-    flags = "--init x --max-length 32 --layers 4 --epochs 2 --batch 8 --accumulate 2 --learning-rate 1e-3 --seed 7"
+def test_options_reach_the_config_and_the_encoder(tmp_path: Path) -> None:
+    init = str(tiny_encoder(tmp_path))
+    flags = (
+        f"--init {init} --max-length 32 --layers 1 --epochs 2 --batch 8 --accumulate 2 --learning-rate 1e-3 --seed 7"
+    )
     options = from_flags(TeacherTraining, parser().parse_args([*flags.split(), "--class-weight", "balanced"]))
     options.check()
     config = options.config()
-    assert options.encoder == Encoder("x", 32, 4)
+    assert options.encoder == Encoder(init, 32, 1)
     assert (config.epochs, config.batch, config.accumulate, config.learning_rate, config.seed) == (2, 8, 2, 1e-3, 7)
     assert (config.class_weight, config.precision, config.clip) == ("balanced", "bfloat16", 1.0)
