@@ -1,4 +1,4 @@
-"""What can go wrong for a person to mend: each kind of failure with its exit code.
+"""Failures that a person can cure, each kind with its exit code.
 
 A job ends with the code of the error that stopped it, after one line that names what is wrong and the mend.
 Anything else that escapes is a bug and ends with 1.

@@ -64,7 +64,7 @@ def refuse_foreign(folder: Path) -> None:
 
 
 def written_to(folder: Path) -> Iterator[Path]:
-    """What exists of the folders and files that runs write to, from the top; not the scratch of other runs in tmp/."""
+    """Existing folders and files that runs write to, from the top; not the scratch of other runs in tmp/."""
     yield folder
     for name in MADE:
         top = folder / name

@@ -94,7 +94,7 @@ def facts(
 def model_facts(
     shown: str, version: str, scorer: Scorer, explanation: Explanation, spans: list[Span]
 ) -> dict[str, Any]:
-    """What one model says of the text; the n-grams are the same for each model, 0 where one has none."""
+    """One model's score and n-grams; the n-grams are the same for each model, 0 where one has none."""
     margins = {(part.start, part.end): part.margin for part in explanation.parts}
     threshold = float(scorer.threshold)
     ngrams = [

@@ -141,7 +141,7 @@ def counts_by(rows: DataFrame, column: str) -> dict[str, int]:
 def summary(
     read: int, skipped: int, beside: int, counts: dict[tuple[str, int], int], reasons: dict[str, int], repeated: int
 ) -> str:
-    """What the load found, conflicts in a line of their own."""
+    """The summary of a load, with a line for conflicts."""
     splits = ", ".join(
         f"{split} {counts.get((split, 0), 0) + counts.get((split, 1), 0)} rows ({counts.get((split, 1), 0)} complaints)"
         for split in reversed(SPLITS)

@@ -11,10 +11,10 @@ from distill.models.padding import padded
 
 
 class View(Protocol):
-    """What one network reads of the rows of a split."""
+    """The rows of a split as one network reads them."""
 
     def take(self, rows: Tensor) -> Any:
-        """What the network's forward takes for the rows, int64 (batch,); a tuple or a dict of tensors, also nested."""
+        """The input of the network's forward for the rows, int64 (batch,): a tuple or dict of tensors, also nested."""
         ...
 
 

@@ -61,7 +61,7 @@ def read(location: str, rows: pads.Expression | None = None) -> TextRows:
 
 
 class Splits(NamedTuple):
-    """What a snapshot holds; `train` with the transfer set, `test` where there is one."""
+    """The rows of a snapshot; `train` with the transfer set, `test` where there is one."""
 
     train: TextRows
     valid: TextRows

@@ -1,4 +1,4 @@
-"""What a model reaches: the threshold chosen on `valid`, and what it gives there and on `test`."""
+"""Evaluate a model: choose the threshold on `valid`, measure there and on `test`."""
 
 from collections.abc import Callable
 from dataclasses import asdict

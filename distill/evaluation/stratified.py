@@ -86,7 +86,7 @@ def recall(strata: Sequence[Stratum]) -> Estimate | None:
 
 
 def complaints(strata: Sequence[Stratum]) -> npt.NDArray[np.int64]:
-    """What the labels leave possible: complaints among all rows of each stratum, (strata, DRAWS).
+    """Draws of the complaints among all rows of each stratum that the labels leave possible, (strata, DRAWS).
 
     The share of a stratum has the posterior Beta(k + 1/3, n - k + 1/3) of the neutral prior, whose median stays near
     k / n (Kerman 2011, Electronic Journal of Statistics 5); the rows without a label are binomial in it, so that a

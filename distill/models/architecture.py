@@ -57,7 +57,7 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Dropout:
-    """What a textCNN leaves out in training."""
+    """Dropout rates of a textCNN in training."""
 
     token: float = 0.2  # a token becomes unknown, so that the unknown embedding is trained
     embedding: float = 0.2  # of the numbers of a token's embedding, alike wherever the token stands in the batch

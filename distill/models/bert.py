@@ -86,7 +86,7 @@ class Tokenizer:
         return TokenIds(np.concatenate(ids), offsets, self._fast.pad_token_id, self.max_length)
 
     def files(self) -> dict[str, bytes]:
-        """What the bundle keeps of it."""
+        """The tokenizer's files, as the bundle stores them: name -> content."""
         with tempfile.TemporaryDirectory() as folder:
             self._fast.save_pretrained(folder)
             return {name: Path(folder, name).read_bytes() for name in ENCODER_FILES if name.startswith("tokenizer")}

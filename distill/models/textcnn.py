@@ -82,7 +82,7 @@ class TextCNN(nn.Module):
         return logits
 
     def features(self, batch: Batch) -> Tensor:
-        """What the output layer reads, (batch, features); the order is that of `Architecture.features`."""
+        """The input of the output layer, (batch, features), in the order of `Architecture.features`."""
         return torch.cat([self._pooled(channel, batch[channel]) for channel in self.architecture.widths], dim=1)
 
     def groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ Span = tuple[int, int]  # characters [start, end) of the normalised text
 
 
 class Part(NamedTuple):
-    """What the characters [start, end) of the normalised text add to the margin, as one n-gram."""
+    """The part of the margin that the characters [start, end) of the normalised text add as one n-gram."""
 
     start: int
     end: int
@@ -46,7 +46,7 @@ class Explanation:
     parts: Sequence[Part]
 
     def characters(self) -> npt.NDArray[np.float64]:
-        """What each character adds, (characters,): the parts, each spread evenly over its characters."""
+        """The part of each character, (characters,): each n-gram's part spread evenly over its characters."""
         found = np.zeros(len(self.text))
         for start, end, margin in self.parts:
             found[start:end] += margin / (end - start)

@@ -22,7 +22,7 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 
 class Teacher(Protocol):
-    """What is asked of a model whose logits are stored."""
+    """A model whose logits can be stored."""
 
     def logits(self, texts: list[str]) -> npt.NDArray[np.float32]:
         """Raw logits of normalised texts, float32 (texts, 2); they hardly depend on which texts are asked together.
@@ -85,5 +85,5 @@ def teacher_of(bundle: Bundle, precision: str, device: str = "cpu", threads: int
 
 
 def fingerprint(digest: str, precision: str) -> str:
-    """What logits are stored under: the bundle's digest, which covers tensors, tokenizer and max length; precision."""
+    """The fingerprint of stored logits: the bundle's digest (tensors, tokenizer, max length) and the precision."""
     return f"{digest}/{precision}"

@@ -75,7 +75,7 @@ def unscorable_reason(normalised: str | None) -> str | None:
 
 
 def text_hash(normalised: str) -> str:
-    """What makes two texts the same: SHA-256 of the normalised form, in hexadecimal digits."""
+    """The key of a text: SHA-256 of the normalised form, in hexadecimal digits."""
     return hashlib.sha256(normalised.encode("utf-8", "surrogatepass")).hexdigest()
 
 

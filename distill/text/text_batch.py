@@ -103,7 +103,7 @@ _ELLIPSIS = ord("…")  # the one usual character that becomes several: three fu
 
 
 def _usual_characters() -> Codes:
-    """What each usual character of the basic plane normalises to; 0 for any other (uint32, (65536,)).
+    """The normal form of each usual character of the basic plane; 0 for any other (uint32, (65536,)).
 
     Only characters whose image depends on no neighbour belong here: not "&", which may open an entity.
     """

@@ -18,7 +18,7 @@ Tensors = list[Tensor] | tuple[Tensor, ...]
 
 
 class Network(Protocol):
-    """What is asked of a torch.nn.Module to be trained here."""
+    """A torch.nn.Module that can be trained here."""
 
     def groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
         """The parameters as groups of an optimizer, each with its own `lr`."""
@@ -78,7 +78,7 @@ class Learner:
             self._average.update_parameters(self.model)
 
     def modules(self) -> dict[str, torch.nn.Module]:
-        """What a checkpoint keeps, beside the optimizer's state."""
+        """Tensors of a checkpoint, beside the optimizer's state."""
         return {f"{self.name}.model": self.model, f"{self.name}.average": self._average}
 
 

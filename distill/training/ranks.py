@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 
 class ProcessGroup(Protocol):
-    """What the training loop knows of the other processes; every rank must make the same calls in the same order."""
+    """The other processes as the training loop calls them; every rank must make the same calls in the same order."""
 
     rank: int
     size: int

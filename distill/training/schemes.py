@@ -18,7 +18,7 @@ from distill.training.scheme_table import SCHEMES
 
 
 class Scheme(ABC):
-    """What the training loop needs of a scheme."""
+    """A scheme as the training loop calls it."""
 
     @abstractmethod
     def step(self, parts: Sequence[Batch], rows: int) -> Tensor:
@@ -29,7 +29,7 @@ class Scheme(ABC):
         """
 
     def state(self) -> dict[str, Tensor]:
-        """What a rank keeps from one step to the next, for a checkpoint."""
+        """Tensors that a rank keeps from one step to the next, for a checkpoint."""
         return {}
 
     def load_state(self, state: dict[str, Tensor]) -> None:  # noqa: B027
@@ -152,7 +152,7 @@ class JointCoupled(Scheme):
         return sum(losses[1:], start=losses[0])
 
     def state(self) -> dict[str, Tensor]:
-        """What this rank keeps from one step to the next, for a checkpoint."""
+        """Tensors that this rank keeps from one step to the next, for a checkpoint."""
         return {f"kept.{i}": tensor for i, tensor in enumerate(self.kept)}
 
     def load_state(self, state: dict[str, Tensor]) -> None:

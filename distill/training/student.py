@@ -51,7 +51,7 @@ class Student:
         self.model = TextCNN(self.architecture, config.dropout)
 
     def view(self, texts: list[str]) -> Encodings:
-        """What the network reads of normalised texts."""
+        """Normalised texts as the network reads them."""
         return Encodings(self.vocabulary.encode_batch(texts), self.architecture)
 
     def bundle(self, lineage: Mapping[str, Any], splits: Splits, target: float) -> Bundle:
@@ -83,7 +83,7 @@ class Student:
 
 @dataclass(frozen=True)
 class Inside:
-    """What a student takes from inside a teacher, a BERT of the registry: its first embeddings, or a hint, or both.
+    """Features that a student takes from a BERT of the registry: its first embeddings, or a hint, or both.
 
     hint_layer: -1 is the last, None for no hint. hint_epochs: of stage 1.
     """

@@ -1,4 +1,4 @@
-"""What a teacher holds inside: a hidden layer of it for many texts, computed by all ranks together."""
+"""Hidden features of a teacher for many texts, computed by all ranks together."""
 
 from pathlib import Path
 from typing import NamedTuple

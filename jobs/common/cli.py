@@ -1,4 +1,4 @@
-"""What every job's command line shares: checked arguments, the home folder, one clear line and an exit code."""
+"""Shared by all command lines: checked arguments, the home folder, failures as one line and an exit code."""
 
 import argparse
 import builtins

@@ -53,7 +53,7 @@ def without_numbers(text: str) -> str:
 
 
 def hidden(text: str) -> str:
-    """What an exception that nobody foresaw says, without what may be a person's words."""
+    """The text of an unexpected exception, without words that a person may have written."""
     return SAID.sub("…", without_numbers(text))
 
 

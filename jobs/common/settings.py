@@ -41,7 +41,7 @@ WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no":
 
 
 class Switch(argparse.BooleanOptionalAction):
-    """What `store_true` means in a job: off by default, and `--no-…` turns off what a file or the environment set."""
+    """The action `store_true` of a job: off by default; `--no-…` overrides a file or the environment."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, default: bool = False, **options: Any):
         asked = options.pop("help", None)
@@ -95,7 +95,7 @@ def config_file(argv: Sequence[str]) -> str | None:
 
 
 def from_file(path: str | None, job: str, shared: Iterable[str], flags: dict[str, argparse.Action]) -> list[Setting]:
-    """What the file says to this job."""
+    """The settings of the file for this job."""
     if path is None:
         return []
     try:
@@ -120,7 +120,7 @@ def from_file(path: str | None, job: str, shared: Iterable[str], flags: dict[str
 
 
 def from_environment(job: str, shared: Iterable[str], flags: dict[str, argparse.Action]) -> list[Setting]:
-    """What the environment says to this job; a variable belongs to the job with the longest name that fits."""
+    """The settings of the environment for this job; a variable belongs to the job with the longest name that fits."""
     found = {
         key: Setting(flags[key], os.environ[name], name) for key in shared if (name := variable(key)) in os.environ
     }

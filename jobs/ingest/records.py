@@ -21,7 +21,7 @@ class Opinion(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """What is not a record: the id where one could be read, what was there, why."""
+    """A line that is not a record: its id where one could be read, its content, the reason."""
 
     opinion_id: str | None
     content: str

@@ -206,7 +206,7 @@ def explained(scorer: Scorer, rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def made_of(said: Explanation) -> dict[str, Any]:
-    """What the characters and the strongest n-grams of a text add to its margin, its long numbers masked."""
+    """Each character's and the strongest n-grams' part of a text's margin, with long numbers masked."""
     text = stars(said.text)
     return {
         "margin": said.margin,
@@ -221,7 +221,7 @@ def made_of(said: Explanation) -> dict[str, Any]:
 
 
 def strongest_ngrams(opinions: Iterable[Mapping[str, Any]], count: int = 15) -> list[dict[str, Any]]:
-    """What spoke most for a complaint in the opinions shown, summed over them; numbers apart."""
+    """The n-grams that contributed most to complaints, summed over the opinions shown; numbers apart."""
     total: dict[str, float] = defaultdict(float)
     for opinion in opinions:
         for one in opinion["ngrams"]:

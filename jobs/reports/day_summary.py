@@ -1,4 +1,4 @@
-"""What a person reads on the terminal after a day was scored."""
+"""The summary of a scored day on the terminal."""
 
 from pyspark.sql import Row
 from pyspark.sql import functions as F

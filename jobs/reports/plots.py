@@ -1,4 +1,4 @@
-"""What the plots of all reports share: size, colours that colour-blind readers tell apart, a font with Chinese."""
+"""The style of all plots: size, colours that colour-blind readers tell apart, a font with Chinese."""
 
 import warnings
 from collections.abc import Iterator

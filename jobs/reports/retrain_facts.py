@@ -1,4 +1,4 @@
-"""What a retraining decided and why, in numbers: champion and challenger on the same held-out labels."""
+"""The figures behind a retraining's decision: champion and challenger on the same held-out labels."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -89,7 +89,7 @@ def by_source(rows: TextRows, caught: Mapping[str, npt.NDArray[np.bool_]]) -> li
 
 
 def card(model: SavedModel) -> dict[str, Any]:
-    """What a model is and where it comes from, of its manifest."""
+    """A model's architecture and lineage from its manifest."""
     manifest = model.bundle.manifest
     lineage, threshold = manifest.get("lineage", {}), manifest["threshold"]
     training, transfer = lineage.get("training", {}), lineage.get("transfer") or {}

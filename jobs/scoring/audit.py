@@ -1,4 +1,4 @@
-"""What was staged of a day, counted by reading it back: does it add up, and how far is it from the training?"""
+"""Audit a staged day by reading it back: it must add up. Measure its drift from the training."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a Python worker keeps from task to task: Spark uses a process for many.
+"""A per-process cache: Spark reuses one Python worker for many tasks.
 
 A module of its own: Spark sends a function that is defined within another, or in a job's main file, with a copy of the
 variables it uses, for each task; this one it sends by its name.
@@ -13,7 +13,7 @@ _kept: dict[Hashable, Any] = {}
 
 
 def kept(key: Hashable, make: Callable[[], T]) -> T:
-    """What `make` gave when this process first asked for the key; what was kept under another key is let go."""
+    """The result of `make` from this process's first request for the key; a new key replaces the one before."""
     if key not in _kept:
         _kept.clear()
         _kept[key] = make()

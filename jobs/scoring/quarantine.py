@@ -89,7 +89,7 @@ def bisect(scoring: Work, batch: pa.RecordBatch, killers: list[pa.RecordBatch]) 
 
 
 def attempt(scoring: Work, batch: pa.RecordBatch) -> list[pa.RecordBatch] | None:
-    """What `scoring` makes of a batch in a process of its own; None when that was killed or ran out of memory.
+    """Run `scoring` on a batch in a process of its own; None when that was killed or ran out of memory.
 
     Raises WorkerFailed when it raised anything else.
     """

@@ -91,7 +91,7 @@ class SampleReservoir:
         self._draws, self._strata = draws[kept], strata[kept]
 
     def rows(self) -> list[pa.RecordBatch]:
-        """What was kept, with score and decision; empty batches where nothing was offered."""
+        """The rows in the reservoir, with score and decision; empty where nothing was offered."""
         if self._rows:
             self._sort_out()
         return self._rows

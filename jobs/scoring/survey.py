@@ -72,7 +72,7 @@ def survey(raw: DataFrame, known: Sequence[str]) -> Survey:
 
 
 def find_repeated(known: frozenset[str]) -> Work:
-    """What a task makes of batches of hash and source: its hashes in order, a row a range, and rows by source."""
+    """The task over batches of hash and source: it gives its sorted hashes, a row a range, and rows by source."""
 
     def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         sources: Counter[str] = Counter()
@@ -92,7 +92,7 @@ def find_repeated(known: frozenset[str]) -> Work:
 
 
 def doubles(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """What a task makes of all rows of some ranges: one with the hashes that are there twice; counts as they came."""
+    """The task over all rows of some ranges: it gives the hashes that occur twice, and passes counts on."""
     blocks: list[bytes | None] = []
     for batch in batches:
         blocks += batch.column("hashes").to_pylist()

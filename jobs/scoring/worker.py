@@ -1,4 +1,4 @@
-"""What a Python worker does with a day's rows: Arrow batches of raw_opinion to rows of the staged files."""
+"""Score a day's rows in a Python worker: Arrow batches of raw_opinion to rows of the staged files."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -36,7 +36,7 @@ def read_all(home: Path) -> list[dict[str, Any]]:
 
 
 def outcome(decision: dict[str, Any]) -> str:
-    """What was decided, and in short why."""
+    """The decision in a few words, with its reason."""
     failed = [check["name"] for check in decision["checks"] if not check["passed"]]
     if decision["promoted"]:
         return "promoted: all checks passed" if decision["champion"] else "promoted: there was no champion"

@@ -26,7 +26,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Grid:
-    """What is run, and beside what it is reported.
+    """The runs of an experiment, and the models that its report shows beside them.
 
     common: flags of every run. teacher: whose own figures bound the gap that students close. old: the version whose
     decisions coverage, churn and negative flips are counted against.

@@ -35,7 +35,7 @@ ENDING_SECONDS = 5  # that the others may take to end after one was killed
 
 @dataclass(frozen=True)
 class Failure:
-    """What a rank raised: its traceback, and the kind of error that the job ends with."""
+    """An exception of a rank: its traceback, and the kind of error that the job ends with."""
 
     rank: int
     trace: str
@@ -112,7 +112,7 @@ def who_died(folder: Path) -> list[str]:
 
 
 def rank_main(work: Callable[["ProcessGroup"], Any], folder: Path, driver: dict[str, str]) -> Any:
-    """What each rank runs: only rank 0 sends its result home."""
+    """The function that each rank runs; only rank 0 returns its result."""
     from horovod.common.exceptions import HorovodInternalError
     from horovod.spark.task import get_available_devices
 

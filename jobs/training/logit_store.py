@@ -125,7 +125,7 @@ class Store:
         return known.where(USABLE).dropDuplicates(["text_hash"])
 
     def stored(self) -> DataFrame:
-        """What the table holds of this teacher under this fingerprint."""
+        """The table's rows of this teacher under this fingerprint."""
         rows = self.warehouse.read(TEACHER_LOGIT, teacher=self.version)
         return rows.where(F.col("fingerprint") == self.fingerprint)
 

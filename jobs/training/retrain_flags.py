@@ -43,7 +43,7 @@ class RetrainOptions:
             self.teacher_training().check()
 
     def training(self) -> TrainingOptions:
-        """What both trainings share."""
+        """Options that both trainings share."""
         return TrainingOptions(
             epochs=self.epochs, seed=self.seed, target_precision=self.target_precision, num_proc=self.num_proc
         )

@@ -167,5 +167,5 @@ class Retraining:
         self.registry.promote(challenger, f"retrain: {why}" if now else f"retrain: there was no champion; {why}")
 
     def held_out(self) -> tuple[TextRows, str]:
-        """What both are compared on."""
+        """The held-out rows on which both are compared."""
         return held_out(self.warehouse, f"retrain-{self.state['challenger']}")

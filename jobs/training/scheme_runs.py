@@ -37,7 +37,7 @@ class SchemeRuns:
         self.old = registry.resolve(grid.old) if grid.old else None
 
     def rows(self) -> list[dict[str, Any]]:
-        """What the table holds of this grid and these labels, in the grid's order."""
+        """The rows of this grid and these labels in the table, in the grid's order."""
         found = self.warehouse.read(SCHEME_RUN, experiment=self.grid.experiment)
         same_labels = found.where(found.labels_hash == self.labels_hash)
         there = {row["run"]: row.asDict() for row in time_zones.collect(same_labels)}
@@ -51,7 +51,7 @@ class SchemeRuns:
         return [(entry, 0) for entry in self.grid.run if entry.flags in once] + runs
 
     def key(self, entry: Entry, seed: int) -> str:
-        """What makes two runs the same."""
+        """The key of a run: equal keys mean the same run."""
         facts = [
             entry.label,
             entry.flags,

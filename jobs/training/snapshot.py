@@ -1,4 +1,4 @@
-"""What a training reads: labels, stored logits and the transfer set of the moment, as Parquet that every rank reads.
+"""Snapshot the labels, stored logits and transfer set of a training, as Parquet that every rank reads.
 
 FOLDER/labels     text, label, source, split, logits_0, logits_1 … of the teachers in their order
 FOLDER/transfer   the same of texts of the stream, with no label
@@ -37,7 +37,7 @@ class Teacher:
 
 @dataclass(frozen=True)
 class SnapshotSpec:
-    """What a snapshot holds: whose logits, which days as a transfer set, and of the labels for training how many.
+    """The content of a snapshot: whose logits, which days as a transfer set, how many labels for training.
 
     No sources and no number of rows mean all of them; rows of valid and test are always all there.
     """

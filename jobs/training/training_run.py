@@ -1,4 +1,4 @@
-"""What the jobs that train share: options, the files of a training that can be resumed, the summary at the end."""
+"""Shared by the jobs that train: options, the files of a training that can be resumed, the summary at the end."""
 
 import argparse
 import json
@@ -176,7 +176,7 @@ def git_commit() -> str | None:
 
 
 def in_words(manifest: dict[str, Any]) -> str:
-    """What the model reaches, for the person who trained it."""
+    """A summary of the model's threshold and metrics."""
     threshold = manifest["threshold"]
     lines = [
         f"threshold {threshold['value']:.4f}: on valid, precision {threshold['precision']:.3f} "

@@ -48,7 +48,7 @@ def run_ddl_ignoring_exists(spark: SparkSession, statement: str) -> None:
 
 
 def due(spark: SparkSession, database: str) -> dict[str, str]:
-    """What is missing or older, tables before views: name -> the statement that mends it; BadInput as `migrate`."""
+    """Missing or older tables, then views: name -> the statement that upgrades it. Raises BadInput as `migrate`."""
     there = set()
     if spark.catalog.databaseExists(database):
         there = {row.tableName for row in spark.sql(f"SHOW TABLES IN {database}").collect()}
@@ -117,7 +117,7 @@ def is_older(spark: SparkSession, database: str, view: View) -> bool:
 
 
 def described(spark: SparkSession, name: str) -> dict[str, Any]:
-    """What the metastore knows of a table or view."""
+    """The metastore's description of a table or view."""
     [row] = spark.sql(f"DESCRIBE EXTENDED {name} AS JSON").collect()
     facts: dict[str, Any] = json.loads(row.json_metadata)
     return facts

@@ -1,4 +1,4 @@
-"""What a job sends to its executors, and what a Python worker there checks before it uses it.
+"""Ship code and bundles to executors, and check on arrival that they are the driver's.
 
 The code travels as a zip, as by --py-files, packed anew for each job, and a bundle as an archive: Spark ships no folder
 of the driver's disk to a cluster. Packages come from jobs/ship.py or an image, so they may be of other versions. A
@@ -88,7 +88,7 @@ def received(folder: str, digest: str) -> Bundle:
 
 
 def versions(packages: tuple[str, ...] = SCORING) -> dict[str, str]:
-    """What must be the same on driver and executor: name -> version; of our own code a digest of its files."""
+    """Versions that driver and executor must share: name -> version; for our own code a digest of its files."""
     code = hashlib.sha256()
     for name, content in code_files():
         code.update(f"{name}\0".encode() + content)
