@@ -57,11 +57,11 @@ def test_lengths_are_padded_to_few() -> None:
 
 @pytest.mark.parametrize(
     ("rows", "longest", "size", "expected"),
-    [(32, 64, 1, 1), (32, 65, 1, 2), (32, 128, 1, 2), (32, 512, 1, 8), (64, 128, 2, 2), (1, 9999, 1, 5)],
+    [(32, 48, 1, 1), (32, 49, 1, 2), (32, 128, 1, 3), (32, 512, 1, 11), (64, 128, 2, 3), (1, 9999, 1, 7)],
 )
 def test_a_batch_of_long_texts_is_divided_for_memory(rows: int, longest: int, size: int, expected: int) -> None:
-    """At most 2048 tokens a pass, as each of a rank's rows takes as many as the longest of all ranks."""
-    assert PASS_TOKENS["cpu"] == 2048
+    """At most 1536 tokens a pass, as each of a rank's rows takes as many as the longest of all ranks."""
+    assert PASS_TOKENS["cpu"] == 1536
     lengths = torch.tensor([1] * (rows - 1) + [longest])
     assert passes(torch.arange(rows), size, CPU, lengths) == expected
     assert passes(torch.arange(rows), size, CPU, None) == 1
