@@ -115,7 +115,7 @@ def test_a_night_is_sampled_labelled_and_judged(warehouse: Warehouse, home: Path
 
     said = day_summary(warehouse, DAY, highest=False)
     assert said.startswith(f"read {run.rows_read} = scored") and said.endswith(
-        f"label its sample: {csv_of(DAY, run.run_id)}"
+        f"label its sample in a browser: {csv_of(DAY, run.run_id).with_suffix('.html')}"
     )
     assert day_summary(warehouse, DAY).count("\n") == said.count("\n") + 10 + 6
 

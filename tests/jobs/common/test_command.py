@@ -227,10 +227,17 @@ def test_a_terminal_escape_is_shown_in_the_answer_and_in_an_error(opinion, bin_f
 
 
 @pytest.mark.spark
-def test_a_query_reaches_spark_as_it_is_typed(home):
+def test_a_query_reaches_spark_as_it_is_typed(tmp_path):
     """Through make, the shell and Spark, each of which has variables of its own."""
     typed = "${x} $(shell id) $$ ${system:user.home} ${env:HOME} `id` ${unclosed"
     command = ["make", "-o", ".venv/.installed", "sql", f"Q=select '{typed}' as answer, '\x1b[31m' as escape"]
-    done = subprocess.run(command, cwd=CHECKOUT, env=os.environ, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        command,
+        cwd=CHECKOUT,
+        env=os.environ | {"OPINION_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"answer\tescape\n{typed}\t\\u001b[31m\n"
