@@ -74,7 +74,7 @@ def test_rows_of_both_keep_their_logits(tmp_path: Path) -> None:
 
 
 def test_a_snapshot_has_the_parts_that_it_was_written_with(tmp_path: Path) -> None:
-    """What else lies in its folder is not read; a part that should be there and is not is an error."""
+    """Foreign files in its folder are not read; a missing part is an error."""
     splits = ["train", "train", "valid", "valid"]
     write(tmp_path / "labels", ["a", "b", "c", "d"], [0, 1, 0, 1], splits)
     write(tmp_path / "transfer", ["e"], [None], ["transfer"])

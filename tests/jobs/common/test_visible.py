@@ -27,7 +27,7 @@ def test_json_stays_the_same_json(text):
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_no_job_prints_an_escape(tmp_path, stream):
-    """What a job prints, and the line it fails with."""
+    """Neither the output of a job nor its error line holds one."""
     main = f"def main():\n    print({ESCAPES!a})\n    raise BadInput({ESCAPES!a})"
     code = f"from jobs.common.cli import *\n{main}\nrun_main(main)"
     environment = {"OPINION_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
