@@ -21,9 +21,9 @@ from torch.nn import functional as F
 
 from distill.data.dataset import Examples, share, shuffled
 from distill.text.text_batch import normalise_batch
+from distill.training.config import TrainingConfig
 from distill.training.learner import Learner
 from distill.training.lineage import PACKAGES, installed
-from distill.training.plan import TrainingConfig
 from distill.training.ranks import ProcessGroup, SingleProcess
 from distill.training.schemes import HardLabel
 from distill.training.student import VIEW, Student
@@ -66,12 +66,12 @@ def examples(student: Student, texts: list[str], labels: list[int]) -> Examples:
 def plain(texts: list[str], labels: list[int], steps: int) -> float:
     """Texts a second of the bare loop."""
     torch.set_num_threads(1)
-    plan = TrainingConfig()
-    student = Student(texts, plan)
+    config = TrainingConfig()
+    student = Student(texts, config)
     model, data = student.model, examples(student, texts, labels)
-    optimizer = torch.optim.AdamW(model.groups(plan.learning_rate, plan.weight_decay), fused=True)
+    optimizer = torch.optim.AdamW(model.groups(config.learning_rate, config.weight_decay), fused=True)
     began, seen = 0.0, 0
-    for step, rows in enumerate(shuffled(len(labels), plan.batch, 0, 1)[: WARM_UP + steps]):
+    for step, rows in enumerate(shuffled(len(labels), config.batch, 0, 1)[: WARM_UP + steps]):
         if step == WARM_UP:
             began, seen = time.perf_counter(), 0
         batch = data.batch(rows, torch.device("cpu"))
@@ -85,14 +85,14 @@ def plain(texts: list[str], labels: list[int], steps: int) -> float:
 def train(ranks: ProcessGroup, texts: list[str], labels: list[int], steps: int) -> float:
     """Texts a second of all ranks together, of the steps that the training loop makes."""
     torch.set_num_threads(1)
-    plan = TrainingConfig()
-    student = Student(texts, plan)
+    config = TrainingConfig()
+    student = Student(texts, config)
     data = examples(student, texts, labels)
-    learner = Learner(VIEW, student.model, plan, ranks)
-    scheme = HardLabel(learner, plan)
+    learner = Learner(VIEW, student.model, config, ranks)
+    scheme = HardLabel(learner, config)
     learner.model.train()
     began, seen = 0.0, 0
-    batches = shuffled(len(labels), plan.batch * ranks.size, 0, 1)
+    batches = shuffled(len(labels), config.batch * ranks.size, 0, 1)
     for step in range(WARM_UP + steps):
         if step == WARM_UP:
             ranks.total(0, "together")

@@ -22,8 +22,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from distill.errors import BadInput
+from distill.training.config import TrainingConfig
 from distill.training.learner import Learner
-from distill.training.plan import TrainingConfig
 from distill.training.ranks import ProcessGroup
 from distill.training.schemes import Scheme
 
@@ -45,10 +45,10 @@ class Progress:
 class Checkpoints:
     """The checkpoints of one training; with no folder nothing is written and nothing found."""
 
-    def __init__(self, folder: str | None, plan: TrainingConfig, ranks: ProcessGroup):
+    def __init__(self, folder: str | None, config: TrainingConfig, ranks: ProcessGroup):
         self.folder = Path(folder) if folder else None
         # What must not change between a run and the one that goes on with it.
-        self._key = json.loads(json.dumps({**asdict(plan), "ranks": ranks.size}))
+        self._key = json.loads(json.dumps({**asdict(config), "ranks": ranks.size}))
         self._ranks = ranks
 
     def save(self, progress: Progress, learners: Sequence[Learner], scheme: Scheme, best: Mapping[str, Tensor]) -> None:
@@ -63,7 +63,7 @@ class Checkpoints:
             save_file(flat_state(learners, best), staged / "state.safetensors")
         own = {f"scheme.{name}": tensor.contiguous() for name, tensor in scheme.state().items()}
         save_file(random_state(self._ranks.device) | own, staged / f"rank-{rank}.safetensors")
-        place = json.dumps({"plan": self._key, "progress": asdict(progress)})
+        place = json.dumps({"config": self._key, "progress": asdict(progress)})
         (staged / f"rank-{rank}.json").write_text(place, encoding="utf-8")
         self._ranks.total(1, "checkpoint written")  # nobody renames before all have written
         if rank == 0:
@@ -76,14 +76,14 @@ class Checkpoints:
     def load(self, learners: Sequence[Learner], scheme: Scheme) -> tuple[Progress, dict[str, Tensor]]:
         """Restore the newest checkpoint into learners and scheme; returns the place and the best averages so far.
 
-        A fresh start where there is none. Raises BadInput when it is of another plan or another number of ranks.
+        A fresh start where there is none. Raises BadInput when it is with another config or another number of ranks.
         """
         found = sorted(p for p in self.folder.glob("epoch-*") if PLACE.fullmatch(p.name)) if self.folder else []
         if not found:
             return Progress(), {}
         place = json.loads((found[-1] / f"rank-{self._ranks.rank}.json").read_text(encoding="utf-8"))
-        if place["plan"] != self._key:
-            raise BadInput(f"checkpoint {found[-1]} is of {place['plan']}, not of {self._key}; start a new training")
+        if place["config"] != self._key:
+            raise BadInput(f"checkpoint {found[-1]} is of {place['config']}, not of {self._key}; start a new training")
         state = load_file(found[-1] / "state.safetensors", str(self._ranks.device))
         for learner in learners:
             for name, module in learner.modules().items():

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from distill.data.dataset import Batch
-from distill.training.plan import TrainingConfig
+from distill.training.config import TrainingConfig
 from distill.training.ranks import ProcessGroup
 
 # The average moves every few steps by the matching power of its decay: the same curve for a fraction of the time.
@@ -28,22 +28,22 @@ class Network(Protocol):
 class Learner:
     """A network in training; `name` is that of its view of the data, such as "student"."""
 
-    def __init__(self, name: str, model: Any, plan: TrainingConfig, ranks: ProcessGroup):
+    def __init__(self, name: str, model: Any, config: TrainingConfig, ranks: ProcessGroup):
         self.name = name
         self.model: torch.nn.Module = model.to(ranks.device)
-        self._ranks, self._clip = ranks, plan.clip
+        self._ranks, self._clip = ranks, config.clip
         for module in model.modules():
             if isinstance(module, torch.nn.Embedding):
                 module.sparse = ranks.sparse
         ranks.broadcast(dict(model.state_dict()))
-        groups = model.groups(plan.learning_rate, plan.weight_decay)
+        groups = model.groups(config.learning_rate, config.weight_decay)
         self._rates = [group["lr"] for group in groups]
         self.optimizer = ranks.optimizer(
             torch.optim.AdamW(groups, fused=True),
             [(f"{name}.{parameter}", tensor) for parameter, tensor in model.named_parameters()],
-            plan.accumulate,
+            config.accumulate,
         )
-        self._average = AveragedModel(model, multi_avg_fn=moving_average(plan.ema))
+        self._average = AveragedModel(model, multi_avg_fn=moving_average(config.ema))
 
     @property
     def average(self) -> torch.nn.Module:
@@ -56,7 +56,7 @@ class Learner:
         return logits
 
     def rate(self, factor: float) -> None:
-        """Set the learning rates to so much of those of the plan."""
+        """Set the learning rates to so much of those of the config."""
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
 

@@ -6,18 +6,18 @@ from dataclasses import asdict
 from typing import Any
 
 from distill.models.packages import PACKAGES, installed
+from distill.training.config import TrainingConfig
 from distill.training.loop import Epoch
-from distill.training.plan import TrainingConfig
 from distill.training.ranks import ProcessGroup
 
 
 def lineage(
-    known: Mapping[str, Any], plan: TrainingConfig, ranks: ProcessGroup, curve: Sequence[Epoch]
+    known: Mapping[str, Any], config: TrainingConfig, ranks: ProcessGroup, curve: Sequence[Epoch]
 ) -> dict[str, Any]:
-    """The section `lineage`: what the caller knows of the data, the plan, the curve, and versions of what is there."""
+    """The section `lineage`: facts of the data from the caller, the config, the curve and package versions."""
     return {
         **known,
-        "training": {**asdict(plan), "ranks": ranks.size},
+        "training": {**asdict(config), "ranks": ranks.size},
         "curve": [asdict(epoch) for epoch in curve],
         "packages": {name: version for name in PACKAGES if (version := installed(name))},
         "python": platform.python_version(),

@@ -13,8 +13,8 @@ from distill.errors import OpinionError
 from distill.evaluation import metrics
 from distill.models.padding import padded
 from distill.training.checkpoint import Checkpoints, Progress
+from distill.training.config import NO_OUTPUTS, Outputs, TrainingConfig
 from distill.training.learner import Learner
-from distill.training.plan import NO_OUTPUTS, Outputs, TrainingConfig
 from distill.training.progress import bar
 from distill.training.ranks import ProcessGroup
 from distill.training.schemes import Scheme
@@ -40,7 +40,7 @@ def fit(
     learners: Sequence[Learner],
     train: Examples,
     valid: Examples,
-    plan: TrainingConfig,
+    config: TrainingConfig,
     ranks: ProcessGroup,
     outputs: Outputs = NO_OUTPUTS,
     judge: Callable[[Learner, Examples, ProcessGroup], float] | None = None,
@@ -51,24 +51,24 @@ def fit(
     makes the same number of steps and ends with the same models. Without dropout the curve is that of a single process
     whose batch is the sum of the ranks' batches. A training that finds a checkpoint in its folder goes on from there.
     """
-    torch.manual_seed(plan.seed * 1009 + ranks.rank)  # dropout differs between ranks
-    store = Checkpoints(outputs.checkpoints, plan, ranks)
+    torch.manual_seed(config.seed * 1009 + ranks.rank)  # dropout differs between ranks
+    store = Checkpoints(outputs.checkpoints, config, ranks)
     progress, best = store.load(learners, scheme)
     if ranks.rank == 0:
         print(f"training on {len(train.labels)} texts, validating on {len(valid.labels)}", flush=True)
     scalars = TensorBoardWriter(outputs.board if ranks.rank == 0 else None)
-    together = plan.batch * ranks.size
-    anchors = {round(at * plan.epochs * math.ceil(len(train.labels) / together)) for at in plan.route}
-    while progress.epoch <= plan.epochs and not stalled(progress, plan):
+    together = config.batch * ranks.size
+    anchors = {round(at * config.epochs * math.ceil(len(train.labels) / together)) for at in config.route}
+    while progress.epoch <= config.epochs and not stalled(progress, config):
         started, cpu, seen_before = time.monotonic(), time.process_time(), progress.seen
         for learner in learners:
             learner.model.train()
-        for loss, rows, done in steps(scheme, learners, train, progress, plan, ranks):
+        for loss, rows, done in steps(scheme, learners, train, progress, config, ranks):
             progress.step, progress.seen, progress.loss = progress.step + 1, progress.seen + rows, progress.loss + loss
             scalars.step(done, {"loss on rank 0": loss / max(rows, 1)})
             if done in anchors:
                 store.keep(learners[0], done)
-            if progress.step % plan.checkpoint_every == 0:
+            if progress.step % config.checkpoint_every == 0:
                 if ranks.rank == 0:
                     speed = (progress.seen - seen_before) / (time.monotonic() - started)
                     print(so_far(progress, speed, len(train.labels), ranks.size), flush=True)
@@ -101,23 +101,23 @@ def steps(
     learners: Sequence[Learner],
     train: Examples,
     progress: Progress,
-    plan: TrainingConfig,
+    config: TrainingConfig,
     ranks: ProcessGroup,
 ) -> Iterator[tuple[float, int, int]]:
     """Make the steps left of the epoch.
 
     Gives after each the loss, summed over this rank's rows, their number, and how many steps all epochs have made.
     """
-    batches = shuffled(len(train.labels), plan.batch * ranks.size, plan.seed, progress.epoch, train.lengths)
+    batches = shuffled(len(train.labels), config.batch * ranks.size, config.seed, progress.epoch, train.lengths)
     before = (progress.epoch - 1) * len(batches)
-    teachers = plan.schedule[progress.epoch - 1] if plan.schedule else None
-    factor = warm_up_then_cosine(plan.epochs * len(batches), plan.warm_up)
-    left, title = range(progress.step, len(batches)), f"epoch {progress.epoch}/{plan.epochs}"
+    teachers = config.schedule[progress.epoch - 1] if config.schedule else None
+    factor = warm_up_then_cosine(config.epochs * len(batches), config.warm_up)
+    left, title = range(progress.step, len(batches)), f"epoch {progress.epoch}/{config.epochs}"
     for step in bar(left, title, progress.step, len(batches), shown=ranks.rank == 0):
         for learner in learners:
             learner.rate(factor(before + step))
         rows = share(batches[step], ranks.rank, ranks.size)
-        count = max(plan.accumulate, passes(batches[step], ranks.size, ranks.device, train.lengths))
+        count = max(config.accumulate, passes(batches[step], ranks.size, ranks.device, train.lengths))
         for learner in learners:
             learner.passes(count)
         parts = [train.batch(part, ranks.device, teachers) for part in rows.tensor_split(count)]
@@ -147,9 +147,9 @@ def best_epoch(progress: Progress) -> int:
     return int(max(progress.curve, key=lambda point: point["valid"])["epoch"]) if progress.curve else 0
 
 
-def stalled(progress: Progress, plan: TrainingConfig) -> bool:
-    """Whether validation has not become better for as many epochs as the plan is patient."""
-    return len(progress.curve) - best_epoch(progress) >= plan.patience
+def stalled(progress: Progress, config: TrainingConfig) -> bool:
+    """Whether validation has not become better for `patience` epochs."""
+    return len(progress.curve) - best_epoch(progress) >= config.patience
 
 
 def validation_auc(learner: Learner, valid: Examples, ranks: ProcessGroup) -> float:

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from distill.data.dataset import Batch
+from distill.training.config import TrainingConfig
 from distill.training.learner import Learner
 from distill.training.losses import hard_loss, soft_loss
-from distill.training.plan import TrainingConfig
 from distill.training.scheme_table import SCHEMES
 
 
@@ -51,7 +51,7 @@ def optimizer_step(learner: Learner, parts: Sequence[Batch], loss: Callable[[Bat
 class HardLabel(Scheme):
     """`textcnn` and `bert`, the baselines without a teacher: model <- L_hard."""
 
-    def __init__(self, learner: Learner, plan: TrainingConfig, class_weight: Tensor | None = None):
+    def __init__(self, learner: Learner, config: TrainingConfig, class_weight: Tensor | None = None):
         self.learner = learner
         self.class_weight = class_weight  # (2,)
 
@@ -70,21 +70,21 @@ class Offline(Scheme):
     student <- sum_k alpha_k T^2 L_soft(v_k, z) + beta_hard L_hard(z), of which rows of the transfer set have the first.
     """
 
-    def __init__(self, student: Learner, plan: TrainingConfig):
+    def __init__(self, student: Learner, config: TrainingConfig):
         self.student = student
-        self.plan = plan
+        self.config = config
 
     def step(self, parts: Sequence[Batch], rows: int) -> Tensor:
         """One update."""
-        plan = self.plan
+        config = self.config
 
         def loss(part: Batch) -> Tensor:
             z = self.student.logits(part)
             soft = [
-                alpha * plan.temperature**2 * soft_loss(z, part.logits[:, k], plan.temperature)
-                for k, alpha in enumerate(plan.alpha_soft)
+                alpha * config.temperature**2 * soft_loss(z, part.logits[:, k], config.temperature)
+                for k, alpha in enumerate(config.alpha_soft)
             ]
-            return (sum(soft) + plan.beta_hard * hard_loss(z, part.labels)) / rows
+            return (sum(soft) + config.beta_hard * hard_loss(z, part.labels)) / rows
 
         return optimizer_step(self.student, parts, loss)
 
@@ -95,9 +95,9 @@ class JointIsolated(Scheme):
     teacher <- L_hard(v); student <- alpha_soft T^2 L_soft(v detached, z) + beta_hard L_hard(z).
     """
 
-    def __init__(self, teacher: Learner, student: Learner, plan: TrainingConfig):
+    def __init__(self, teacher: Learner, student: Learner, config: TrainingConfig):
         self.teacher, self.student = teacher, student
-        self.plan = plan
+        self.config = config
 
     def step(self, parts: Sequence[Batch], rows: int) -> Tensor:
         """The teacher's update, then the student's with the logits that the teacher had before its own."""
@@ -111,7 +111,7 @@ class JointIsolated(Scheme):
         optimizer_step(self.teacher, parts, teacher_loss)
         heard = iter(said)
         return optimizer_step(
-            self.student, parts, lambda part: taught(next(heard), self.student.logits(part), part, self.plan) / rows
+            self.student, parts, lambda part: taught(next(heard), self.student.logits(part), part, self.config) / rows
         )
 
 
@@ -122,15 +122,15 @@ class JointCoupled(Scheme):
     g_t = d alpha_soft T^2 L_soft(v, z) / d teacher, of this batch, with v and z as they were in both forward passes.
     """
 
-    def __init__(self, teacher: Learner, student: Learner, plan: TrainingConfig):
+    def __init__(self, teacher: Learner, student: Learner, config: TrainingConfig):
         self.teacher, self.student = teacher, student
-        self.plan = plan
+        self.config = config
         self.parameters = [p for p in teacher.model.parameters() if p.requires_grad]
         self.kept = [torch.zeros_like(p) for p in self.parameters]
 
     def step(self, parts: Sequence[Batch], rows: int) -> Tensor:
         """Both updates; the teacher's gradients start from what was kept."""
-        plan, following = self.plan, [torch.zeros_like(p) for p in self.parameters]
+        config, following = self.config, [torch.zeros_like(p) for p in self.parameters]
         self.teacher.zero_grad()
         self.student.zero_grad()
         losses = []
@@ -138,12 +138,12 @@ class JointCoupled(Scheme):
             p.grad = kept
         for part in parts:
             v, z = self.teacher.logits(part), self.student.logits(part)
-            soft = plan.alpha_soft[0] * plan.temperature**2 * soft_loss(z.detach(), v, plan.temperature) / rows
+            soft = config.alpha_soft[0] * config.temperature**2 * soft_loss(z.detach(), v, config.temperature) / rows
             # Before any backward pass: not through .grad, which belongs to this step's update.
             for total, g in zip(following, torch.autograd.grad(soft, self.parameters, retain_graph=True), strict=True):
                 total += g
             (hard_loss(v, part.labels) / rows).backward()  # type: ignore[no-untyped-call]
-            loss = taught(v.detach(), z, part, plan) / rows
+            loss = taught(v.detach(), z, part, config) / rows
             loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
         self.teacher.update()
@@ -166,9 +166,9 @@ class JointSum(Scheme):
     teacher, student <- L_hard(v) + alpha_soft T^2 L_soft(v, z) + beta_hard L_hard(z).
     """
 
-    def __init__(self, teacher: Learner, student: Learner, plan: TrainingConfig):
+    def __init__(self, teacher: Learner, student: Learner, config: TrainingConfig):
         self.teacher, self.student = teacher, student
-        self.plan = plan
+        self.config = config
 
     def step(self, parts: Sequence[Batch], rows: int) -> Tensor:
         """Both updates from the one loss; returns the student's share of it, as the other schemes do."""
@@ -177,7 +177,7 @@ class JointSum(Scheme):
         losses = []
         for part in parts:
             v, z = self.teacher.logits(part), self.student.logits(part)
-            students = taught(v, z, part, self.plan) / rows
+            students = taught(v, z, part, self.config) / rows
             (hard_loss(v, part.labels) / rows + students).backward()  # type: ignore[no-untyped-call]
             losses.append(students.detach())
         self.teacher.update()
@@ -185,10 +185,10 @@ class JointSum(Scheme):
         return sum(losses[1:], start=losses[0])
 
 
-def taught(v: Tensor, z: Tensor, part: Batch, plan: TrainingConfig) -> Tensor:
+def taught(v: Tensor, z: Tensor, part: Batch, config: TrainingConfig) -> Tensor:
     """The student's loss with one teacher, alpha_soft T^2 L_soft(v, z) + beta_hard L_hard(z), summed over the rows."""
-    soft = plan.temperature**2 * soft_loss(z, v, plan.temperature)
-    return plan.alpha_soft[0] * soft + plan.beta_hard * hard_loss(z, part.labels)
+    soft = config.temperature**2 * soft_loss(z, v, config.temperature)
+    return config.alpha_soft[0] * soft + config.beta_hard * hard_loss(z, part.labels)
 
 
 BUILDERS: dict[str, Callable[..., Scheme]] = {

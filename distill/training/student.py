@@ -20,10 +20,10 @@ from distill.models.textcnn import Encodings, TextCNN
 from distill.scoring.drift import Profile, length_bins, profile
 from distill.scoring.scorer import Scorer, probability
 from distill.text.vocabulary import Limit, Vocabulary
+from distill.training.config import Outputs, TrainingConfig, TrainingTask
 from distill.training.learner import Learner
 from distill.training.lineage import lineage as lineage_of
 from distill.training.loop import fit
-from distill.training.plan import Outputs, TrainingConfig, TrainingTask
 from distill.training.ranks import ProcessGroup
 from distill.training.schemes import STORED
 

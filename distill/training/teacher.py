@@ -15,10 +15,10 @@ from distill.models.registry import Registry, anchor_name
 from distill.scoring.logits import BertTeacher
 from distill.scoring.scorer import probability
 from distill.training.checkpoint import Checkpoints
+from distill.training.config import Encoder, TrainingConfig, TrainingTask
 from distill.training.learner import Learner
 from distill.training.lineage import lineage as lineage_of
 from distill.training.loop import fit
-from distill.training.plan import Encoder, TrainingConfig, TrainingTask
 from distill.training.ranks import ProcessGroup
 from distill.training.scheme_table import BERT
 from distill.training.schemes import HardLabel

@@ -6,7 +6,7 @@ from distill.errors import BadInput, BadModel
 from distill.models.architecture import Precision
 from distill.models.fitness import Bounds
 from distill.models.registry import Registry
-from distill.training.plan import Encoder, TrainingConfig
+from distill.training.config import Encoder, TrainingConfig
 from distill.training.scheme_table import scheme_for
 from jobs.common.cli import Parser, job_parser
 from jobs.common.options import add_options, option

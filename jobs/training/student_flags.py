@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from distill.errors import BadInput
 from distill.models.packages import need_transformers
-from distill.training.plan import TEACHER, Encoder, TrainingConfig
+from distill.training.config import TEACHER, Encoder, TrainingConfig
 from distill.training.scheme_table import SCHEMES, scheme_for
 from jobs.common.cli import Parser, day
 from jobs.common.options import option

@@ -11,7 +11,7 @@ from distill.models.bundle import load_manifest
 from distill.models.registry import Registry, anchor_name
 from distill.scoring.logits import PRECISIONS, fingerprint
 from distill.training import joint, student
-from distill.training.plan import TEACHER, TrainingTask
+from distill.training.config import TEACHER, TrainingTask
 from distill.training.scheme_table import SCHEMES
 from distill.training.student import Inside
 from jobs.common.cli import home

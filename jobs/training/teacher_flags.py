@@ -6,7 +6,7 @@ from pathlib import Path
 from distill.errors import BadInput
 from distill.models.architecture import Precision
 from distill.models.packages import need_transformers
-from distill.training.plan import TEACHER, ClassWeight, Encoder, TrainingConfig
+from distill.training.config import TEACHER, ClassWeight, Encoder, TrainingConfig
 from jobs.common.cli import Parser
 from jobs.common.options import option
 from jobs.training.training_run import TrainingOptions, training_parser

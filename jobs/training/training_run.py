@@ -15,7 +15,7 @@ from typing import Any
 from distill.data.snapshot import Snapshot
 from distill.errors import BadInput, BadModel
 from distill.models.registry import Registry
-from distill.training.plan import Outputs, TrainingConfig, TrainingTask
+from distill.training.config import Outputs, TrainingConfig, TrainingTask
 from jobs.common.cli import CHECKOUT, Parser, home, job_parser
 from jobs.common.options import add_options, flag, option
 

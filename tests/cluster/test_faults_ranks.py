@@ -17,7 +17,7 @@ from distill.models.bundle import Bundle
 from distill.training.ranks import ProcessGroup, SingleProcess
 from jobs.training.launch import launch
 from tests.cluster.night import Night, record
-from tests.jobs.training.test_launch import PLAN, snapshot, work  # noqa: F401  (a fixture)
+from tests.jobs.training.test_launch import CONFIG, snapshot, work  # noqa: F401  (a fixture)
 
 pytestmark = [
     pytest.mark.cluster,
@@ -43,8 +43,8 @@ def dying(ranks: ProcessGroup, folder: Path, place: str) -> None:
 
 
 def test_a_rank_killed_at_four_places_and_a_slow_rank(night: Night, snapshot: str, tmp_path: Path) -> None:  # noqa: F811
-    spark, plan = night.warehouse.spark, dataclasses.replace(PLAN, checkpoint_every=4)
-    alone = work(snapshot, dataclasses.replace(PLAN, batch=2 * PLAN.batch))(SingleProcess())
+    spark, config = night.warehouse.spark, dataclasses.replace(CONFIG, checkpoint_every=4)
+    alone = work(snapshot, dataclasses.replace(CONFIG, batch=2 * CONFIG.batch))(SingleProcess())
     marks = tmp_path / "marks"
     marks.mkdir()
 
@@ -72,7 +72,7 @@ def test_a_rank_killed_at_four_places_and_a_slow_rank(night: Night, snapshot: st
 
         HardLabel.step, checkpoint.random_state, loop.predict = at_step, at_write, at_evaluation  # type: ignore[method-assign]
         try:
-            return work(snapshot, plan)(ranks, checkpoints=str(tmp_path / "checkpoints"))
+            return work(snapshot, config)(ranks, checkpoints=str(tmp_path / "checkpoints"))
         finally:
             HardLabel.step, checkpoint.random_state, loop.predict = step, random_state, predict  # type: ignore[method-assign]
 
@@ -100,7 +100,7 @@ def test_a_rank_killed_at_four_places_and_a_slow_rank(night: Night, snapshot: st
 
         HardLabel.step = slowly  # type: ignore[method-assign]
         try:
-            return work(snapshot, plan)(ranks)
+            return work(snapshot, config)(ranks)
         finally:
             HardLabel.step = step  # type: ignore[method-assign]
 

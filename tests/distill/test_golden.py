@@ -17,24 +17,24 @@ from distill.models.architecture import Architecture, Dropout
 from distill.models.bert import from_pretrained
 from distill.models.textcnn import Encodings, TextCNN
 from distill.text.vocabulary import Limit, Vocabulary
+from distill.training.config import TEACHER, TrainingConfig
 from distill.training.learner import Learner
 from distill.training.loop import fit
-from distill.training.plan import TEACHER, TrainingConfig
 from distill.training.ranks import SingleProcess
 from distill.training.schemes import JOINT, STORED
 from tests.distill import tiny_encoder
 
 RECORDED = Path(__file__).with_name("golden.json")
 WIDTHS = {"word": (1, 2), "bigram": (1,)}
-PLAN = TrainingConfig(
+CONFIG = TrainingConfig(
     epochs=3, batch=16, patience=9, seed=5, learning_rate=2e-2, dropout=Dropout(0, 0, 0), temperature=2.0, beta_hard=0.5
 )
-PLANS = {
-    "textcnn": PLAN,
-    "offline": PLAN,
-    "multi-teacher": replace(PLAN, alpha_soft=(0.7, 0.3)),
-    "offline, route": replace(PLAN, schedule=((1,), (1,), (0,))),
-    **dict.fromkeys(JOINT, PLAN),
+CONFIGS = {
+    "textcnn": CONFIG,
+    "offline": CONFIG,
+    "multi-teacher": replace(CONFIG, alpha_soft=(0.7, 0.3)),
+    "offline, route": replace(CONFIG, schedule=((1,), (1,), (0,))),
+    **dict.fromkeys(JOINT, CONFIG),
 }
 PRECISION = "float32"
 
@@ -52,22 +52,22 @@ def curve(name: str, folder: Path) -> list[float]:
     vocabulary = Vocabulary.build(texts, {channel: Limit(1, 1000) for channel in WIDTHS})
     torch.manual_seed(0)
     architecture = Architecture({channel: vocabulary.size(channel) for channel in WIDTHS}, WIDTHS, 6, 4)
-    plan, scheme = PLANS[name], name.split(",")[0]
-    student = Learner("student", TextCNN(architecture, plan.dropout), plan, SingleProcess())
+    config, scheme = CONFIGS[name], name.split(",")[0]
+    student = Learner("student", TextCNN(architecture, config.dropout), config, SingleProcess())
     model, tokenizer = from_pretrained(tiny_encoder.tiny_encoder(folder), 32, PRECISION)
     views = {"student": Encodings(vocabulary.encode_batch(texts), architecture), "teacher": tokenizer.encode(texts)}
     every = Examples(torch.from_numpy(labels), views, logits, views["teacher"].lengths)
     if scheme in STORED:
         learners = [student]
-        made = STORED[scheme](student, plan)
+        made = STORED[scheme](student, config)
     else:
         teacher = Learner("teacher", model, replace(TEACHER, learning_rate=5e-3, precision=PRECISION), SingleProcess())
-        learners, made = [student, teacher], JOINT[scheme](teacher, student, plan)
-    points = fit(made, learners, every, every, plan, SingleProcess())
+        learners, made = [student, teacher], JOINT[scheme](teacher, student, config)
+    points = fit(made, learners, every, every, config, SingleProcess())
     return [point.loss for point in points] + [points[-1].valid]
 
 
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("name", CONFIGS)
 def test_the_curve_is_the_recorded_one(name: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(curve(name, tmp_path / "encoder"), json.loads(RECORDED.read_text())[name], rtol=2e-4)
 
@@ -82,5 +82,5 @@ def test_every_scheme_has_one_and_no_two_are_alike() -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
-        found = {name: curve(name, Path(scratch, str(i))) for i, name in enumerate(PLANS)}
+        found = {name: curve(name, Path(scratch, str(i))) for i, name in enumerate(CONFIGS)}
     RECORDED.write_text(json.dumps(found, indent=1) + "\n")

@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from distill.data.dataset import Batch
+from distill.training.config import TrainingConfig
 from distill.training.learner import Learner
-from distill.training.plan import TrainingConfig
 from distill.training.ranks import SingleProcess
 from distill.training.schemes import JOINT, JointCoupled, JointIsolated, JointSum, Scheme
 
 X, Y = [0.5, -1.0, 2.0], [1, 0, 1]
 T, ALPHA, BETA = 3.0, 0.7, 0.4
-PLAN = TrainingConfig(temperature=T, alpha_soft=(ALPHA,), beta_hard=BETA, learning_rate=0.1)
+CONFIG = TrainingConfig(temperature=T, alpha_soft=(ALPHA,), beta_hard=BETA, learning_rate=0.1)
 
 
 class Line(nn.Module):
@@ -41,8 +41,8 @@ class Line(nn.Module):
 
 def pair(name: str) -> tuple[Scheme, Line, Line]:
     teacher, student = Line(0.8, -0.3), Line(-0.2, 0.6)
-    learners = [Learner(n, m, PLAN, SingleProcess()) for n, m in (("teacher", teacher), ("student", student))]
-    return JOINT[name](*learners, PLAN), teacher, student
+    learners = [Learner(n, m, CONFIG, SingleProcess()) for n, m in (("teacher", teacher), ("student", student))]
+    return JOINT[name](*learners, CONFIG), teacher, student
 
 
 def batch(rows: slice = slice(None)) -> Batch:
@@ -145,7 +145,7 @@ def test_what_a_scheme_keeps_survives_a_checkpoint(name: str) -> None:
     stopped, *others = pair(name)
     stopped.step([batch()], 3)
     state = {key: tensor.clone() for key, tensor in stopped.state().items()}
-    fresh = type(stopped)(stopped.teacher, stopped.student, PLAN)  # type: ignore[attr-defined]
+    fresh = type(stopped)(stopped.teacher, stopped.student, CONFIG)  # type: ignore[attr-defined]
     fresh.load_state(state)
     going.step([batch()], 3)
     fresh.step([batch()], 3)

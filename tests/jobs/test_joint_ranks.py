@@ -15,8 +15,8 @@ import pytest
 
 from distill.data.snapshot import Snapshot
 from distill.models.architecture import Dropout
+from distill.training.config import TEACHER, Encoder, TrainingConfig, TrainingTask
 from distill.training.joint import train_on_rank
-from distill.training.plan import TEACHER, Encoder, TrainingConfig, TrainingTask
 from distill.training.ranks import ProcessGroup, SingleProcess
 from distill.training.schemes import JOINT
 from jobs.training.launch import launch
@@ -29,10 +29,10 @@ pytestmark = [
 ]
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # executors cannot import this file
 
-PLAN = TrainingConfig(
+CONFIG = TrainingConfig(
     epochs=2, batch=16, patience=9, seed=3, learning_rate=1e-2, accumulate=2, dropout=Dropout(0, 0, 0)
 )
-TEACHER_PLAN = replace(TEACHER, learning_rate=2e-3, accumulate=2, precision="float32")
+TEACHER_CONFIG = replace(TEACHER, learning_rate=2e-3, accumulate=2, precision="float32")
 STUCK_SECONDS = 240
 
 
@@ -51,13 +51,13 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {"snapshot": Snapshot(str(folder)), "encoder": Encoder(tiny_encoder(Path(folder, "encoder")), max_length=32)}
 
 
-def all_schemes(ranks: ProcessGroup, given: dict[str, Any], plan: TrainingConfig) -> dict[str, Any]:
+def all_schemes(ranks: ProcessGroup, given: dict[str, Any], config: TrainingConfig) -> dict[str, Any]:
     """Each scheme after the other; a rank that hangs kills itself, which is an error of the launch."""
     signal.alarm(STUCK_SECONDS)
     found = {}
     for scheme in JOINT:
-        task = TrainingTask(plan, 0.4)
-        found[scheme] = train_on_rank(ranks, **given, task=task, scheme=scheme, teacher_config=TEACHER_PLAN)
+        task = TrainingTask(config, 0.4)
+        found[scheme] = train_on_rank(ranks, **given, task=task, scheme=scheme, teacher_config=TEACHER_CONFIG)
     signal.alarm(0)
     return found
 
@@ -67,8 +67,8 @@ def curve(bundle: Any) -> list[list[float]]:
 
 
 def test_two_ranks_are_one_process_with_twice_the_batch(spark, given: dict[str, Any]) -> None:  # type: ignore[no-untyped-def]
-    two = launch(spark, 2, lambda ranks: all_schemes(ranks, given, PLAN))
-    one = all_schemes(SingleProcess(), given, replace(PLAN, batch=2 * PLAN.batch, accumulate=4))
+    two = launch(spark, 2, lambda ranks: all_schemes(ranks, given, CONFIG))
+    one = all_schemes(SingleProcess(), given, replace(CONFIG, batch=2 * CONFIG.batch, accumulate=4))
     for scheme in JOINT:
         (student, teacher), (same, likewise) = two[scheme], one[scheme]
         np.testing.assert_allclose(curve(student), curve(same), rtol=2e-4, err_msg=scheme)

@@ -1,4 +1,4 @@
-"""A training that is cut off and goes on ends as if it had not been; a checkpoint of another plan is refused."""
+"""A training that is cut off and goes on ends as if it had not been; a checkpoint of another config is refused."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +13,13 @@ from distill.models.architecture import Architecture
 from distill.models.textcnn import Encodings, TextCNN
 from distill.text.vocabulary import Encoded, Ids
 from distill.training.checkpoint import Checkpoints
+from distill.training.config import Outputs, TrainingConfig
 from distill.training.learner import Learner
 from distill.training.loop import Epoch, fit
-from distill.training.plan import Outputs, TrainingConfig
 from distill.training.ranks import SingleProcess
 from distill.training.schemes import HardLabel
 
-PLAN = TrainingConfig(epochs=4, batch=8, patience=9, seed=2, checkpoint_every=3)
+CONFIG = TrainingConfig(epochs=4, batch=8, patience=9, seed=2, checkpoint_every=3)
 ARCHITECTURE = Architecture({"word": 40}, {"word": (1, 2)}, 8, 8)
 
 
@@ -36,11 +36,11 @@ def split(rows: int, seed: int) -> Examples:
 
 
 def train(
-    folder: Path | None, plan: TrainingConfig = PLAN, cut_at: int | None = None
+    folder: Path | None, config: TrainingConfig = CONFIG, cut_at: int | None = None
 ) -> tuple[torch.nn.Module, list[Epoch]]:
     torch.set_num_threads(1)
-    torch.manual_seed(plan.seed)
-    student = Learner("student", TextCNN(ARCHITECTURE, plan.dropout), plan, SingleProcess())
+    torch.manual_seed(config.seed)
+    student = Learner("student", TextCNN(ARCHITECTURE, config.dropout), config, SingleProcess())
     calls = 0
 
     class Counted(HardLabel):
@@ -52,7 +52,7 @@ def train(
             return super().step(parts, rows)
 
     where = Outputs(checkpoints=str(folder) if folder else None)
-    curve = fit(Counted(student, plan), [student], split(60, 0), split(30, 1), plan, SingleProcess(), where)
+    curve = fit(Counted(student, config), [student], split(60, 0), split(30, 1), config, SingleProcess(), where)
     return student.model, curve
 
 
@@ -82,7 +82,7 @@ def test_files_of_others_are_no_checkpoints(tmp_path: Path, name: str) -> None:
     (tmp_path / "route").mkdir(exist_ok=True)
     for other in ("._step-000120.safetensors", "step-000120 2.safetensors"):
         (tmp_path / "route" / other).write_bytes(b"\x00\x05\x16\x07")
-    assert Checkpoints(str(tmp_path), PLAN, SingleProcess()).route() == {}
+    assert Checkpoints(str(tmp_path), CONFIG, SingleProcess()).route() == {}
     assert facts(train(tmp_path))[0] == facts(train(None))[0]
 
 
@@ -103,4 +103,4 @@ def test_a_checkpoint_of_another_plan_is_refused(tmp_path: Path, change: dict[st
     with pytest.raises(Cut):
         train(tmp_path, cut_at=5)
     with pytest.raises(BadInput, match="start a new training"):
-        train(tmp_path, plan=replace(PLAN, **change))
+        train(tmp_path, config=replace(CONFIG, **change))

@@ -7,8 +7,8 @@ from distill.models.architecture import Dropout
 from distill.models.bert import Bert, Tokenizer, from_pretrained
 from distill.models.textcnn import EMBEDDING_STD
 from distill.text.vocabulary import SPECIAL
+from distill.training.config import TrainingConfig
 from distill.training.embeddings import principal_components, start_embeddings
-from distill.training.plan import TrainingConfig
 from distill.training.ranks import SingleProcess
 from distill.training.student import EMBEDDING, Student
 from tests.distill import tiny_encoder

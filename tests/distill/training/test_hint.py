@@ -14,16 +14,16 @@ from distill.data.labelled import Splits, TextRows
 from distill.models.architecture import Dropout
 from distill.models.bert import Bert, Tokenizer, from_pretrained, to_bundle
 from distill.models.registry import Registry
+from distill.training.config import Outputs, TrainingConfig, TrainingTask
 from distill.training.hint import VIEW, Hint, HintRegressor, judge
 from distill.training.learner import Learner
 from distill.training.loop import fit
-from distill.training.plan import Outputs, TrainingConfig, TrainingTask
 from distill.training.ranks import SingleProcess
 from distill.training.student import Inside, Student, train_student
 from distill.training.teacher_features import layer_of
 from tests.distill import tiny_encoder
 
-PLAN = TrainingConfig(epochs=4, batch=16, patience=9, dropout=Dropout(0, 0, 0), ema=0.5)
+CONFIG = TrainingConfig(epochs=4, batch=16, patience=9, dropout=Dropout(0, 0, 0), ema=0.5)
 WIDTH = 16
 
 
@@ -50,9 +50,9 @@ def examples(rows: TextRows, student: Student, teacher: tuple[Bert, Tokenizer], 
 
 def test_the_step_is_that_of_half_the_squared_distance(teacher) -> None:  # type: ignore[no-untyped-def]
     rows = labelled(8, 0)
-    student = Student(rows.texts * 3, PLAN)
+    student = Student(rows.texts * 3, CONFIG)
     seen = examples(rows, student, teacher, 1)
-    regressed = Learner("student", HintRegressor(student.model, WIDTH), PLAN, SingleProcess())
+    regressed = Learner("student", HintRegressor(student.model, WIDTH), CONFIG, SingleProcess())
     batch = seen.batch(torch.arange(8), torch.device("cpu"))
     r, u = regressed.logits(batch).detach(), batch.inputs[VIEW]
     before = {name: tensor.clone() for name, tensor in student.model.state_dict().items()}
@@ -66,11 +66,11 @@ def test_the_step_is_that_of_half_the_squared_distance(teacher) -> None:  # type
 
 def test_a_student_comes_nearer_to_texts_it_has_not_seen(teacher) -> None:  # type: ignore[no-untyped-def]
     train, valid = labelled(200, 1), labelled(60, 2)
-    student = Student(train.texts, PLAN)
+    student = Student(train.texts, CONFIG)
     seen, unseen = (examples(rows, student, teacher, -1) for rows in (train, valid))
-    regressed = Learner("student", HintRegressor(student.model, WIDTH), PLAN, SingleProcess())
+    regressed = Learner("student", HintRegressor(student.model, WIDTH), CONFIG, SingleProcess())
     before = judge(regressed, unseen, SingleProcess())
-    curve = fit(Hint(regressed), [regressed], seen, unseen, PLAN, SingleProcess(), judge=judge)
+    curve = fit(Hint(regressed), [regressed], seen, unseen, CONFIG, SingleProcess(), judge=judge)
     assert curve[-1].valid > 0.5 * before and before < 0
 
 
@@ -81,7 +81,7 @@ def test_stage_two_goes_on_from_stage_one(teacher, tmp_path: Path) -> None:  # t
     version = registry.new_version("bert", datetime.now(UTC))
     registry.add(version, bundle.tensors, bundle.files, bundle.manifest)
     train, valid = labelled(120, 3), labelled(60, 4)
-    still = replace(PLAN, learning_rate=0.0, epochs=1)
+    still = replace(CONFIG, learning_rate=0.0, epochs=1)
     splits = Splits(train, valid, None)
 
     def trained(config: TrainingConfig, inside: Inside | None = None, folder: str | None = None) -> Any:
@@ -90,7 +90,7 @@ def test_stage_two_goes_on_from_stage_one(teacher, tmp_path: Path) -> None:  # t
 
     fresh = trained(still)
     stage = Inside(str(tmp_path / "registry"), version, hint_layer=1, hint_epochs=2)
-    moving = replace(PLAN, epochs=1)
+    moving = replace(CONFIG, epochs=1)
     hinted = trained(moving, stage, str(tmp_path / "checkpoints"))
     again = trained(moving, stage, str(tmp_path / "other"))
     plain = trained(moving)

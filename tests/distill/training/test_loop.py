@@ -13,9 +13,9 @@ from distill.errors import OpinionError
 from distill.evaluation import metrics
 from distill.scoring.scorer import Scorer
 from distill.training import loop
+from distill.training.config import TrainingConfig, TrainingTask
 from distill.training.learner import EMA_EVERY, moving_average
 from distill.training.loop import warm_up_then_cosine
-from distill.training.plan import TrainingConfig, TrainingTask
 from distill.training.ranks import SingleProcess
 from distill.training.student import train_student
 
@@ -37,9 +37,9 @@ def rows(count: int, seed: int) -> TextRows:
 @pytest.fixture(scope="module")
 def trained():  # type: ignore[no-untyped-def]
     torch.set_num_threads(1)
-    plan = TrainingConfig(epochs=3, batch=16, seed=7)
+    config = TrainingConfig(epochs=3, batch=16, seed=7)
     return train_student(
-        SingleProcess(), Splits(rows(600, 1), rows(200, 2), rows(200, 3)), TrainingTask(plan, 0.95), "textcnn"
+        SingleProcess(), Splits(rows(600, 1), rows(200, 2), rows(200, 3)), TrainingTask(config, 0.95), "textcnn"
     )
 
 
@@ -100,7 +100,7 @@ def test_training_stops_when_validation_gets_no_better() -> None:
 def test_an_epoch_that_does_not_see_every_row_once_is_an_error(
     monkeypatch: pytest.MonkeyPatch, kept: list[int], seen: int
 ) -> None:
-    """A row of the first batch is lost, or comes twice, between the plan and the epoch."""
+    """A row of the first batch is lost, or comes twice, between the order and the epoch."""
 
     def tampered(*given: Any) -> list[torch.Tensor]:
         first, *others = shuffled(*given)

@@ -17,15 +17,15 @@ from distill.evaluation import metrics
 from distill.models.registry import Registry
 from distill.scoring.logits import teacher_of
 from distill.scoring.scorer import probability
-from distill.training.plan import TEACHER, Encoder, Outputs, TrainingConfig, TrainingTask
+from distill.training.config import TEACHER, Encoder, Outputs, TrainingConfig, TrainingTask
 from distill.training.ranks import SingleProcess
 from distill.training.teacher import class_weight, train_on_rank
 from tests.distill import tiny_encoder
 
 VERSION = "bert-20261123T201500Z-1a2b3c"
-PLAN = replace(TEACHER, epochs=3, batch=16, learning_rate=5e-3, precision="float32", route=(0.1, 0.5), patience=9)
+CONFIG = replace(TEACHER, epochs=3, batch=16, learning_rate=5e-3, precision="float32", route=(0.1, 0.5), patience=9)
 LINEAGE = {"rows": {"train": 300, "valid": 100, "test": 100}}
-NO_ROUTE = replace(PLAN, route=())
+NO_ROUTE = replace(CONFIG, route=())
 BAD, GOOD = ["退款不给退", "客服骗人"], ["味道好极了", "孩子喜欢"]
 
 
@@ -59,10 +59,10 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
 
 
 def train(
-    given: Given, home: Path, plan: TrainingConfig = PLAN, target: float = 0.8, has_test: bool = True
+    given: Given, home: Path, config: TrainingConfig = CONFIG, target: float = 0.8, has_test: bool = True
 ) -> dict[str, Any]:
     snapshot = Snapshot(given["snapshot"], has_test)
-    task = TrainingTask(plan, target, LINEAGE, Outputs(checkpoints=str(home / "checkpoints")))
+    task = TrainingTask(config, target, LINEAGE, Outputs(checkpoints=str(home / "checkpoints")))
     manifest = train_on_rank(
         SingleProcess(), snapshot, task, Encoder(given["init"], max_length=32), str(home / "registry"), VERSION
     )

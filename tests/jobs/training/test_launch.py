@@ -19,7 +19,7 @@ from distill.errors import BadInput, Infrastructure
 from distill.models.architecture import Dropout
 from distill.models.registry import Registry
 from distill.training import teacher
-from distill.training.plan import NO_OUTPUTS, TEACHER, Encoder, Outputs, TrainingConfig, TrainingTask
+from distill.training.config import NO_OUTPUTS, TEACHER, Encoder, Outputs, TrainingConfig, TrainingTask
 from distill.training.ranks import SingleProcess
 from distill.training.student import train_on_rank
 from jobs.common.cli import home
@@ -34,7 +34,7 @@ pytestmark = [
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # executors cannot import this file
 
 # Dropout draws other numbers on each rank, so curves can only be equal without it.
-PLAN = TrainingConfig(epochs=3, batch=16, patience=9, seed=3, dropout=Dropout(0, 0, 0))
+CONFIG = TrainingConfig(epochs=3, batch=16, patience=9, seed=3, dropout=Dropout(0, 0, 0))
 # Batches of 40 on two ranks: the last one, of a single row, leaves a rank and most of the passes with none.
 OF_TEACHER = dataclasses.replace(
     TEACHER, epochs=6, batch=20, accumulate=2, learning_rate=5e-3, clip=0.2, patience=9, precision="float32", route=()
@@ -56,14 +56,14 @@ def snapshot(tmp_path_factory) -> str:
     return str(folder)
 
 
-def work(snapshot: str, plan: TrainingConfig, outputs: Outputs = NO_OUTPUTS):  # type: ignore[no-untyped-def]
-    task = TrainingTask(plan, 0.6, outputs=outputs)
+def work(snapshot: str, config: TrainingConfig, outputs: Outputs = NO_OUTPUTS):  # type: ignore[no-untyped-def]
+    task = TrainingTask(config, 0.6, outputs=outputs)
     return partial(train_on_rank, snapshot=Snapshot(snapshot), task=task, scheme="textcnn")
 
 
 def test_two_ranks_are_one_process_with_twice_the_batch(spark, snapshot) -> None:
-    two = launch(spark, 2, work(snapshot, PLAN))
-    one = work(snapshot, dataclasses.replace(PLAN, batch=2 * PLAN.batch))(SingleProcess())
+    two = launch(spark, 2, work(snapshot, CONFIG))
+    one = work(snapshot, dataclasses.replace(CONFIG, batch=2 * CONFIG.batch))(SingleProcess())
     curves = [bundle.manifest["lineage"]["curve"] for bundle in (two, one)]
     assert [e["rows"] for e in curves[0]] == [201] * 3, "no row is dropped or seen twice"
     for name in ("loss", "valid"):
@@ -82,11 +82,11 @@ def test_a_teacher_on_two_ranks_is_one_process_with_twice_the_batch(spark, snaps
     """With passes that a step is divided into, and gradients of all ranks that are clipped together."""
     encoder = Encoder(tiny_teacher.tiny_encoder(tmp_path / "encoder"), max_length=32)
 
-    def trains(plan: TrainingConfig, version: str, registry: str = "registry"):  # type: ignore[no-untyped-def]
+    def trains(config: TrainingConfig, version: str, registry: str = "registry"):  # type: ignore[no-untyped-def]
         return partial(
             teacher.train_on_rank,
             snapshot=Snapshot(snapshot),
-            task=TrainingTask(plan, 0.6),
+            task=TrainingTask(config, 0.6),
             encoder=encoder,
             registry=f"{tmp_path}/{registry}",
             version=version,
@@ -147,8 +147,8 @@ def test_a_rank_that_is_killed_ends_the_launch_and_the_next_one_works(spark) -> 
 
 def test_a_training_that_loses_a_rank_goes_on_and_ends_with_the_same_curve(spark, snapshot, tmp_path) -> None:
     """With dropout, since the random state of each rank comes back too."""
-    plan = dataclasses.replace(PLAN, dropout=Dropout(), checkpoint_every=4)
-    whole = launch(spark, 2, work(snapshot, plan))
+    config = dataclasses.replace(CONFIG, dropout=Dropout(), checkpoint_every=4)
+    whole = launch(spark, 2, work(snapshot, config))
     marker = tmp_path / "killed"
 
     def dies_once(ranks):  # type: ignore[no-untyped-def]
@@ -166,7 +166,7 @@ def test_a_training_that_loses_a_rank_goes_on_and_ends_with_the_same_curve(spark
 
         HardLabel.step = counted  # type: ignore[method-assign]
         try:
-            return work(snapshot, plan, Outputs(str(tmp_path / "checkpoints")))(ranks)
+            return work(snapshot, config, Outputs(str(tmp_path / "checkpoints")))(ranks)
         finally:
             HardLabel.step = step  # type: ignore[method-assign]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from distill.errors import BadInput
-from distill.training.plan import Encoder
+from distill.training.config import Encoder
 from jobs.common.options import from_flags
 from jobs.training.teacher_flags import TeacherTraining, parser
 from tests.distill.tiny_encoder import tiny_encoder
