@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from distill.data.dataset import Examples, share, shuffled
+from distill.data.dataset import Examples, shard, shuffled
 from distill.text.text_batch import normalise_batch
 from distill.training.config import TrainingConfig
 from distill.training.learner import Learner
@@ -98,7 +98,7 @@ def train(ranks: ProcessGroup, texts: list[str], labels: list[int], steps: int) 
             ranks.total(0, "together")
             began, seen = time.perf_counter(), 0
         batch = batches[step % (len(batches) - 1)]
-        scheme.step([data.batch(share(batch, ranks.rank, ranks.size), ranks.device)], len(batch))
+        scheme.step([data.batch(shard(batch, ranks.rank, ranks.size), ranks.device)], len(batch))
         learner.update_ema(step)
         seen += len(batch)
     ranks.total(0, "together")

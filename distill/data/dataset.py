@@ -47,18 +47,18 @@ class Examples:
 
     def batch(self, rows: Tensor, device: torch.device, teachers: Sequence[int] | None = None) -> Batch:
         """The rows, int64 (batch,), with the logits of all teachers or of those numbers."""
-        inputs = {name: moved(view.take(rows), device) for name, view in self.views.items()}
+        inputs = {name: to_device(view.take(rows), device) for name, view in self.views.items()}
         logits = self.logits[rows] if teachers is None else self.logits[rows][:, list(teachers)]
         return Batch(self.labels[rows].to(device), inputs, logits.to(device))
 
 
-def moved(tensors: Any, device: torch.device) -> Any:
+def to_device(tensors: Any, device: torch.device) -> Any:
     """Tensors in nested tuples and dicts, on the device."""
     if isinstance(tensors, Tensor):
         return tensors.to(device)
     if isinstance(tensors, dict):
-        return {name: moved(value, device) for name, value in tensors.items()}
-    values = [moved(value, device) for value in tensors]
+        return {name: to_device(value, device) for name, value in tensors.items()}
+    values = [to_device(value, device) for value in tensors]
     return tuple(values) if type(tensors) is tuple else type(tensors)(*values)  # a named tuple takes its fields
 
 
@@ -73,7 +73,7 @@ def shuffled(rows: int, batch: int, seed: int, epoch: int, lengths: Tensor | Non
     With lengths, int64 (rows,), the rows of a batch are of similar length: shuffled rows are sorted a pool at a time,
     then the batches are shuffled, all but the smaller one.
 
-    The batches are those of all ranks together; `share` says which rows of one are a rank's.
+    The batches are those of all ranks together; `shard` says which rows of one are a rank's.
     """
     random = torch.Generator().manual_seed(seed * 100_003 + epoch)
     order = torch.randperm(rows, generator=random)
@@ -111,6 +111,6 @@ def passes(batch: Tensor, size: int, device: torch.device, lengths: Tensor | Non
     return max(1, -(-tokens // PASS_TOKENS[device.type]))
 
 
-def share(rows: Tensor, rank: int, size: int) -> Tensor:
+def shard(rows: Tensor, rank: int, size: int) -> Tensor:
     """A rank's rows of a batch. The last batch of an epoch may have none for some ranks, which step all the same."""
     return rows[rank::size]

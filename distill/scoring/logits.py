@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from distill.data.dataset import BATCH_TOKENS, length_buckets, moved
+from distill.data.dataset import BATCH_TOKENS, length_buckets, to_device
 from distill.errors import BadModel
 from distill.models.architecture import KIND as TEXTCNN
 from distill.models.architecture import Precision
@@ -44,7 +44,7 @@ class BertTeacher:
         view = self.tokenizer.encode(texts)
         logits = np.empty((len(texts), 2), np.float32)
         for rows in length_buckets(padded(view.lengths), BATCH_TOKENS[self.device.type]):
-            logits[rows.numpy()] = self.model(moved(view.take(rows), self.device)).cpu().numpy()
+            logits[rows.numpy()] = self.model(to_device(view.take(rows), self.device)).cpu().numpy()
         return finite(logits)
 
 

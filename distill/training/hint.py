@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from distill.data.dataset import Batch, Examples, share
+from distill.data.dataset import Batch, Examples, shard
 from distill.models.textcnn import Batch as StudentBatch
 from distill.models.textcnn import TextCNN
 from distill.training.learner import Learner
@@ -56,7 +56,7 @@ class Hint(Scheme):
 @torch.no_grad()
 def judge(regressed: Learner, valid: Examples, ranks: ProcessGroup) -> float:
     """Minus the loss on `valid`, over all ranks."""
-    mine = share(torch.arange(len(valid.labels)), ranks.rank, ranks.size)
+    mine = shard(torch.arange(len(valid.labels)), ranks.rank, ranks.size)
     model = regressed.average.eval()
     total = 0.0
     for rows in torch.split(mine, 1024):

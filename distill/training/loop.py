@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
-from distill.data.dataset import BATCH_TOKENS, Examples, length_buckets, moved, passes, share, shuffled
+from distill.data.dataset import BATCH_TOKENS, Examples, length_buckets, passes, shard, shuffled, to_device
 from distill.errors import OpinionError
 from distill.evaluation import metrics
 from distill.models.padding import padded
@@ -116,7 +116,7 @@ def steps(
     for step in bar(left, title, progress.step, len(batches), shown=ranks.rank == 0):
         for learner in learners:
             learner.rate(factor(before + step))
-        rows = share(batches[step], ranks.rank, ranks.size)
+        rows = shard(batches[step], ranks.rank, ranks.size)
         count = max(config.accumulate, passes(batches[step], ranks.size, ranks.device, train.lengths))
         for learner in learners:
             learner.passes(count)
@@ -154,7 +154,7 @@ def stalled(progress: Progress, config: TrainingConfig) -> bool:
 
 def validation_auc(learner: Learner, valid: Examples, ranks: ProcessGroup) -> float:
     """AUC of the average over all rows of `valid`, each rank having scored its share; the same on every rank."""
-    mine = share(torch.arange(len(valid.labels)), ranks.rank, ranks.size)
+    mine = shard(torch.arange(len(valid.labels)), ranks.rank, ranks.size)
     logits = predict(learner.average, learner.name, valid, mine, ranks.device)
     margins = ranks.gather(logits[:, 1] - logits[:, 0], "validation margins")
     order = ranks.gather(mine, "validation rows")
@@ -168,7 +168,7 @@ def predict(model: torch.nn.Module, name: str, split: Examples, rows: Tensor, de
     lengths = torch.ones(len(rows), dtype=torch.int64) if split.lengths is None else padded(split.lengths[rows])
     logits = torch.empty(len(rows), 2)
     for part in length_buckets(lengths, EVALUATION_ROWS if split.lengths is None else BATCH_TOKENS[device.type]):
-        logits[part] = model(moved(split.views[name].take(rows[part]), device)).float().cpu()
+        logits[part] = model(to_device(split.views[name].take(rows[part]), device)).float().cpu()
     return logits
 
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from distill.data.dataset import BATCH_TOKENS, length_buckets, moved, share
+from distill.data.dataset import BATCH_TOKENS, length_buckets, shard, to_device
 from distill.models.bert import Bert, Tokenizer
 from distill.models.padding import padded
 from distill.training.ranks import ProcessGroup
@@ -34,11 +34,11 @@ def layer_of(
     if cache and cache.exists():
         return Layer(load_file(cache)["hidden"])
     view = tokenizer.encode(texts)
-    mine = share(view.lengths.argsort(stable=True), ranks.rank, ranks.size)
+    mine = shard(view.lengths.argsort(stable=True), ranks.rank, ranks.size)
     hidden = torch.empty(len(mine), model.encoder.config.hidden_size)
     model = model.to(ranks.device).eval()
     for part in length_buckets(padded(view.lengths[mine]), BATCH_TOKENS[ranks.device.type]):
-        hidden[part] = model.features(moved(view.take(mine[part]), ranks.device), layer).cpu()
+        hidden[part] = model.features(to_device(view.take(mine[part]), ranks.device), layer).cpu()
     every, order = ranks.gather(hidden, "hints"), ranks.gather(mine, "rows of hints")
     together = torch.empty_like(every)
     together[order] = every

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from distill.data.dataset import POOL, Examples, length_buckets, moved, share, shuffled
+from distill.data.dataset import POOL, Examples, length_buckets, shard, shuffled, to_device
 
 CPU = torch.device("cpu")
 
@@ -21,7 +21,7 @@ class Pair(NamedTuple):
 def test_nested_tensors_are_moved_in_the_shape_they_have() -> None:
     place = torch.device("meta")  # another device that every machine has
     a, b, c, d = (torch.ones(i) for i in range(1, 5))
-    there = moved({"pair": Pair(a, b), "tuple": ({"c": c}, d)}, place)
+    there = to_device({"pair": Pair(a, b), "tuple": ({"c": c}, d)}, place)
     assert isinstance(there["pair"], Pair) and type(there["tuple"]) is tuple
     found = [there["pair"].one, there["pair"].other, there["tuple"][0]["c"], there["tuple"][1]]
     assert [(t.device.type, len(t)) for t in found] == [("meta", 1), ("meta", 2), ("meta", 3), ("meta", 4)]
@@ -51,7 +51,7 @@ def test_a_batch_may_have_the_logits_of_some_teachers_alone() -> None:
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_every_row_once_an_epoch_over_all_ranks(count: int, batch: int, size: int) -> None:
     batches = shuffled(count, batch, seed=1, epoch=1)
-    seen = [row for b in batches for rank in range(size) for row in share(b, rank, size).tolist()]
+    seen = [row for b in batches for rank in range(size) for row in shard(b, rank, size).tolist()]
     assert sorted(seen) == list(range(count))
     assert max(map(len, batches)) <= batch
 
