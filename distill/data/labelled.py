@@ -73,11 +73,11 @@ def read_snapshot(snapshot: Snapshot) -> Splits:
     train, valid = (read_labelled(f"{snapshot.folder}/labels", split) for split in ("train", "valid"))
     test = read_labelled(f"{snapshot.folder}/labels", "test") if snapshot.has_test else None
     if snapshot.has_transfer:
-        train = together(train, read(f"{snapshot.folder}/transfer"))
+        train = concat(train, read(f"{snapshot.folder}/transfer"))
     return Splits(train, valid, test)
 
 
-def together(one: TextRows, other: TextRows) -> TextRows:
+def concat(one: TextRows, other: TextRows) -> TextRows:
     """The rows of both."""
     return TextRows(
         one.texts + other.texts,

@@ -57,8 +57,8 @@ def fit(
     if ranks.rank == 0:
         print(f"training on {len(train.labels)} texts, validating on {len(valid.labels)}", flush=True)
     scalars = TensorBoardWriter(outputs.board if ranks.rank == 0 else None)
-    together = config.batch * ranks.size
-    anchors = {round(at * config.epochs * math.ceil(len(train.labels) / together)) for at in config.route}
+    global_batch = config.batch * ranks.size
+    anchors = {round(at * config.epochs * math.ceil(len(train.labels) / global_batch)) for at in config.route}
     while progress.epoch <= config.epochs and not stalled(progress, config):
         started, cpu, seen_before = time.monotonic(), time.process_time(), progress.seen
         for learner in learners:

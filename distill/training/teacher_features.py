@@ -40,11 +40,11 @@ def layer_of(
     for part in length_buckets(padded(view.lengths[mine]), BATCH_TOKENS[ranks.device.type]):
         hidden[part] = model.features(to_device(view.take(mine[part]), ranks.device), layer).cpu()
     every, order = ranks.gather(hidden, "hints"), ranks.gather(mine, "rows of hints")
-    together = torch.empty_like(every)
-    together[order] = every
+    in_order = torch.empty_like(every)
+    in_order[order] = every
     if cache and ranks.rank == 0:
         cache.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"hidden": together}, cache.with_suffix(".tmp"))
+        save_file({"hidden": in_order}, cache.with_suffix(".tmp"))
         cache.with_suffix(".tmp").rename(cache)
     ranks.total(1, "hints written")
-    return Layer(together)
+    return Layer(in_order)

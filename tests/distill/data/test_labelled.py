@@ -9,7 +9,7 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
 
-from distill.data.labelled import read, read_labelled, read_snapshot, together
+from distill.data.labelled import concat, read, read_labelled, read_snapshot
 from distill.data.snapshot import Snapshot
 from distill.errors import BadInput
 
@@ -68,7 +68,7 @@ def test_rows_without_a_label_have_the_number_for_none(tmp_path: Path) -> None:
 def test_rows_of_both_keep_their_logits(tmp_path: Path) -> None:
     one = read(write(tmp_path / "labels", ["a", "b"], [0, 1], ["train"] * 2, logits_0=[[1, 2], None]))
     other = read(write(tmp_path / "transfer", ["c"], [None], [""], logits_0=[[3, 4]]))
-    both = together(one, other)
+    both = concat(one, other)
     assert (both.texts, both.labels.tolist(), both.sources.tolist()) == (["a", "b", "c"], [0, 1, -1], [""] * 3)
     np.testing.assert_array_equal(both.logits[:, 0], np.array([[1, 2], [np.nan, np.nan], [3, 4]], np.float32))
 
