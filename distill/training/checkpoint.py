@@ -87,9 +87,9 @@ class Checkpoints:
         state = load_file(found[-1] / "state.safetensors", str(self._ranks.device))
         for learner in learners:
             for name, module in learner.modules().items():
-                module.load_state_dict(part(state, name))
+                module.load_state_dict(with_prefix(state, name))
             slots: dict[int, dict[str, Tensor]] = {}
-            for name, tensor in part(state, f"{learner.name}.optimizer").items():
+            for name, tensor in with_prefix(state, f"{learner.name}.optimizer").items():
                 parameter, slot = name.split(".", 1)
                 slots.setdefault(int(parameter), {})[slot] = tensor
             groups = learner.optimizer.state_dict()["param_groups"]
@@ -98,8 +98,8 @@ class Checkpoints:
         torch.set_rng_state(random["cpu"])
         if "cuda" in random:
             torch.cuda.set_rng_state(random["cuda"], self._ranks.device)
-        scheme.load_state(part(random, "scheme"))
-        return Progress(**place["progress"]), part(state, "best")
+        scheme.load_state(with_prefix(random, "scheme"))
+        return Progress(**place["progress"]), with_prefix(state, "best")
 
     def keep(self, learner: Learner, step: int) -> None:
         """Write an anchor point of the learner's route; only rank 0 does."""
@@ -138,6 +138,6 @@ def random_state(device: torch.device) -> dict[str, Tensor]:
     return state | {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else state
 
 
-def part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def with_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors whose name begins with the prefix, without it."""
     return {name.removeprefix(f"{prefix}."): t for name, t in state.items() if name.startswith(f"{prefix}.")}

@@ -46,11 +46,13 @@ class Hint(Scheme):
     def __init__(self, regressed: Learner):
         self.regressed = regressed
 
-    def step(self, parts: Sequence[Batch], rows: int) -> Tensor:
+    def step(self, micro_batches: Sequence[Batch], rows: int) -> Tensor:
         """One update."""
-        return optimizer_step(
-            self.regressed, parts, lambda part: hint_loss(self.regressed.logits(part), part.inputs[VIEW]) / rows
-        )
+
+        def loss(micro_batch: Batch) -> Tensor:
+            return hint_loss(self.regressed.logits(micro_batch), micro_batch.inputs[VIEW]) / rows
+
+        return optimizer_step(self.regressed, micro_batches, loss)
 
 
 @torch.no_grad()

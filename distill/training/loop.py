@@ -120,8 +120,8 @@ def steps(
         count = max(config.accumulate, passes(batches[step], ranks.size, ranks.device, train.lengths))
         for learner in learners:
             learner.passes(count)
-        parts = [train.batch(part, ranks.device, teachers) for part in rows.tensor_split(count)]
-        loss = scheme.step(parts, len(batches[step]))
+        micro_batches = [train.batch(micro_batch, ranks.device, teachers) for micro_batch in rows.tensor_split(count)]
+        loss = scheme.step(micro_batches, len(batches[step]))
         for learner in learners:
             learner.update_ema(step)
         yield float(loss) * len(batches[step]), len(rows), before + step + 1

@@ -21,8 +21,8 @@ class Scheme(ABC):
     """A scheme as the training loop calls it."""
 
     @abstractmethod
-    def step(self, parts: Sequence[Batch], rows: int) -> Tensor:
-        """Update the models on this rank's parts of a batch that has so many rows over all ranks.
+    def step(self, micro_batches: Sequence[Batch], rows: int) -> Tensor:
+        """Update the models on this rank's micro-batches of a batch that has `rows` rows over all ranks.
 
         Returns this rank's share of the loss, a scalar without gradient: the shares of all ranks add up to the mean
         over the batch.
@@ -36,14 +36,14 @@ class Scheme(ABC):
         """Go on with what `state` gave."""
 
 
-def optimizer_step(learner: Learner, parts: Sequence[Batch], loss: Callable[[Batch], Tensor]) -> Tensor:
-    """One update of one learner: the gradients of all parts are added up, then it steps; returns the whole loss."""
+def optimizer_step(learner: Learner, micro_batches: Sequence[Batch], loss: Callable[[Batch], Tensor]) -> Tensor:
+    """Add up the gradients of all micro-batches, then update the learner once; returns the whole loss."""
     learner.zero_grad()
     losses = []
-    for part in parts:
-        share = loss(part)
-        share.backward()  # type: ignore[no-untyped-call]
-        losses.append(share.detach())
+    for micro_batch in micro_batches:
+        partial_loss = loss(micro_batch)
+        partial_loss.backward()  # type: ignore[no-untyped-call]
+        losses.append(partial_loss.detach())
     learner.update()
     return sum(losses[1:], start=losses[0])
 
@@ -55,12 +55,14 @@ class HardLabel(Scheme):
         self.learner = learner
         self.class_weight = class_weight  # (2,)
 
-    def step(self, parts: Sequence[Batch], rows: int) -> Tensor:
+    def step(self, micro_batches: Sequence[Batch], rows: int) -> Tensor:
         """One update."""
         return optimizer_step(
             self.learner,
-            parts,
-            lambda part: hard_loss(self.learner.logits(part), part.labels, self.class_weight) / rows,
+            micro_batches,
+            lambda micro_batch: (
+                hard_loss(self.learner.logits(micro_batch), micro_batch.labels, self.class_weight) / rows
+            ),
         )
 
 
@@ -74,19 +76,19 @@ class Offline(Scheme):
         self.student = student
         self.config = config
 
-    def step(self, parts: Sequence[Batch], rows: int) -> Tensor:
+    def step(self, micro_batches: Sequence[Batch], rows: int) -> Tensor:
         """One update."""
         config = self.config
 
-        def loss(part: Batch) -> Tensor:
-            z = self.student.logits(part)
+        def loss(micro_batch: Batch) -> Tensor:
+            z = self.student.logits(micro_batch)
             soft = [
-                alpha * config.temperature**2 * soft_loss(z, part.logits[:, k], config.temperature)
+                alpha * config.temperature**2 * soft_loss(z, micro_batch.logits[:, k], config.temperature)
                 for k, alpha in enumerate(config.alpha_soft)
             ]
-            return (sum(soft) + config.beta_hard * hard_loss(z, part.labels)) / rows
+            return (sum(soft) + config.beta_hard * hard_loss(z, micro_batch.labels)) / rows
 
-        return optimizer_step(self.student, parts, loss)
+        return optimizer_step(self.student, micro_batches, loss)
 
 
 class JointIsolated(Scheme):
@@ -99,19 +101,21 @@ class JointIsolated(Scheme):
         self.teacher, self.student = teacher, student
         self.config = config
 
-    def step(self, parts: Sequence[Batch], rows: int) -> Tensor:
+    def step(self, micro_batches: Sequence[Batch], rows: int) -> Tensor:
         """The teacher's update, then the student's with the logits that the teacher had before its own."""
         said: list[Tensor] = []
 
-        def teacher_loss(part: Batch) -> Tensor:
-            v = self.teacher.logits(part)
+        def teacher_loss(micro_batch: Batch) -> Tensor:
+            v = self.teacher.logits(micro_batch)
             said.append(v.detach())
-            return hard_loss(v, part.labels) / rows
+            return hard_loss(v, micro_batch.labels) / rows
 
-        optimizer_step(self.teacher, parts, teacher_loss)
+        optimizer_step(self.teacher, micro_batches, teacher_loss)
         heard = iter(said)
         return optimizer_step(
-            self.student, parts, lambda part: taught(next(heard), self.student.logits(part), part, self.config) / rows
+            self.student,
+            micro_batches,
+            lambda micro_batch: taught(next(heard), self.student.logits(micro_batch), micro_batch, self.config) / rows,
         )
 
 
@@ -128,7 +132,7 @@ class JointCoupled(Scheme):
         self.parameters = [p for p in teacher.model.parameters() if p.requires_grad]
         self.kept = [torch.zeros_like(p) for p in self.parameters]
 
-    def step(self, parts: Sequence[Batch], rows: int) -> Tensor:
+    def step(self, micro_batches: Sequence[Batch], rows: int) -> Tensor:
         """Both updates; the teacher's gradients start from what was kept."""
         config, following = self.config, [torch.zeros_like(p) for p in self.parameters]
         self.teacher.zero_grad()
@@ -136,14 +140,14 @@ class JointCoupled(Scheme):
         losses = []
         for p, kept in zip(self.parameters, self.kept, strict=True):
             p.grad = kept
-        for part in parts:
-            v, z = self.teacher.logits(part), self.student.logits(part)
+        for micro_batch in micro_batches:
+            v, z = self.teacher.logits(micro_batch), self.student.logits(micro_batch)
             soft = config.alpha_soft[0] * config.temperature**2 * soft_loss(z.detach(), v, config.temperature) / rows
             # Before any backward pass: not through .grad, which belongs to this step's update.
             for total, g in zip(following, torch.autograd.grad(soft, self.parameters, retain_graph=True), strict=True):
                 total += g
-            (hard_loss(v, part.labels) / rows).backward()  # type: ignore[no-untyped-call]
-            loss = taught(v.detach(), z, part, config) / rows
+            (hard_loss(v, micro_batch.labels) / rows).backward()  # type: ignore[no-untyped-call]
+            loss = taught(v.detach(), z, micro_batch, config) / rows
             loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
         self.teacher.update()
@@ -170,25 +174,25 @@ class JointSum(Scheme):
         self.teacher, self.student = teacher, student
         self.config = config
 
-    def step(self, parts: Sequence[Batch], rows: int) -> Tensor:
+    def step(self, micro_batches: Sequence[Batch], rows: int) -> Tensor:
         """Both updates from the one loss; returns the student's share of it, as the other schemes do."""
         self.teacher.zero_grad()
         self.student.zero_grad()
         losses = []
-        for part in parts:
-            v, z = self.teacher.logits(part), self.student.logits(part)
-            students = taught(v, z, part, self.config) / rows
-            (hard_loss(v, part.labels) / rows + students).backward()  # type: ignore[no-untyped-call]
+        for micro_batch in micro_batches:
+            v, z = self.teacher.logits(micro_batch), self.student.logits(micro_batch)
+            students = taught(v, z, micro_batch, self.config) / rows
+            (hard_loss(v, micro_batch.labels) / rows + students).backward()  # type: ignore[no-untyped-call]
             losses.append(students.detach())
         self.teacher.update()
         self.student.update()
         return sum(losses[1:], start=losses[0])
 
 
-def taught(v: Tensor, z: Tensor, part: Batch, config: TrainingConfig) -> Tensor:
+def taught(v: Tensor, z: Tensor, micro_batch: Batch, config: TrainingConfig) -> Tensor:
     """The student's loss with one teacher, alpha_soft T^2 L_soft(v, z) + beta_hard L_hard(z), summed over the rows."""
     soft = config.temperature**2 * soft_loss(z, v, config.temperature)
-    return config.alpha_soft[0] * soft + config.beta_hard * hard_loss(z, part.labels)
+    return config.alpha_soft[0] * soft + config.beta_hard * hard_loss(z, micro_batch.labels)
 
 
 BUILDERS: dict[str, Callable[..., Scheme]] = {

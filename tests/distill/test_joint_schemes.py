@@ -124,8 +124,8 @@ def test_sum_moves_both_from_one_loss() -> None:
 
 
 @pytest.mark.parametrize("name", JOINT)
-def test_a_batch_in_parts_is_the_batch_in_one(name: str) -> None:
-    """One of the parts is empty, as those of a rank can be at the end of an epoch."""
+def test_a_batch_in_micro_batches_is_the_batch_in_one(name: str) -> None:
+    """One of the micro-batches is empty, as those of a rank can be at the end of an epoch."""
     whole, *lines = pair(name)
     divided, *same = pair(name)
     for _ in range(3):

@@ -44,12 +44,12 @@ def train(
     calls = 0
 
     class Counted(HardLabel):
-        def step(self, parts, rows):  # type: ignore[no-untyped-def]
+        def step(self, micro_batches, rows):  # type: ignore[no-untyped-def]
             nonlocal calls
             calls += 1
             if calls == cut_at:
                 raise Cut
-            return super().step(parts, rows)
+            return super().step(micro_batches, rows)
 
     where = Outputs(checkpoints=str(folder) if folder else None)
     curve = fit(Counted(student, config), [student], split(60, 0), split(30, 1), config, SingleProcess(), where)

@@ -128,7 +128,7 @@ def hard(learner: Learner, config: TrainingConfig) -> Scheme:
 
 
 @pytest.mark.parametrize("scheme", [hard, Offline])
-def test_a_batch_in_parts_makes_the_update_of_the_whole(scheme: Any) -> None:
+def test_a_batch_in_micro_batches_makes_the_update_of_the_whole(scheme: Any) -> None:
     rows = [(4.0, 1, THREE_QUARTERS), (-2.0, NO_LABEL, (1.0, 0.0)), (0.5, 0, NONE), (3.0, 1, (0.0, 2.0))]
     whole, parts = line(), line()
     for _ in range(2):
