@@ -15,7 +15,9 @@ class TrainingConfig:
 
     epochs: int = 4
     batch: int = 128  # rows of one rank at a step
-    accumulate: int = 1  # backward passes that a step's rows are divided into, for models that need the memory
+    gradient_accumulation_steps: int = (
+        1  # backward passes that a step's rows are divided into, for models that need the memory
+    )
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     warm_up: float = 0.1  # share of all steps

@@ -41,7 +41,7 @@ class Learner:
         self.optimizer = ranks.optimizer(
             torch.optim.AdamW(groups, fused=True),
             [(f"{name}.{parameter}", tensor) for parameter, tensor in model.named_parameters()],
-            config.accumulate,
+            config.gradient_accumulation_steps,
         )
         self._average = AveragedModel(model, multi_avg_fn=moving_average(config.ema))
 

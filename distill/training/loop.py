@@ -117,7 +117,7 @@ def steps(
         for learner in learners:
             learner.rate(factor(before + step))
         rows = shard(batches[step], ranks.rank, ranks.size)
-        count = max(config.accumulate, passes(batches[step], ranks.size, ranks.device, train.lengths))
+        count = max(config.gradient_accumulation_steps, passes(batches[step], ranks.size, ranks.device, train.lengths))
         for learner in learners:
             learner.passes(count)
         micro_batches = [train.batch(micro_batch, ranks.device, teachers) for micro_batch in rows.tensor_split(count)]

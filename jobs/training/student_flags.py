@@ -32,7 +32,10 @@ class StudentTraining(TrainingOptions):
         "; ".join(f"{entry.name}: {entry.help}" for entry in SCHEMES.values()), "textcnn", choices=list(SCHEMES)
     )
     batch: int = option("rows of one rank at a step", TrainingConfig.batch)
-    accumulate: int = option("passes that a step is divided into, for memory", TrainingConfig.accumulate)
+    accumulate: int = option(
+        "gradient accumulation steps: passes that a step is divided into, for memory",
+        TrainingConfig.gradient_accumulation_steps,
+    )
     learning_rate: float = option("of the student at its peak", TrainingConfig.learning_rate)
     temperature: float = option("T of teacher and student", TrainingConfig.temperature, group=SOFT)
     alpha_soft: tuple[float, ...] = option("weight of each teacher's soft loss (default: 1)", (), group=SOFT)
@@ -81,7 +84,7 @@ class StudentTraining(TrainingOptions):
         return TrainingConfig(
             epochs=self.epochs + sum(epochs for _, epochs in self.route),
             batch=self.batch,
-            accumulate=self.accumulate,
+            gradient_accumulation_steps=self.accumulate,
             learning_rate=self.learning_rate,
             seed=self.seed,
             temperature=self.temperature,

@@ -98,7 +98,9 @@ def stored_work(
 
 def joint_work(options: StudentTraining, training: Training, task: TrainingTask) -> Callable[..., Any]:
     """The work of each rank for a student and a teacher that train together."""
-    config = replace(TEACHER, learning_rate=options.teacher_learning_rate, accumulate=options.accumulate)
+    config = replace(
+        TEACHER, learning_rate=options.teacher_learning_rate, gradient_accumulation_steps=options.accumulate
+    )
     return partial(
         joint.train_on_rank,
         snapshot=training.snapshot,

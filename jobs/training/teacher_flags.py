@@ -21,7 +21,10 @@ class TeacherTraining(TrainingOptions):
     max_length: int = option("tokens of a text that are read", Encoder.max_length)
     layers: int | None = option("keep the first layers of the encoder only (default: all)", None)
     batch: int = option("rows of one rank at a step", TEACHER.batch)
-    accumulate: int = option("passes that a step is divided into, for memory", TEACHER.accumulate)
+    accumulate: int = option(
+        "gradient accumulation steps: passes that a step is divided into, for memory",
+        TEACHER.gradient_accumulation_steps,
+    )
     learning_rate: float = option("of the encoder at its peak", TEACHER.learning_rate)
     class_weight: ClassWeight = option("of the labels in the loss", TEACHER.class_weight)
     precision: Precision = option("of the matrix products", TEACHER.precision)
@@ -37,7 +40,7 @@ class TeacherTraining(TrainingOptions):
             TEACHER,
             epochs=self.epochs,
             batch=self.batch,
-            accumulate=self.accumulate,
+            gradient_accumulation_steps=self.accumulate,
             learning_rate=self.learning_rate,
             class_weight=self.class_weight,
             precision=self.precision,

@@ -30,9 +30,9 @@ pytestmark = [
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # executors cannot import this file
 
 CONFIG = TrainingConfig(
-    epochs=2, batch=16, patience=9, seed=3, learning_rate=1e-2, accumulate=2, dropout=Dropout(0, 0, 0)
+    epochs=2, batch=16, patience=9, seed=3, learning_rate=1e-2, gradient_accumulation_steps=2, dropout=Dropout(0, 0, 0)
 )
-TEACHER_CONFIG = replace(TEACHER, learning_rate=2e-3, accumulate=2, precision="float32")
+TEACHER_CONFIG = replace(TEACHER, learning_rate=2e-3, gradient_accumulation_steps=2, precision="float32")
 STUCK_SECONDS = 240
 
 
@@ -68,7 +68,7 @@ def curve(bundle: Any) -> list[list[float]]:
 
 def test_two_ranks_are_one_process_with_twice_the_batch(spark, given: dict[str, Any]) -> None:  # type: ignore[no-untyped-def]
     two = launch(spark, 2, lambda ranks: all_schemes(ranks, given, CONFIG))
-    one = all_schemes(SingleProcess(), given, replace(CONFIG, batch=2 * CONFIG.batch, accumulate=4))
+    one = all_schemes(SingleProcess(), given, replace(CONFIG, batch=2 * CONFIG.batch, gradient_accumulation_steps=4))
     for scheme in JOINT:
         (student, teacher), (same, likewise) = two[scheme], one[scheme]
         np.testing.assert_allclose(curve(student), curve(same), rtol=2e-4, err_msg=scheme)

@@ -143,7 +143,7 @@ def test_passes_that_add_up_to_a_step_make_the_same_curve(
     given: Given, trained: Trained, tmp_path: Path, passes: int
 ) -> None:
     """The encoder has no dropout. The last batch has 12 rows, so that one of 13 passes has none."""
-    parts = train(given, tmp_path, replace(NO_ROUTE, accumulate=passes))
+    parts = train(given, tmp_path, replace(NO_ROUTE, gradient_accumulation_steps=passes))
     assert np.array(curve(parts)) == pytest.approx(np.array(curve(trained[0])), abs=1e-3)
 
 

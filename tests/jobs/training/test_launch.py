@@ -37,7 +37,15 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])  # executors cannot 
 CONFIG = TrainingConfig(epochs=3, batch=16, patience=9, seed=3, dropout=Dropout(0, 0, 0))
 # Batches of 40 on two ranks: the last one, of a single row, leaves a rank and most of the passes with none.
 OF_TEACHER = dataclasses.replace(
-    TEACHER, epochs=6, batch=20, accumulate=2, learning_rate=5e-3, clip=0.2, patience=9, precision="float32", route=()
+    TEACHER,
+    epochs=6,
+    batch=20,
+    gradient_accumulation_steps=2,
+    learning_rate=5e-3,
+    clip=0.2,
+    patience=9,
+    precision="float32",
+    route=(),
 )
 
 

@@ -36,5 +36,11 @@ def test_options_reach_the_config_and_the_encoder(tmp_path: Path) -> None:
     options.check()
     config = options.config()
     assert options.encoder == Encoder(init, 32, 1)
-    assert (config.epochs, config.batch, config.accumulate, config.learning_rate, config.seed) == (2, 8, 2, 1e-3, 7)
+    assert (config.epochs, config.batch, config.gradient_accumulation_steps, config.learning_rate, config.seed) == (
+        2,
+        8,
+        2,
+        1e-3,
+        7,
+    )
     assert (config.class_weight, config.precision, config.clip) == ("balanced", "bfloat16", 1.0)
