@@ -15,13 +15,11 @@ class TrainingConfig:
 
     epochs: int = 4
     batch: int = 128  # rows of one rank at a step
-    gradient_accumulation_steps: int = (
-        1  # backward passes that a step's rows are divided into, for models that need the memory
-    )
+    gradient_accumulation_steps: int = 1  # micro-batches of a step, each with a backward pass of its own, for memory
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     warm_up: float = 0.1  # share of all steps
-    clip: float = 0.0  # largest norm of the gradient of all ranks together; 0 for any
+    grad_clip: float = 0.0  # largest norm of the gradient of all ranks together; 0 for any
     ema: float = 0.999
     patience: int = 2  # epochs without a better validation AUC before training stops
     seed: int = 0
@@ -43,7 +41,7 @@ TEACHER = TrainingConfig(
     learning_rate=1e-4,
     weight_decay=0.01,
     warm_up=0.05,
-    clip=1.0,
+    grad_clip=1.0,
     ema=0.998,
     patience=1,
     checkpoint_every=200,

@@ -31,7 +31,7 @@ class Learner:
     def __init__(self, name: str, model: Any, config: TrainingConfig, ranks: ProcessGroup):
         self.name = name
         self.model: torch.nn.Module = model.to(ranks.device)
-        self._ranks, self._clip = ranks, config.clip
+        self._ranks, self._grad_clip = ranks, config.grad_clip
         for module in model.modules():
             if isinstance(module, torch.nn.Embedding):
                 module.sparse = ranks.sparse
@@ -70,7 +70,7 @@ class Learner:
 
     def update(self) -> None:
         """Step with the gradients of all ranks."""
-        self._ranks.step(self.optimizer, self._clip)
+        self._ranks.step(self.optimizer, self._grad_clip)
 
     def update_ema(self, step: int) -> None:
         """Let the average follow; to be called at every step of an epoch."""

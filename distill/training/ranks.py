@@ -32,10 +32,10 @@ class ProcessGroup(Protocol):
         """Sum the gradients of the next step after so many backward passes, whatever `optimizer` was given."""
         ...
 
-    def step(self, optimizer: Optimizer, clip: float) -> None:
-        """Update the parameters; a gradient, summed over all ranks, with a norm above `clip` is scaled down to it.
+    def step(self, optimizer: Optimizer, grad_clip: float) -> None:
+        """Update the parameters; a gradient, summed over all ranks, with a norm above `grad_clip` is scaled down to it.
 
-        A clip of 0 leaves every gradient as it is.
+        A `grad_clip` of 0 leaves every gradient as it is.
         """
         ...
 
@@ -67,9 +67,9 @@ class SingleProcess:
     def passes(self, optimizer: Optimizer, count: int) -> None:
         """Nothing to sum."""
 
-    def step(self, optimizer: Optimizer, clip: float) -> None:
+    def step(self, optimizer: Optimizer, grad_clip: float) -> None:
         """Clip and update."""
-        clip_gradients(optimizer, clip)
+        clip_gradients(optimizer, grad_clip)
         optimizer.step()
 
     def broadcast(self, tensors: dict[str, Tensor]) -> None:
@@ -114,13 +114,13 @@ class HorovodProcessGroup:
         """Of the next step."""
         optimizer.set_backward_passes_per_step(count)
 
-    def step(self, optimizer: Any, clip: float) -> None:
+    def step(self, optimizer: Any, grad_clip: float) -> None:
         """Wait for the sums of the gradients, clip and update."""
         optimizer.synchronize()
         for parameter in parameters_of(optimizer):
             if parameter.grad is not None and parameter.grad.is_sparse:
                 parameter.grad = parameter.grad.to_dense()  # as the optimizer wants it
-        clip_gradients(optimizer, clip)
+        clip_gradients(optimizer, grad_clip)
         with optimizer.skip_synchronize():
             optimizer.step()
 
@@ -143,10 +143,10 @@ class HorovodProcessGroup:
         self._hvd.shutdown()
 
 
-def clip_gradients(optimizer: Optimizer, clip: float) -> None:
-    """Scale the gradients of all parameters down together to a norm of `clip`; 0 leaves them."""
-    if clip:
-        torch.nn.utils.clip_grad_norm_(parameters_of(optimizer), clip)
+def clip_gradients(optimizer: Optimizer, grad_clip: float) -> None:
+    """Scale the gradients of all parameters down together to a norm of `grad_clip`; 0 leaves them."""
+    if grad_clip:
+        torch.nn.utils.clip_grad_norm_(parameters_of(optimizer), grad_clip)
 
 
 def parameters_of(optimizer: Optimizer) -> list[Tensor]:

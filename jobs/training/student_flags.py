@@ -33,7 +33,7 @@ class StudentTraining(TrainingOptions):
     )
     batch: int = option("rows of one rank at a step", TrainingConfig.batch)
     accumulate: int = option(
-        "gradient accumulation steps: passes that a step is divided into, for memory",
+        "gradient accumulation steps: micro-batches that a step is divided into, for memory",
         TrainingConfig.gradient_accumulation_steps,
     )
     learning_rate: float = option("of the student at its peak", TrainingConfig.learning_rate)

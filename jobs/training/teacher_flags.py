@@ -22,7 +22,7 @@ class TeacherTraining(TrainingOptions):
     layers: int | None = option("keep the first layers of the encoder only (default: all)", None)
     batch: int = option("rows of one rank at a step", TEACHER.batch)
     accumulate: int = option(
-        "gradient accumulation steps: passes that a step is divided into, for memory",
+        "gradient accumulation steps: micro-batches that a step is divided into, for memory",
         TEACHER.gradient_accumulation_steps,
     )
     learning_rate: float = option("of the encoder at its peak", TEACHER.learning_rate)

@@ -158,8 +158,8 @@ def test_a_rank_without_rows_steps_all_the_same(scheme: Any) -> None:
 
 
 @pytest.mark.parametrize(("clip", "scale"), [(0.0, 1.0), (0.125, 0.2), (0.7, 1.0)])
-def test_a_gradient_is_clipped_to_the_norm_as_a_whole(clip: float, scale: float) -> None:
+def test_a_gradient_is_clipped_to_the_norm_as_a_whole(grad_clip: float, scale: float) -> None:
     """(-3/8, -1/2) has the norm 5/8."""
-    learner = line(TrainingConfig(clip=clip))
-    HardLabel(learner, TrainingConfig(clip=clip)).step([batch((0.75, 1, NONE))], rows=1)
+    learner = line(TrainingConfig(grad_clip=grad_clip))
+    HardLabel(learner, TrainingConfig(grad_clip=grad_clip)).step([batch((0.75, 1, NONE))], rows=1)
     assert gradient(learner) == pytest.approx([-3 / 8 * scale, -1 / 2 * scale], rel=1e-4)

@@ -42,7 +42,7 @@ OF_TEACHER = dataclasses.replace(
     batch=20,
     gradient_accumulation_steps=2,
     learning_rate=5e-3,
-    clip=0.2,
+    grad_clip=0.2,
     patience=9,
     precision="float32",
     route=(),
@@ -111,7 +111,7 @@ def test_a_teacher_on_two_ranks_is_one_process_with_twice_the_batch(spark, snaps
     for name, tensor in mine.items():
         if not name.endswith("key.bias"):  # softmax cancels it, so that its gradient is noise
             np.testing.assert_allclose(theirs[name], tensor, atol=1e-4, err_msg=name)
-    any_norm = dataclasses.replace(alone, clip=0.0)
+    any_norm = dataclasses.replace(alone, grad_clip=0.0)
     free = trains(any_norm, versions[0], "free")(SingleProcess())
     assert np.abs(curve_of(free) - curve_of(one)).max() > 1e-3, "gradients were clipped"
 
