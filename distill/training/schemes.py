@@ -103,24 +103,25 @@ class JointIsolated(Scheme):
 
     def step(self, micro_batches: Sequence[Batch], rows: int) -> Tensor:
         """The teacher's update, then the student's with the logits that the teacher had before its own."""
-        said: list[Tensor] = []
+        teacher_logits: list[Tensor] = []
 
         def teacher_loss(micro_batch: Batch) -> Tensor:
             v = self.teacher.logits(micro_batch)
-            said.append(v.detach())
+            teacher_logits.append(v.detach())
             return hard_loss(v, micro_batch.labels) / rows
 
         optimizer_step(self.teacher, micro_batches, teacher_loss)
-        heard = iter(said)
-        return optimizer_step(
-            self.student,
-            micro_batches,
-            lambda micro_batch: taught(next(heard), self.student.logits(micro_batch), micro_batch, self.config) / rows,
-        )
+        before_update = iter(teacher_logits)
+
+        def loss(micro_batch: Batch) -> Tensor:
+            z = self.student.logits(micro_batch)
+            return student_loss(next(before_update), z, micro_batch, self.config) / rows
+
+        return optimizer_step(self.student, micro_batches, loss)
 
 
 class JointCoupled(Scheme):
-    """`joint-coupled`, scheme 3: what the soft loss asks of the teacher is kept for the teacher's next update.
+    """`joint-coupled`, scheme 3: the teacher gets the gradient of the soft loss in its next update.
 
     At step t: teacher <- L_hard(v) with the gradient g_{t-1} added; student as in scheme 2; then
     g_t = d alpha_soft T^2 L_soft(v, z) / d teacher, of this batch, with v and z as they were in both forward passes.
@@ -130,38 +131,40 @@ class JointCoupled(Scheme):
         self.teacher, self.student = teacher, student
         self.config = config
         self.parameters = [p for p in teacher.model.parameters() if p.requires_grad]
-        self.kept = [torch.zeros_like(p) for p in self.parameters]
+        self.pending_gradients = [torch.zeros_like(p) for p in self.parameters]
 
     def step(self, micro_batches: Sequence[Batch], rows: int) -> Tensor:
-        """Both updates; the teacher's gradients start from what was kept."""
-        config, following = self.config, [torch.zeros_like(p) for p in self.parameters]
+        """Both updates; the teacher's gradients start from the pending ones."""
+        config, next_gradients = self.config, [torch.zeros_like(p) for p in self.parameters]
         self.teacher.zero_grad()
         self.student.zero_grad()
         losses = []
-        for p, kept in zip(self.parameters, self.kept, strict=True):
-            p.grad = kept
+        for p, pending in zip(self.parameters, self.pending_gradients, strict=True):
+            p.grad = pending
         for micro_batch in micro_batches:
             v, z = self.teacher.logits(micro_batch), self.student.logits(micro_batch)
             soft = config.alpha_soft[0] * config.temperature**2 * soft_loss(z.detach(), v, config.temperature) / rows
             # Before any backward pass: not through .grad, which belongs to this step's update.
-            for total, g in zip(following, torch.autograd.grad(soft, self.parameters, retain_graph=True), strict=True):
+            for total, g in zip(
+                next_gradients, torch.autograd.grad(soft, self.parameters, retain_graph=True), strict=True
+            ):
                 total += g
             (hard_loss(v, micro_batch.labels) / rows).backward()  # type: ignore[no-untyped-call]
-            loss = taught(v.detach(), z, micro_batch, config) / rows
+            loss = student_loss(v.detach(), z, micro_batch, config) / rows
             loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
         self.teacher.update()
         self.student.update()
-        self.kept = following
+        self.pending_gradients = next_gradients
         return sum(losses[1:], start=losses[0])
 
     def state(self) -> dict[str, Tensor]:
         """Tensors that this rank keeps from one step to the next, for a checkpoint."""
-        return {f"kept.{i}": tensor for i, tensor in enumerate(self.kept)}
+        return {f"pending_gradients.{i}": tensor for i, tensor in enumerate(self.pending_gradients)}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Go on with what `state` gave."""
-        self.kept = [state[f"kept.{i}"].to(p.device) for i, p in enumerate(self.parameters)]
+        self.pending_gradients = [state[f"pending_gradients.{i}"].to(p.device) for i, p in enumerate(self.parameters)]
 
 
 class JointSum(Scheme):
@@ -181,15 +184,15 @@ class JointSum(Scheme):
         losses = []
         for micro_batch in micro_batches:
             v, z = self.teacher.logits(micro_batch), self.student.logits(micro_batch)
-            students = taught(v, z, micro_batch, self.config) / rows
-            (hard_loss(v, micro_batch.labels) / rows + students).backward()  # type: ignore[no-untyped-call]
-            losses.append(students.detach())
+            loss = student_loss(v, z, micro_batch, self.config) / rows
+            (hard_loss(v, micro_batch.labels) / rows + loss).backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
         self.teacher.update()
         self.student.update()
         return sum(losses[1:], start=losses[0])
 
 
-def taught(v: Tensor, z: Tensor, micro_batch: Batch, config: TrainingConfig) -> Tensor:
+def student_loss(v: Tensor, z: Tensor, micro_batch: Batch, config: TrainingConfig) -> Tensor:
     """The student's loss with one teacher, alpha_soft T^2 L_soft(v, z) + beta_hard L_hard(z), summed over the rows."""
     soft = config.temperature**2 * soft_loss(z, v, config.temperature)
     return config.alpha_soft[0] * soft + config.beta_hard * hard_loss(z, micro_batch.labels)

@@ -157,7 +157,7 @@ def test_a_rank_without_rows_steps_all_the_same(scheme: Any) -> None:
     assert gradient(learner) == [0, 0]
 
 
-@pytest.mark.parametrize(("clip", "scale"), [(0.0, 1.0), (0.125, 0.2), (0.7, 1.0)])
+@pytest.mark.parametrize(("grad_clip", "scale"), [(0.0, 1.0), (0.125, 0.2), (0.7, 1.0)])
 def test_a_gradient_is_clipped_to_the_norm_as_a_whole(grad_clip: float, scale: float) -> None:
     """(-3/8, -1/2) has the norm 5/8."""
     learner = line(TrainingConfig(grad_clip=grad_clip))
