@@ -82,7 +82,7 @@ class Student:
 
 
 @dataclass(frozen=True)
-class Inside:
+class TeacherFeatureSpec:
     """Features that a student takes from a BERT of the registry: its first embeddings, or a hint, or both.
 
     hint_layer: -1 is the last, None for no hint. hint_epochs: of stage 1.
@@ -96,15 +96,15 @@ class Inside:
 
 
 def train_on_rank(
-    ranks: ProcessGroup, snapshot: Snapshot, task: TrainingTask, scheme: str, inside: Inside | None = None
+    ranks: ProcessGroup, snapshot: Snapshot, task: TrainingTask, scheme: str, features: TeacherFeatureSpec | None = None
 ) -> Bundle | None:
     """Train on one rank, from the Parquet snapshot on; see `train_student`."""
     torch.set_num_threads(task.threads)
-    return train_student(ranks, read_snapshot(snapshot), task, scheme, inside)
+    return train_student(ranks, read_snapshot(snapshot), task, scheme, features)
 
 
 def train_student(
-    ranks: ProcessGroup, splits: Splits, task: TrainingTask, scheme: str, inside: Inside | None = None
+    ranks: ProcessGroup, splits: Splits, task: TrainingTask, scheme: str, features: TeacherFeatureSpec | None = None
 ) -> Bundle | None:
     """Train a student by a scheme whose teachers, if any, have stored their logits.
 
@@ -116,25 +116,25 @@ def train_student(
         Examples(torch.from_numpy(rows.labels), {VIEW: student.view(rows.texts)}, torch.from_numpy(rows.logits))
         for rows in (splits.train, splits.valid)
     )
-    if inside:
-        learn_inside(ranks, student, (seen, unseen), (splits.train.texts, splits.valid.texts), task, inside)
+    if features:
+        learn_teacher_features(ranks, student, (seen, unseen), (splits.train.texts, splits.valid.texts), task, features)
     learner = Learner(VIEW, student.model, config, ranks)
     curve = fit(STORED[scheme](learner, config), [learner], seen, unseen, config, ranks, task.outputs)
     if ranks.rank:
         return None
     made = lineage_of({**task.lineage, "scheme": scheme}, config, ranks, curve)
-    if inside:
-        made["inside"] = {name: value for name, value in asdict(inside).items() if name != "registry"}
+    if features:
+        made["teacher_features"] = {name: value for name, value in asdict(features).items() if name != "registry"}
     return student.bundle(made, splits, task.target_precision)
 
 
-def learn_inside(
+def learn_teacher_features(
     ranks: ProcessGroup,
     student: Student,
     examples: tuple[Examples, Examples],
     texts: tuple[list[str], list[str]],
     task: TrainingTask,
-    inside: Inside,
+    features: TeacherFeatureSpec,
 ) -> None:
     """Before the scheme: the embeddings' first values, and stage 1 of a hint on the texts of both splits."""
     from distill.models.bert import from_bundle
@@ -142,23 +142,23 @@ def learn_inside(
     from distill.training.embeddings import start_embeddings
     from distill.training.teacher_features import layer_of
 
-    saved = Registry(inside.registry).load(inside.teacher)
+    saved = Registry(features.registry).load(features.teacher)
     model, tokenizer = from_bundle(saved.bundle, "float32")
-    folder = Path(task.outputs.checkpoints) / "inside" if task.outputs.checkpoints else None
+    folder = Path(task.outputs.checkpoints) / "teacher_features" if task.outputs.checkpoints else None
 
     def cache(name: str) -> Path | None:
         return folder / f"{name}.safetensors" if folder else None
 
-    if inside.embeddings:
+    if features.embeddings:
         start_embeddings(student.model, student.vocabulary, model, tokenizer, ranks, cache("embeddings"))
-    if inside.hint_layer is None:
+    if features.hint_layer is None:
         return
 
-    def hinted(rows: Examples, said: list[str], name: str) -> Examples:
-        layer = layer_of(model, tokenizer, said, inside.hint_layer or 0, ranks, cache(name))
+    def hinted(rows: Examples, split_texts: list[str], name: str) -> Examples:
+        layer = layer_of(model, tokenizer, split_texts, features.hint_layer or 0, ranks, cache(name))
         return replace(rows, views={**rows.views, hint.VIEW: layer})
 
-    first = replace(task.config, epochs=inside.hint_epochs, patience=inside.hint_epochs, schedule=())
+    first = replace(task.config, epochs=features.hint_epochs, patience=features.hint_epochs, schedule=())
     regressed = Learner(VIEW, hint.HintRegressor(student.model, model.encoder.config.hidden_size), first, ranks)
     seen, unseen = hinted(examples[0], texts[0], "train"), hinted(examples[1], texts[1], "valid")
     where = Outputs(checkpoints=str(folder) if folder else None)

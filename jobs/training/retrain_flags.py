@@ -68,7 +68,7 @@ class RetrainOptions:
         """The training of the challenger, by the recipe that closed most of the gap between textCNN and teacher.
 
         It takes the soft labels of the teacher, and of the champion, which the challenger is to cover; texts that
-        nobody labelled; embeddings from inside the teacher (docs/distillation.md).
+        nobody labelled; embeddings from the teacher's features (docs/distillation.md).
         """
         return StudentTraining(
             epochs=self.epochs,

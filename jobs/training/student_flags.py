@@ -59,7 +59,7 @@ class StudentTraining(TrainingOptions):
     )
     hint_epochs: int = option("epochs of the hint", 1, group=STORED)
     embeddings: str = option(
-        "first values of the student's embeddings; teacher: from inside the first teacher, a BERT",
+        "first values of the student's embeddings; teacher: from features of the first teacher, a BERT",
         "random",
         group=STORED,
         choices=["random", "teacher"],
@@ -70,8 +70,8 @@ class StudentTraining(TrainingOptions):
     teacher_learning_rate: float = option("of the encoder at its peak", TEACHER.learning_rate, group=JOINT)
 
     @property
-    def looks_inside(self) -> bool:
-        """Whether the student takes more from the first teacher than its logits."""
+    def uses_teacher_features(self) -> bool:
+        """Whether the student takes features of the first teacher besides its logits."""
         return self.hint is not None or self.embeddings == "teacher"
 
     @property
@@ -116,7 +116,7 @@ class StudentTraining(TrainingOptions):
             raise BadInput("--batch, --accumulate, --hint-epochs, --max-length and --layers must be 1 or more")
         if min(self.learning_rate, self.teacher_learning_rate) <= 0:
             raise BadInput("--learning-rate and --teacher-learning-rate must be above 0")
-        if SCHEMES[self.scheme].joint or self.looks_inside:
+        if SCHEMES[self.scheme].joint or self.uses_teacher_features:
             need_transformers(f"--scheme {self.scheme}")
         if SCHEMES[self.scheme].joint:
             check_encoder(self.encoder, self.num_proc)
@@ -131,7 +131,7 @@ class StudentTraining(TrainingOptions):
             else:
                 needed = f"two or more after --teacher; with one choose --scheme {scheme_for(1)}"
             raise BadInput(f"--scheme {self.scheme} needs {needed}")
-        if not entry.reads_logits and (self.teacher or self.transfer_dt or self.route or self.looks_inside):
+        if not entry.reads_logits and (self.teacher or self.transfer_dt or self.route or self.uses_teacher_features):
             raise BadInput(
                 f"--scheme {self.scheme} reads no stored logits; --teacher, --transfer-dt, --route, --hint and "
                 f"--embeddings teacher are of --scheme {READ_LOGITS}"

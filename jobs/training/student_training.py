@@ -13,7 +13,7 @@ from distill.scoring.logits import PRECISIONS, fingerprint
 from distill.training import joint, student
 from distill.training.config import TEACHER, TrainingTask
 from distill.training.scheme_table import SCHEMES
-from distill.training.student import Inside
+from distill.training.student import TeacherFeatureSpec
 from jobs.common.cli import home
 from jobs.training.launch import launch
 from jobs.training.snapshot import SnapshotSpec, Teacher, write_snapshot
@@ -39,7 +39,7 @@ def distil(open_warehouse: Callable[[], Warehouse], options: StudentTraining, ve
     """
     registry = Registry(str(home() / "registry"))
     options = replace(options, teacher=tuple(registry.resolve(name) for name in options.teacher))
-    if options.looks_inside:
+    if options.uses_teacher_features:
         check_encoder(registry, options.teacher[0])
     anchors = [anchor_name(options.teacher[0], step) for step, _ in options.route]
     spec = SnapshotSpec(
@@ -70,11 +70,11 @@ def distil(open_warehouse: Callable[[], Warehouse], options: StudentTraining, ve
 
 
 def check_encoder(registry: Registry, version: str) -> None:
-    """Raise BadInput when the version is a textCNN, which has no layers to look into."""
+    """Raise BadInput when the version is a textCNN, which has no such layers."""
     manifest, _ = load_manifest(registry.path(version))
     if manifest.get("architecture", {}).get("kind") == KIND:
         raise BadInput(
-            f"--hint and --embeddings teacher look inside the first teacher, a BERT; {version} is a textCNN: "
+            f"--hint and --embeddings teacher read features of the first teacher, a BERT; {version} is a textCNN: "
             "name a teacher of jobs/train_teacher.py first"
         )
 
@@ -89,11 +89,13 @@ def stored_work(
     options: StudentTraining, training: Training, task: TrainingTask, registry: Registry
 ) -> Callable[..., Any]:
     """The work of each rank for a student that trains alone."""
-    inside = None
-    if options.looks_inside:
+    features = None
+    if options.uses_teacher_features:
         embeddings = options.embeddings == "teacher"
-        inside = Inside(registry.root, options.teacher[0], embeddings, options.hint, options.hint_epochs)
-    return partial(student.train_on_rank, snapshot=training.snapshot, task=task, scheme=options.scheme, inside=inside)
+        features = TeacherFeatureSpec(registry.root, options.teacher[0], embeddings, options.hint, options.hint_epochs)
+    return partial(
+        student.train_on_rank, snapshot=training.snapshot, task=task, scheme=options.scheme, features=features
+    )
 
 
 def joint_work(options: StudentTraining, training: Training, task: TrainingTask) -> Callable[..., Any]:

@@ -120,7 +120,12 @@ def test_the_lineage_of_the_student_says_what_taught_it(chain: Chain) -> None:
     seen = lineage["rows"]["train"] + lineage["transfer"]["rows"]
     assert [point["rows"] for point in lineage["curve"]] == [seen]
     assert f"training on {seen} texts" in said[-1]
-    assert lineage["inside"] == {"teacher": saved.version, "embeddings": True, "hint_layer": None, "hint_epochs": 1}
+    assert lineage["teacher_features"] == {
+        "teacher": saved.version,
+        "embeddings": True,
+        "hint_layer": None,
+        "hint_epochs": 1,
+    }
     assert lineage["training"]["temperature"] > 0 and lineage["training"]["alpha_soft"] == [1.0]
 
 
@@ -173,6 +178,6 @@ def test_killed_at_any_step_the_champion_stays_and_the_same_command_finishes(cha
 
     lineage = registry.load(challenger).bundle.manifest["lineage"]
     assert [teacher["version"] for teacher in lineage["teachers"]] == [registry.resolve("bert"), first.version]
-    assert lineage["transfer"]["days"] == [DAY] and lineage["inside"]["embeddings"]
+    assert lineage["transfer"]["days"] == [DAY] and lineage["teacher_features"]["embeddings"]
     decision = decisions.read_all(chain.home)[-1]
     assert decision["trained_on"]["labels_hash"] == lineage["data_hash"] == decision["held_out"]["labels_hash"]

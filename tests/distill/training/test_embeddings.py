@@ -1,4 +1,4 @@
-"""First embeddings from inside a teacher: the principal components of what it makes of each token."""
+"""First embeddings from features of a teacher: the principal components of what it makes of each token."""
 
 import pytest
 import torch

@@ -19,7 +19,7 @@ from distill.training.hint import VIEW, Hint, HintRegressor, judge
 from distill.training.learner import Learner
 from distill.training.loop import fit
 from distill.training.ranks import SingleProcess
-from distill.training.student import Inside, Student, train_student
+from distill.training.student import Student, TeacherFeatureSpec, train_student
 from distill.training.teacher_features import layer_of
 from tests.distill import tiny_encoder
 
@@ -84,12 +84,12 @@ def test_stage_two_goes_on_from_stage_one(teacher, tmp_path: Path) -> None:  # t
     still = replace(CONFIG, learning_rate=0.0, epochs=1)
     splits = Splits(train, valid, None)
 
-    def trained(config: TrainingConfig, inside: Inside | None = None, folder: str | None = None) -> Any:
+    def trained(config: TrainingConfig, features: TeacherFeatureSpec | None = None, folder: str | None = None) -> Any:
         task = TrainingTask(config, 0.3, outputs=Outputs(checkpoints=folder))
-        return train_student(SingleProcess(), splits, task, "textcnn", inside)
+        return train_student(SingleProcess(), splits, task, "textcnn", features)
 
     fresh = trained(still)
-    stage = Inside(str(tmp_path / "registry"), version, hint_layer=1, hint_epochs=2)
+    stage = TeacherFeatureSpec(str(tmp_path / "registry"), version, hint_layer=1, hint_epochs=2)
     moving = replace(CONFIG, epochs=1)
     hinted = trained(moving, stage, str(tmp_path / "checkpoints"))
     again = trained(moving, stage, str(tmp_path / "other"))
