@@ -23,7 +23,7 @@ def main() -> None:
             "--confidence must be from 0.5 to below 1"
         )
     # Late: Spark takes seconds, which --help and a wrong flag need not wait for.
-    from jobs.scoring.calibration import calibrate, chosen_in_words, evidence, in_words, labels_in_words, learned_at
+    from jobs.scoring.calibration import calibrate, certification_lines, chosen_text, evidence, label_lines, learned_at
     from jobs.scoring.sample_nights import sampled
     from jobs.warehouse.session import spark_session
     from jobs.warehouse.warehouse import Warehouse
@@ -34,9 +34,12 @@ def main() -> None:
         version = champion.version
         warehouse = Warehouse(spark_session("calibrate_threshold"), args.database)
         found = sampled(warehouse, version, learned_at(champion.bundle.manifest, registry, version))
-        print("\n".join(labels_in_words(found, version)), flush=True)
+        print("\n".join(label_lines(found, version)), flush=True)
         result, nights = calibrate(found, args.target_precision, args.certified_precision, args.confidence)
-        print("\n".join(in_words(result, args.target_precision, args.certified_precision, args.confidence)), flush=True)
+        print(
+            "\n".join(certification_lines(result, args.target_precision, args.certified_precision, args.confidence)),
+            flush=True,
+        )
         if result.chosen is None:
             print(
                 f"too few labels of nights that {version} scored: its threshold stays as it is; label the files in "
@@ -46,7 +49,7 @@ def main() -> None:
         operating = evidence(result.chosen, found, nights, vars(args))
         if args.dry_run:
             return
-        why = f"calibrate_threshold: {chosen_in_words(result.chosen, args.certified_precision)}"
+        why = f"calibrate_threshold: {chosen_text(result.chosen, args.certified_precision)}"
         registry.set_threshold(version, operating, why)
         print(f"{version} uses the threshold {result.chosen.threshold:g} for the days scored from now on", flush=True)
 

@@ -41,7 +41,10 @@ def main() -> None:
     # As far as the model that reads most of it has read.
     shown = max((explanation.text for _, explanation in found.values()), key=len)
     content = facts(stars(shown) if args.text is None else shown, stored, found, args.top)
-    print(json.dumps(content, ensure_ascii=False, indent=1) if args.json else "\n".join(in_words(content)), flush=True)
+    print(
+        json.dumps(content, ensure_ascii=False, indent=1) if args.json else "\n".join(explanation_lines(content)),
+        flush=True,
+    )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -115,7 +118,7 @@ def model_facts(
     }
 
 
-def in_words(content: dict[str, Any]) -> list[str]:
+def explanation_lines(content: dict[str, Any]) -> list[str]:
     """The same for a person: the models, then a column of numbers each with the n-grams beside them."""
     models = dict(zip("AB", content["models"], strict=False))
     stored = content["stored"]

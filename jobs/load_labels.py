@@ -19,7 +19,7 @@ from jobs.common.privacy import discreet
 from jobs.ingest import label_provenance
 from jobs.ingest.inputs import count, read_input
 from jobs.ingest.label_rows import PARSED_DDL, UNLABELLED, parser_of, with_key
-from jobs.ingest.rejects import Rejects, add_flag, in_words
+from jobs.ingest.rejects import Rejects, add_flag, reasons_text
 from jobs.warehouse import publish
 from jobs.warehouse.session import spark_session
 from jobs.warehouse.tables import LABELLED_OPINION, REJECTED_LABEL, SAMPLE_LABEL
@@ -80,7 +80,7 @@ def load(
             counts = {(r.split, r.label): r["count"] for r in stored.groupBy("split", "label").count().collect()}
             reasons = counts_by(refused, "reason")
             check_staged(expected, counts, reasons)
-            placed = label_provenance.in_words(new)
+            placed = label_provenance.provenance_lines(new)
             rejects.warn("rejected_label")
             run.switch([(table, {}) for table in tables])
         finally:
@@ -95,7 +95,7 @@ def refuse_unusable(rejects: Rejects, read: int, skipped: int, accept: bool) -> 
     if read == 0:
         raise BadInput(f"{source} holds no row; {left}")
     if read == skipped + rejects.count:
-        why = in_words({**rejects.reasons, **({UNLABELLED: skipped} if skipped else {})})
+        why = reasons_text({**rejects.reasons, **({UNLABELLED: skipped} if skipped else {})})
         cause = rejects.cause() if rejects.count else ""
         raise BadInput(f"no row of {source} is a labelled text: {why}; {cause or NEEDED}; {left}")
     rejects.check(left, accept)
@@ -148,7 +148,7 @@ def summary(
     )
     lines = [
         f"labels: read {read} rows beside {beside} there already: {sum(counts.values())} stored, "
-        f"{sum(reasons.values())} rejected ({in_words(reasons) or 'none'}), {repeated} left out as repeats",
+        f"{sum(reasons.values())} rejected ({reasons_text(reasons) or 'none'}), {repeated} left out as repeats",
         f"stored: {splits}",
     ]
     if skipped:

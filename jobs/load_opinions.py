@@ -18,7 +18,7 @@ from jobs.common.privacy import discreet
 from jobs.common.time_zones import session_zone
 from jobs.ingest.inputs import count, read_input
 from jobs.ingest.records import Opinion, Rejected, parse_fields, parse_line
-from jobs.ingest.rejects import Rejects, add_flag, in_words
+from jobs.ingest.rejects import Rejects, add_flag, reasons_text
 from jobs.scoring.backfill import between, each
 from jobs.warehouse import publish
 from jobs.warehouse.session import spark_session
@@ -101,14 +101,14 @@ def load_day(warehouse: Warehouse, dt: str, lines: DataFrame, source: str, accep
             )
         rejects = Rejects(source, read, refused, reasons, lines)
         if stored == 0:
-            why = f"{in_words(reasons)}; each needs {', '.join(FIELDS)}"
+            why = f"{reasons_text(reasons)}; each needs {', '.join(FIELDS)}"
             raise BadInput(f"no line of {source} is a record: {why}; {rejects.cause()}; {left}")
         if fault := rejects.gbk_fault(records):
             raise BadInput(f"{source}: {reasons['invalid_utf8']} of its {read} lines are not UTF-8: {fault}; {left}")
         rejects.check(left, accept)
         rejects.warn(f"rejected_opinion where dt='{dt}' and stage='load'")
         run.switch(partitions)
-    return f"{dt}: read {read} lines = stored {stored} + rejected {rejected} ({in_words(reasons) or 'none'})"
+    return f"{dt}: read {read} lines = stored {stored} + rejected {rejected} ({reasons_text(reasons) or 'none'})"
 
 
 def parser_of(zone: ZoneInfo) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:

@@ -29,7 +29,7 @@ def main() -> None:
     if missing := sorted(set(args.dt) - set(sampled)):
         raise BadInput(f"no sample was drawn of {', '.join(missing)}; score_opinions draws one, unless --sample 0")
     for dt in args.dt or sampled:
-        print(in_words(estimate(warehouse, dt)), flush=True)
+        print(estimate_text(estimate(warehouse, dt)), flush=True)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -105,7 +105,7 @@ def ratio(name: str, found: Estimate | None) -> dict[str, float | None]:
     return dict(zip((name, f"{name}_lower", f"{name}_upper"), values, strict=True))
 
 
-def in_words(row: dict[str, Any]) -> str:
+def estimate_text(row: dict[str, Any]) -> str:
     """The estimates of a day for a person."""
     said = [
         f"{name} {row[name]:.3f} (95% interval {row[f'{name}_lower']:.3f} to {row[f'{name}_upper']:.3f})"

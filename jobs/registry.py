@@ -106,7 +106,7 @@ def _decisions(folder: Path, challenger: str | None) -> None:
         chosen = [decision for decision in found if decision["challenger"] == challenger]
         if not chosen:
             raise BadInput(f"no retraining decided on {challenger}; those it did: jobs/registry.py decisions")
-        print(decisions.in_words(chosen[0]))
+        print(decisions.decision_text(chosen[0]))
     elif not found:
         print("no retraining has come to a decision yet: run jobs/retrain.py")
     else:

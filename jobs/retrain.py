@@ -25,7 +25,7 @@ def main() -> None:
 
     with locks.hold(home() / "locks" / "retrain.lock", "the next champion"):
         decision = Retraining(Warehouse(spark_session("retrain"), args.database), options).run()
-    print(decisions.in_words(decision), flush=True)
+    print(decisions.decision_text(decision), flush=True)
 
 
 if __name__ == "__main__":

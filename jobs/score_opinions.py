@@ -151,7 +151,7 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
         if scoring.hold_on_drift and counted.drift.band == BANDS[-1]:
             raise Held(
                 f"{dt} is far from what {model.version} was trained on "
-                f"(stability index of {counted.drift.in_words()}); nothing was published: look at the day, "
+                f"(stability index of {counted.drift.summary()}); nothing was published: look at the day, "
                 "then score it without --hold-on-drift, or retrain"
             )
         audit = counted.columns() | {

@@ -52,7 +52,7 @@ class Drift:
     sources: float | None
     band: str | None
 
-    def in_words(self) -> str:
+    def summary(self) -> str:
         """The indices for a person."""
         found = {name: index for name, index in asdict(self).items() if name != "band" and index is not None}
         return ", ".join(f"{name} {index:.3f}" for name, index in found.items())

@@ -60,7 +60,7 @@ def counted(rows: DataFrame) -> tuple[int, int]:
     return found, labelled
 
 
-def in_words(labels: DataFrame) -> list[str]:
+def provenance_lines(labels: DataFrame) -> list[str]:
     """How many of the labels came from samples, and how many name one that did not draw them; no line for neither."""
     counted = labels.where("label is not null and sample_run_id is not null").agg(
         F.count("stratum").alias("drawn"), F.count("*").alias("named")

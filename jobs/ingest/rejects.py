@@ -34,7 +34,7 @@ def add_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--accept-rejects", action="store_true", help="publish an input that is mostly rejected, too")
 
 
-def in_words(reasons: Mapping[str, int]) -> str:
+def reasons_text(reasons: Mapping[str, int]) -> str:
     """Counts by reason, most frequent first."""
     return ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items(), key=lambda r: (-r[1], r[0])))
 
@@ -75,7 +75,7 @@ class Rejects:
         """Raise BadInput, unless accepted, when more than half was rejected; `left` says what stays as it was."""
         if self.count > MOST * self.read and not accept:
             raise BadInput(
-                f"{self.count} of {self.read} lines of {self.source} cannot be used ({in_words(self.reasons)}): "
+                f"{self.count} of {self.read} lines of {self.source} cannot be used ({reasons_text(self.reasons)}): "
                 f"{self.cause() or 'see the reasons'}; {left} (--accept-rejects publishes the rest all the same)"
             )
 
@@ -85,7 +85,7 @@ class Rejects:
             cause = self.cause()
             print_stderr(
                 f"warning: {self.count} of {self.read} lines of {self.source} were rejected "
-                f"({in_words(self.reasons)}){cause and ': '}{cause}; see {where}"
+                f"({reasons_text(self.reasons)}){cause and ': '}{cause}; see {where}"
             )
 
 
@@ -112,9 +112,9 @@ def cause_of(reason: str, sample: Sequence[str]) -> str:
     if reason == "missing_id" and (keys := keys_of(sample)):
         return f"{CAUSES[reason]}; their fields are {', '.join(keys)}"
     if reason == "unreadable_time":
-        return f"published_at is {values_in_words(sample, 'published_at')}; docs/inputs.md lists the forms"
+        return f"published_at is {values_text(sample, 'published_at')}; docs/inputs.md lists the forms"
     if reason == "unreadable_label":
-        return f"label is {values_in_words(sample, 'label')}; write 1 for a valid complaint and 0 for junk"
+        return f"label is {values_text(sample, 'label')}; write 1 for a valid complaint and 0 for junk"
     return CAUSES.get(reason, "")
 
 
@@ -141,7 +141,7 @@ def keys_of(sample: Sequence[str]) -> list[str]:
     return [whole(hidden(key))[:40] for row in objects_of(sample)[:1] for key in list(row)[:8]]
 
 
-def values_in_words(sample: Sequence[str], field: str) -> str:
+def values_text(sample: Sequence[str], field: str) -> str:
     """The most frequent values of a field, as they may be shown."""
     values = Counter(repr(hidden(str(row[field]))[:40]) for row in objects_of(sample) if row.get(field) is not None)
     return ", ".join(value for value, _ in values.most_common(3)) or "not readable"

@@ -73,7 +73,7 @@ def day_facts(warehouse: Warehouse, run: Row, bundle: Bundle) -> dict[str, Any]:
             "threshold_source": run.threshold_source or promise.BUNDLE,
         },
         "promise": {
-            "says": promise.in_words(run),
+            "says": promise.promise_text(run),
             "precision": run.expected_precision,
             "lower": run.precision_lower,
             "upper": run.precision_upper,

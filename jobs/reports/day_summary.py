@@ -27,7 +27,7 @@ def day_summary(warehouse: Warehouse, dt: str, highest: bool = True) -> str:
         f"valid {run.rows_valid}; read to the length limit only: {run.rows_cut}",
         f"model {run.model_version}, threshold {run.threshold:.4f} ({run.threshold_source or promise.BUNDLE}), "
         f"run {run.run_id}",
-        promise.in_words(run),
+        promise.promise_text(run),
         drift_line(run),
         *promise.source_lines(run.unlabelled_sources),
         *([f"label its sample in a browser: {sample.with_suffix('.html')}"] if sample.exists() else []),
@@ -57,4 +57,4 @@ def drift_line(run: Row) -> str:
     if drift.band is None:
         return "drift from the training: unknown, since the model says nothing of it"
     far = "warning: the day is far from what the model was trained on; " if drift.band == BANDS[-1] else ""
-    return f"{far}drift from the training: {drift.band} (stability index of {drift.in_words()})"
+    return f"{far}drift from the training: {drift.band} (stability index of {drift.summary()})"

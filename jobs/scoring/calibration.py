@@ -82,7 +82,7 @@ def by_source(above: Any) -> dict[str, dict[str, float]]:
     return found
 
 
-def labels_in_words(found: Sampled, version: str) -> list[str]:
+def label_lines(found: Sampled, version: str) -> list[str]:
     """Which labels count, and why others do not."""
     labels = int(found.rows["label"].notna().sum())
     nights = len(found.whole) + len(found.open_nights)
@@ -94,7 +94,7 @@ def labels_in_words(found: Sampled, version: str) -> list[str]:
     return lines
 
 
-def in_words(result: Certification, target: float, floor: float, confidence: float) -> list[str]:
+def certification_lines(result: Certification, target: float, floor: float, confidence: float) -> list[str]:
     """A line for each candidate, then the choice and what is missing."""
     lines = [f"{'threshold':>9}  {'labels':>6}  {'estimate':>8}  {'bound':>6}"]
     for one in reversed(result.candidates):
@@ -102,7 +102,7 @@ def in_words(result: Certification, target: float, floor: float, confidence: flo
         state = "certified" if one.certified else "tested, not certified" if one.tested else ""
         lines.append(f"{one.threshold:9g}  {one.labels:6}  {estimate:>8}  {one.lower:6.3f}  {state}".rstrip())
     if result.chosen:
-        lines.append(f"threshold {result.chosen.threshold:g}: {chosen_in_words(result.chosen, floor)}")
+        lines.append(f"threshold {result.chosen.threshold:g}: {chosen_text(result.chosen, floor)}")
     if result.chosen is None or not result.chosen.certified:
         lines.append(f"no threshold is certified to have precision {floor:g} with confidence {confidence:g}")
         if result.need:
@@ -117,7 +117,7 @@ def in_words(result: Certification, target: float, floor: float, confidence: flo
     return lines
 
 
-def chosen_in_words(chosen: Candidate, floor: float) -> str:
+def chosen_text(chosen: Candidate, floor: float) -> str:
     """The precision of the chosen threshold."""
     estimate = f"precision {chosen.estimate:.3f} from {chosen.labels} labels"
     return f"{estimate}, certified to be at least {floor:g}" if chosen.certified else f"{estimate}, an estimate alone"

@@ -27,7 +27,7 @@ def promise(operating: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def in_words(run: Row) -> str:
+def promise_text(run: Row) -> str:
     """The promise of a scored day for a person."""
     if run.expected_precision is None:
         return (

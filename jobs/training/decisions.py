@@ -43,7 +43,7 @@ def outcome(decision: dict[str, Any]) -> str:
     return f"not promoted: {', '.join(failed) if failed else 'a dry run'}"
 
 
-def in_words(decision: dict[str, Any]) -> str:
+def decision_text(decision: dict[str, Any]) -> str:
     """The decision for a person, with the reason of each check."""
     lines = [f"challenger {decision['challenger']}, champion {decision['champion'] or 'none yet'}"]
     for check in decision["checks"]:

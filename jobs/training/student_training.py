@@ -18,7 +18,7 @@ from jobs.common.cli import home
 from jobs.training.launch import launch
 from jobs.training.snapshot import SnapshotSpec, Teacher, write_snapshot
 from jobs.training.student_flags import StudentTraining
-from jobs.training.training_run import RESTARTS, Training, begin, in_words
+from jobs.training.training_run import RESTARTS, Training, begin, metrics_summary
 from jobs.warehouse.warehouse import Warehouse
 
 
@@ -62,10 +62,10 @@ def distil(open_warehouse: Callable[[], Warehouse], options: StudentTraining, ve
         name = version.replace(options.scheme, f"{options.scheme}-teacher", 1)
         registry.add(name, beside.tensors, beside.files, beside.manifest)
         done = replace(done, teacher_version=name, teacher_manifest=beside.manifest)
-        print(in_words(beside.manifest), f"the teacher, saved as {name}", sep="\n")
+        print(metrics_summary(beside.manifest), f"the teacher, saved as {name}", sep="\n")
     where = registry.add(version, bundle.tensors, bundle.files, bundle.manifest)
     training.end()
-    print(in_words(bundle.manifest), f"saved as {version} in {where}", sep="\n", flush=True)
+    print(metrics_summary(bundle.manifest), f"saved as {version} in {where}", sep="\n", flush=True)
     return done
 
 

@@ -7,7 +7,7 @@ from jobs.common.cli import home
 from jobs.training.launch import launch
 from jobs.training.snapshot import SnapshotSpec, write_snapshot
 from jobs.training.teacher_flags import TeacherTraining
-from jobs.training.training_run import RESTARTS, begin, in_words
+from jobs.training.training_run import RESTARTS, begin, metrics_summary
 from jobs.warehouse.warehouse import Warehouse
 
 
@@ -26,4 +26,4 @@ def train(warehouse: Warehouse, options: TeacherTraining, version: str) -> None:
     with training.ended_when_refused():
         manifest = launch(warehouse.spark, options.num_proc, work, RESTARTS)
     training.end()
-    print(in_words(manifest), f"saved as {version}", sep="\n", flush=True)
+    print(metrics_summary(manifest), f"saved as {version}", sep="\n", flush=True)

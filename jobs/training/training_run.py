@@ -175,7 +175,7 @@ def git_commit() -> str | None:
     return found.stdout.strip()
 
 
-def in_words(manifest: dict[str, Any]) -> str:
+def metrics_summary(manifest: dict[str, Any]) -> str:
     """A summary of the model's threshold and metrics."""
     threshold = manifest["threshold"]
     lines = [

@@ -18,7 +18,7 @@ from distill.models.registry import Registry
 from distill.scoring.logits import fingerprint
 from distill.text.normalisation import normalise
 from jobs.training import decisions
-from jobs.training.decisions import in_words
+from jobs.training.decisions import decision_text
 from tests.conftest import ROOT, submit
 from tests.distill.tiny_encoder import tiny_encoder
 
@@ -174,7 +174,7 @@ def test_killed_at_any_step_the_champion_stays_and_the_same_command_finishes(cha
     said = retrain_until("nowhere", chain.home)
     assert registry.champion() == second and len(registry.history()) == 2
     assert [found["challenger"] for found in decisions.read_all(chain.home)] == [first.version, challenger]
-    assert in_words(decisions.read_all(chain.home)[-1]) in said and not (folder / decisions.PROGRESS).exists()
+    assert decision_text(decisions.read_all(chain.home)[-1]) in said and not (folder / decisions.PROGRESS).exists()
 
     lineage = registry.load(challenger).bundle.manifest["lineage"]
     assert [teacher["version"] for teacher in lineage["teachers"]] == [registry.resolve("bert"), first.version]

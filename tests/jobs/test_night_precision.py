@@ -20,7 +20,7 @@ from distill.scoring.scorer import Scorer
 from jobs.ingest.inputs import read_input
 from jobs.load_labels import FIELDS
 from jobs.load_labels import load as load_labels
-from jobs.night_precision import estimate, in_words
+from jobs.night_precision import estimate, estimate_text
 from jobs.reports.day_summary import day_summary, drift_line
 from jobs.score_opinions import ScoringRun, is_scored, score_day
 from jobs.scoring.audit_sample import csv_of
@@ -142,7 +142,7 @@ def test_a_night_is_sampled_labelled_and_judged(warehouse: Warehouse, home: Path
     assert found["precision"] == 1.0 and found["precision_lower"] > 0.8
     [stored] = warehouse.read(NIGHT_PRECISION, dt=DAY).collect()
     assert stored.asDict() == {**found, "estimated": stored.estimated}
-    assert f"{SIZE} of {SIZE} sampled rows are labelled; precision 1.000" in in_words(found)
+    assert f"{SIZE} of {SIZE} sampled rows are labelled; precision 1.000" in estimate_text(found)
     assert (found["promised_precision"], found["contradicts_promise"]) == (None, None)
     assert_provenance(warehouse, version, {row.opinion_id: row for row in sample}, truth, tmp_path)
 

@@ -16,7 +16,7 @@ from distill.models.registry import Registry
 from distill.scoring.scorer import Scorer
 from jobs.common.options import from_flags
 from jobs.training import decisions, retraining
-from jobs.training.decisions import in_words
+from jobs.training.decisions import decision_text
 from jobs.training.retrain_flags import RetrainOptions, parser
 from jobs.training.retraining import Retraining
 from jobs.training.training_run import TrainingOptions, begin
@@ -66,7 +66,7 @@ def test_a_worse_challenger_is_not_promoted_and_every_reason_is_told(registry: R
     assert now and now.version == good and not decision["promoted"]
     failed = [check["name"] for check in decision["checks"] if not check["passed"]]
     assert "recall" in failed
-    said = in_words(decision)
+    said = decision_text(decision)
     assert f"not promoted: {', '.join(failed)}; the champion stays" in said
     assert decisions.read_all(Path(os.environ["OPINION_HOME"])) == [decision]
     assert all(check["says"] in said for check in decision["checks"])
@@ -85,7 +85,7 @@ def test_a_better_one_is_promoted_with_its_reasons_but_not_in_a_dry_run(registry
     run.rows = replace(run.rows, sources=np.arange(400).astype(str))
     del run.state["decision"]
     decision = run.run()
-    assert decision["promoted"], in_words(decision)
+    assert decision["promoted"], decision_text(decision)
     now = registry.champion()
     assert now and now.version == good and now.previous == bad
     assert all(check["says"] in now.reason for check in decision["checks"])

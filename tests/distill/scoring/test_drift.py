@@ -96,7 +96,7 @@ def test_a_day_like_the_training_is_stable_and_each_kind_of_change_is_found() ->
         found = compare(expected, changed)
         far = [kind for kind in changes if getattr(found, kind) > drift.SIGNIFICANT]
         assert far == [name] and found.band == "significant"
-        assert f"{name} {getattr(found, name):.3f}" in found.in_words()
+        assert f"{name} {getattr(found, name):.3f}" in found.summary()
 
 
 def test_sources_beyond_the_most_frequent_and_none_count_as_others() -> None:
@@ -119,4 +119,4 @@ def test_a_profile_survives_its_manifest_and_older_bundles_know_less() -> None:
     assert old.scores == stability_index(expected.scores, day.scores)
     assert (old.lengths, old.unknown, old.sources) == (None, None, None)
     none = compare(expected_of({}), day)
-    assert none.scores is None and none.band is None and none.in_words() == ""
+    assert none.scores is None and none.band is None and none.summary() == ""

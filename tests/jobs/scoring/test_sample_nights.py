@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from distill.evaluation.certification import precision
-from jobs.scoring.calibration import by_source, calibrate, evidence, in_words, labels_in_words, learned_at
+from jobs.scoring.calibration import by_source, calibrate, certification_lines, evidence, label_lines, learned_at
 from jobs.scoring.sample_candidates import BANDS, bands_of, stratum_name
 from jobs.scoring.sample_nights import CANDIDATES, counts, usable
 
@@ -68,7 +68,7 @@ def test_a_text_with_two_labels_and_an_unlabelled_row_are_missing_and_a_night_wi
     night.loc[night.index[:12], "label"] = float("nan")
     found = usable(night, LEARNED)
     assert found.whole == [] and found.open_nights == {"d1": 12}
-    assert "d1 (12 to label)" in "\n".join(labels_in_words(found, "v"))
+    assert "d1 (12 to label)" in "\n".join(label_lines(found, "v"))
 
 
 def test_of_a_day_scored_again_the_last_sample_counts_and_other_bands_do_not() -> None:
@@ -83,7 +83,7 @@ def test_no_labels_at_all() -> None:
     found = usable(sample("d1", NIGHT).head(0), LEARNED)
     result, nights = calibrate(found, 0.95, 0.9, 0.95)
     assert result.chosen is None and nights == []
-    assert "no threshold is certified" in "\n".join(in_words(result, 0.95, 0.9, 0.95))
+    assert "no threshold is certified" in "\n".join(certification_lines(result, 0.95, 0.9, 0.95))
 
 
 def test_a_week_is_certified_and_the_decision_has_its_evidence() -> None:
