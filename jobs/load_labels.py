@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from distill.errors import BadInput, OpinionError
 from jobs.common.cli import job_parser, run_main
-from jobs.common.privacy import discreet
+from jobs.common.privacy import redact_errors
 from jobs.ingest import label_provenance
 from jobs.ingest.inputs import count, read_input
 from jobs.ingest.label_rows import PARSED_DDL, UNLABELLED, parser_of, with_key
@@ -61,7 +61,7 @@ def load(
         # Kept, so that counting and writing see one reading of the input and of the clock.
         copies = warehouse.read(SAMPLE_LABEL).limit(0) if replace else warehouse.read(SAMPLE_LABEL)
         samples = label_provenance.known_samples(warehouse, copies)
-        parsed = rows.mapInArrow(discreet(parser_of(split, run.started)), PARSED_DDL)
+        parsed = rows.mapInArrow(redact_errors(parser_of(split, run.started)), PARSED_DDL)
         new = label_provenance.place(parsed, samples).persist()
         there = standing(warehouse)
         if replace:
@@ -167,7 +167,7 @@ def standing(warehouse: Warehouse) -> DataFrame:
     rejected = warehouse.read(REJECTED_LABEL)
     rejected = rejected.withColumn("reason", F.when(F.col("reason") != CONFLICT, F.col("reason")))
     both = kept.select(COLUMNS).unionByName(rejected.select(COLUMNS))
-    return both.mapInArrow(discreet(with_key), PARSED_DDL)
+    return both.mapInArrow(redact_errors(with_key), PARSED_DDL)
 
 
 def judge(labels: DataFrame) -> DataFrame:

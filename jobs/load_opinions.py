@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from distill.errors import BadInput, OpinionError
 from jobs.common.cli import Parser, day, job_parser, run_main
-from jobs.common.privacy import discreet
+from jobs.common.privacy import redact_errors
 from jobs.common.time_zones import session_zone
 from jobs.ingest.inputs import count, read_input
 from jobs.ingest.records import Opinion, Rejected, parse_fields, parse_line
@@ -89,7 +89,7 @@ def load_day(warehouse: Warehouse, dt: str, lines: DataFrame, source: str, accep
         read = count(lines, source)
         if read == 0:
             raise BadInput(f"{source} holds no line; {left}")
-        parsed = lines.mapInArrow(discreet(parser_of(session_zone(warehouse.spark))), STAGED_DDL)
+        parsed = lines.mapInArrow(redact_errors(parser_of(session_zone(warehouse.spark))), STAGED_DDL)
         run.stage(parsed.withColumn("run_id", F.lit(run.id)), [RAW_OPINION, REJECTED_OPINION])
         records, refused = run.read_back(RAW_OPINION), run.read_back(REJECTED_OPINION)
         stored, named = records.agg(F.count("*"), F.count("opinion_id")).collect()[0]

@@ -19,7 +19,7 @@ from distill.scoring.drift import BANDS, expected_of
 from distill.scoring.scorer import Scorer
 from jobs.common.cli import Parser, day, home, job_parser, run_main
 from jobs.common.options import add_options, from_flags, option
-from jobs.common.privacy import Work, discreet
+from jobs.common.privacy import BatchFunction, redact_errors
 from jobs.reports.day_summary import day_summary
 from jobs.reports.label_page import write_page
 from jobs.scoring.audit import count_staged
@@ -139,9 +139,9 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
             raise BadInput(f"the day dt={dt} of {warehouse.name(RAW_OPINION)} is empty; load it again")
         ship(warehouse.spark, model.path)
 
-        def stage(work: Work) -> None:
+        def stage(work: BatchFunction) -> None:
             rows = without_repeats(raw, read.repeated).withColumns({DRAW: draw(dt)} if sample else {})
-            rows = rows.mapInArrow(discreet(work), STAGED_DDL)
+            rows = rows.mapInArrow(redact_errors(work), STAGED_DDL)
             rows = rows.withColumns({"model_version": F.lit(model.version), "run_id": F.lit(run.id)})
             # The files of raw_opinion are packed as they should be, and so are those that their tasks write.
             run.stage(rows, [OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION, CANDIDATE], pack=False)

@@ -1,8 +1,8 @@
 """Keep what people wrote out of logs.
 
 An exception may quote the text that it was raised for, and Spark logs what a worker raises on the executor and on the
-driver. So a worker's says where it was and not of what (`discreet`), and of all that a job logs or prints as an error
-long runs of characters beyond ASCII and people's numbers are left out (`hidden`, `Formatter`).
+driver. So a worker's says where it was and not of what (`redact_errors`), and of all that a job logs or prints as an error
+long runs of characters beyond ASCII and people's numbers are left out (`redact_text`, `Formatter`).
 """
 
 import logging
@@ -19,14 +19,14 @@ PHONE_OR_IDENTITY = re.compile(r"(?<!\d)(?:(?:86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d
 # What the stream is written in; of a path, names so long are rare.
 SAID = re.compile(r"[^\x00-\x7f]{4,}")
 
-Work = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+BatchFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
 class WorkerFailed(Exception):
     """A Python worker raised what nobody foresaw; the message holds no data."""
 
 
-def discreet(work: Work) -> Work:
+def redact_errors(work: BatchFunction) -> BatchFunction:
     """`work` over Arrow batches, whose unforeseen exceptions lose their messages and keep their kind and place."""
 
     def guarded(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

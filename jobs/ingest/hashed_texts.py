@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame
 
 from distill.text.normalisation import text_hash, unscorable_reason
 from distill.text.text_batch import normalise_batch
-from jobs.common.privacy import discreet
+from jobs.common.privacy import redact_errors
 
 
 def hashed(rows: DataFrame) -> DataFrame:
@@ -16,7 +16,7 @@ def hashed(rows: DataFrame) -> DataFrame:
     Raises nothing of its own; the columns stay otherwise.
     """
     columns = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in rows.schema.fields)
-    return rows.mapInArrow(discreet(with_hash), f"{columns}, text_hash string")
+    return rows.mapInArrow(redact_errors(with_hash), f"{columns}, text_hash string")
 
 
 def with_hash(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from distill.errors import BadInput, OpinionError
 from jobs.common.cli import explain, known_failure
 from jobs.common.file_errors import full_text, innermost_cause
-from jobs.common.privacy import discreet
+from jobs.common.privacy import redact_errors
 from jobs.ingest.input_files import Input, check_columns, shown
 from jobs.ingest.parquet_input import read_parquet
 from jobs.ingest.records import BROKEN_ROW
@@ -51,7 +51,7 @@ def read_input(spark: SparkSession, path: str | list[str], kind: str, fields: Se
         lines = lines.repartition(spark.sparkContext.defaultParallelism, "file_path")
         lines = lines.sortWithinPartitions("file_path", "file_block_start", "at")
         ddl = ", ".join(f"{name} binary" for name in (*fields, BROKEN_ROW))
-        return lines.mapInArrow(discreet(csv_reader(fields, needed)), ddl)
+        return lines.mapInArrow(redact_errors(csv_reader(fields, needed)), ddl)
     except (PySparkException, Py4JJavaError) as e:
         raise unreadable(path, e) from e
 

@@ -18,7 +18,7 @@ import psutil
 import pyarrow as pa
 
 from distill.errors import Infrastructure
-from jobs.common.privacy import Work, WorkerFailed, where
+from jobs.common.privacy import BatchFunction, WorkerFailed, where
 from jobs.scoring.worker import staged
 from jobs.warehouse.tables import REJECTED_OPINION
 
@@ -41,7 +41,7 @@ def worker_died(error: BaseException) -> bool:
     return DIED.search(str(error)) is not None
 
 
-def stage_with_quarantine(stage: Callable[[Work], None], scoring: Work) -> None:
+def stage_with_quarantine(stage: Callable[[BatchFunction], None], scoring: BatchFunction) -> None:
     """`stage(scoring)`, and where a worker died of it, once more with the careful scoring."""
     try:
         stage(scoring)
@@ -53,7 +53,7 @@ def stage_with_quarantine(stage: Callable[[Work], None], scoring: Work) -> None:
         stage(careful(scoring))
 
 
-def careful(scoring: Work) -> Work:
+def careful(scoring: BatchFunction) -> BatchFunction:
     """`scoring`, the function that Spark maps over batches of raw_opinion, such that no row of theirs can kill it.
 
     Raises Infrastructure when more rows of a batch kill their process than can be their own fault.
@@ -69,7 +69,7 @@ def careful(scoring: Work) -> Work:
     return score
 
 
-def bisect(scoring: Work, batch: pa.RecordBatch, killers: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def bisect(scoring: BatchFunction, batch: pa.RecordBatch, killers: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """The staged rows of a batch without the rows that kill; those are added to `killers`, staged as rejected."""
     found = attempt(scoring, batch)
     if found is not None:
@@ -88,7 +88,7 @@ def bisect(scoring: Work, batch: pa.RecordBatch, killers: list[pa.RecordBatch]) 
         killers.append(staged(REJECTED_OPINION.name, batch.select(["opinion_id"]), told))
 
 
-def attempt(scoring: Work, batch: pa.RecordBatch) -> list[pa.RecordBatch] | None:
+def attempt(scoring: BatchFunction, batch: pa.RecordBatch) -> list[pa.RecordBatch] | None:
     """Run `scoring` on a batch in a process of its own; None when that was killed or ran out of memory.
 
     Raises WorkerFailed when it raised anything else.
@@ -107,7 +107,7 @@ def attempt(scoring: Work, batch: pa.RecordBatch) -> list[pa.RecordBatch] | None
     return pa.ipc.open_stream(sent).read_all().to_batches() if code == SCORED else None
 
 
-def score_and_leave(scoring: Work, batch: pa.RecordBatch, writing: int) -> NoReturn:
+def score_and_leave(scoring: BatchFunction, batch: pa.RecordBatch, writing: int) -> NoReturn:
     """The forked process: bound it, score, send the staged rows as Arrow's stream, end without any clean-up."""
     code = NO_MEMORY
     try:

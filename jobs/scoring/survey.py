@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from jobs.common.privacy import Work, discreet
+from jobs.common.privacy import BatchFunction, redact_errors
 
 Hashes = npt.NDArray[np.int64]
 
@@ -62,8 +62,8 @@ def survey(raw: DataFrame, known: Sequence[str]) -> Survey:
     """
     source = F.col("source") if known else F.lit(None).cast("string")
     rows = raw.select(id_hash().alias("hash"), source.alias("source"))
-    ranges = rows.mapInArrow(discreet(find_repeated(frozenset(known))), FOUND_DDL)
-    found = ranges.repartition("range").mapInArrow(discreet(doubles), FOUND_DDL).collect()
+    ranges = rows.mapInArrow(redact_errors(find_repeated(frozenset(known))), FOUND_DDL)
+    found = ranges.repartition("range").mapInArrow(redact_errors(doubles), FOUND_DDL).collect()
     sources: Counter[str] = Counter()
     for row in found:
         if row.rows:
@@ -71,7 +71,7 @@ def survey(raw: DataFrame, known: Sequence[str]) -> Survey:
     return Survey(dict(sources), hashes_of([row.hashes for row in found]), sum(row.id_sum or 0 for row in found))
 
 
-def find_repeated(known: frozenset[str]) -> Work:
+def find_repeated(known: frozenset[str]) -> BatchFunction:
     """The task over batches of hash and source: it gives its sorted hashes, a row a range, and rows by source."""
 
     def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from distill.scoring.scorer import Scorer
-from jobs.common.privacy import Work
+from jobs.common.privacy import BatchFunction
 from jobs.scoring import pack_bins
 from jobs.scoring.process_cache import kept
 from jobs.scoring.sample_candidates import CANDIDATE, SampleReservoir
@@ -18,7 +18,7 @@ COLUMNS = staged_columns(OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION, table
 STAGED, STAGED_DDL = arrow_schema(COLUMNS), ddl_of(COLUMNS)
 
 
-def scorer_of(folder: str, digest: str, sample: int = 0, operating: Mapping[str, Any] | None = None) -> Work:
+def scorer_of(folder: str, digest: str, sample: int = 0, operating: Mapping[str, Any] | None = None) -> BatchFunction:
     """The function that Spark maps over Arrow batches; `folder` is the bundle's name among what was shipped.
 
     sample: rows at most that will be drawn of a stratum; 0 for no candidates. operating: as `SavedModel` has it.

@@ -20,7 +20,7 @@ from distill.models.packages import TRAINING
 from distill.models.registry import Registry
 from distill.scoring.logits import fingerprint, teacher_of
 from distill.training.progress import parts_of
-from jobs.common.privacy import discreet
+from jobs.common.privacy import redact_errors
 from jobs.ingest.hashed_texts import hashed
 from jobs.scoring.process_cache import kept
 from jobs.training.logit_flags import LogitJob
@@ -111,7 +111,7 @@ class Store:
             parts = -(-texts // (slots * TASK_TEXTS))
             for part in parts_of(texts, parts, f"logits of {self.version}", "texts"):
                 rows = missing.where(F.pmod(F.xxhash64("text_hash"), F.lit(parts)) == part).repartition(slots)
-                computed = rows.mapInArrow(discreet(logits_of(self.folder, self.digest, self.precision)), COMPUTED)
+                computed = rows.mapInArrow(redact_errors(logits_of(self.folder, self.digest, self.precision)), COMPUTED)
                 computed.write.mode("append").parquet(progress)
         finally:
             missing.unpersist()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill.errors import BadInput
-from jobs.common.privacy import Formatter, WorkerFailed, discreet, hidden, without_numbers
+from jobs.common.privacy import Formatter, WorkerFailed, hidden, redact_errors, without_numbers
 
 SECRET = "我的电话是13800138000，身份证11010119900307123X"
 
@@ -19,7 +19,7 @@ def raising(error: Exception) -> Iterator[pa.RecordBatch]:
         yield from batches
         raise error
 
-    yield from discreet(work)(iter([pa.record_batch({"x": [1]})]))
+    yield from redact_errors(work)(iter([pa.record_batch({"x": [1]})]))
 
 
 @pytest.mark.parametrize("error", [KeyError(SECRET), ValueError("x", SECRET), MemoryError(SECRET)])
