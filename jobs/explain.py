@@ -15,7 +15,7 @@ from distill.models.registry import CHAMPION, Registry
 from distill.scoring.explain import Explanation, Span, explain, largest
 from distill.scoring.scorer import Scorer, margin_of
 from jobs.common.cli import day, home, job_parser, run_main
-from jobs.reports.console import fit, one_line, stars
+from jobs.reports.console import fit, mask_digits, one_line
 
 TOP = 12
 NGRAM_WIDTH = 28
@@ -40,7 +40,7 @@ def main() -> None:
         found[saved.version] = scorer, explain(scorer, text)
     # As far as the model that reads most of it has read.
     shown = max((explanation.text for _, explanation in found.values()), key=len)
-    content = facts(stars(shown) if args.text is None else shown, stored, found, args.top)
+    content = facts(mask_digits(shown) if args.text is None else shown, stored, found, args.top)
     print(
         json.dumps(content, ensure_ascii=False, indent=1) if args.json else "\n".join(explanation_lines(content)),
         flush=True,

@@ -18,7 +18,7 @@ from distill.home import usable_home
 from distill.user_stderr import user_stderr
 from jobs.common import locks, settings
 from jobs.common.file_errors import file_error, full_text
-from jobs.common.privacy import Formatter, hidden, without_numbers
+from jobs.common.privacy import Formatter, mask_numbers, redact_text
 from jobs.common.visible import guard_stdout, visible
 
 log = logging.getLogger("opinion")
@@ -160,7 +160,7 @@ def run_main(main: Callable[[], None]) -> NoReturn:
 def leave(error: OpinionError) -> NoReturn:
     """Print the error as one line and exit with its code."""
     log.error("%s: %s", type(error).__name__, error, exc_info=error.__cause__ or error)
-    print_stderr(f"error: {without_numbers(' '.join(str(error).split()))}")
+    print_stderr(f"error: {mask_numbers(' '.join(str(error).split()))}")
     sys.exit(error.exit_code)
 
 
@@ -187,10 +187,10 @@ def explain(error: BaseException) -> OpinionError:
     found = known_failure(error)
     text = str(error)
     if found is None and (type(error).__module__.startswith(("py4j", "pyspark")) or isinstance(error, OSError)):
-        found = Infrastructure(f"{hidden(first_line(text))} (full trace in {home()}/logs/jobs.log)")
+        found = Infrastructure(f"{redact_text(first_line(text))} (full trace in {home()}/logs/jobs.log)")
     elif found is None:
         found = OpinionError(
-            f"{type(error).__name__}: {hidden(first_line(text))} (a bug; trace in {home()}/logs/jobs.log)"
+            f"{type(error).__name__}: {redact_text(first_line(text))} (a bug; trace in {home()}/logs/jobs.log)"
         )
     found.__cause__ = error
     return found

@@ -4,7 +4,7 @@ import re
 from urllib.parse import unquote
 
 from distill.errors import BadInput, Infrastructure, OpinionError
-from jobs.common.privacy import hidden
+from jobs.common.privacy import redact_text
 
 # A frame of a Java trace says where, never why.
 FRAME = re.compile(r"^\s+at .*$", re.MULTILINE)
@@ -42,13 +42,13 @@ def file_error(text: str) -> OpinionError | None:
     file = failed_file(said)
     if reason := UNREACHABLE.search(said):
         cause = reason[0].split("; For more details")[0].strip().rstrip(";")
-        return Infrastructure(f"{file or 'a file system or service'} cannot be reached: {hidden(cause)[:300]}")
+        return Infrastructure(f"{file or 'a file system or service'} cannot be reached: {redact_text(cause)[:300]}")
     if "FAILED_READ_FILE.FILE_NOT_EXIST" in said and "(Permission denied)" not in said:
         return Infrastructure(f"{file} was removed while it was read, perhaps by a run that replaced it; run it again")
     if "FAILED_READ_FILE" in said:
-        return BadInput(f"{file} cannot be read: {hidden(innermost_cause(said))}")
+        return BadInput(f"{file} cannot be read: {redact_text(innermost_cause(said))}")
     if denied := PERMISSION.search(said):
-        return BadInput(f"no access to files: {hidden(denied[0])[:300]}")
+        return BadInput(f"no access to files: {redact_text(denied[0])[:300]}")
     return None
 
 

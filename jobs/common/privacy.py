@@ -17,7 +17,7 @@ from distill.errors import OpinionError
 
 PHONE_OR_IDENTITY = re.compile(r"(?<!\d)(?:(?:86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}|\d{17}[\dXx])(?!\d)")
 # What the stream is written in; of a path, names so long are rare.
-SAID = re.compile(r"[^\x00-\x7f]{4,}")
+NON_ASCII_RUN = re.compile(r"[^\x00-\x7f]{4,}")
 
 BatchFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
@@ -47,14 +47,14 @@ def where(error: Exception) -> str:
     return f"{type(error).__name__}, its message left out as it may quote a text, at " + " < ".join(lines)
 
 
-def without_numbers(text: str) -> str:
+def mask_numbers(text: str) -> str:
     """The text with phone and identity numbers replaced by stars; days, run ids and line numbers stay."""
     return PHONE_OR_IDENTITY.sub(lambda number: "*" * len(number[0]), text)
 
 
-def hidden(text: str) -> str:
+def redact_text(text: str) -> str:
     """The text of an unexpected exception, without words that a person may have written."""
-    return SAID.sub("…", without_numbers(text))
+    return NON_ASCII_RUN.sub("…", mask_numbers(text))
 
 
 class Formatter(logging.Formatter):
@@ -62,8 +62,8 @@ class Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The whole entry."""
-        return without_numbers(super().format(record))
+        return mask_numbers(super().format(record))
 
     def formatException(self, ei: Any) -> str:
         """The traceback."""
-        return hidden(super().formatException(ei))
+        return redact_text(super().formatException(ei))

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from pyspark.sql import DataFrameReader, SparkSession
 
 from distill.errors import BadInput
-from jobs.common.privacy import hidden
+from jobs.common.privacy import redact_text
 
 GLOB = re.compile(r"[][{}*?\\]")
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
@@ -96,7 +96,7 @@ def exists(spark: SparkSession, path: str) -> bool:
 def check_columns(path: str, names: Sequence[str], fields: Sequence[str], needed: int) -> None:
     """Raise BadInput unless the first `needed` of the fields are among the names, and no field is there twice."""
     # A file that has lost its header begins with what somebody wrote.
-    listed = f"its columns are {', '.join(hidden(name)[:40] for name in names)}"
+    listed = f"its columns are {', '.join(redact_text(name)[:40] for name in names)}"
     if missing := [name for name in fields[:needed] if name not in names]:
         raise BadInput(f"--input {path} has no column {', '.join(missing)}; {listed}")
     if twice := [name for name in fields if names.count(name) > 1]:

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from distill.errors import BadInput
 from jobs.common.cli import print_stderr
-from jobs.common.privacy import hidden
+from jobs.common.privacy import redact_text
 from jobs.ingest import sniff
 from jobs.ingest.records import whole
 
@@ -138,10 +138,12 @@ def objects_of(sample: Sequence[str]) -> list[dict[str, object]]:
 
 def keys_of(sample: Sequence[str]) -> list[str]:
     """The names of the fields of a rejected row, as they may be shown."""
-    return [whole(hidden(key))[:40] for row in objects_of(sample)[:1] for key in list(row)[:8]]
+    return [whole(redact_text(key))[:40] for row in objects_of(sample)[:1] for key in list(row)[:8]]
 
 
 def values_text(sample: Sequence[str], field: str) -> str:
     """The most frequent values of a field, as they may be shown."""
-    values = Counter(repr(hidden(str(row[field]))[:40]) for row in objects_of(sample) if row.get(field) is not None)
+    values = Counter(
+        repr(redact_text(str(row[field]))[:40]) for row in objects_of(sample) if row.get(field) is not None
+    )
     return ", ".join(value for value, _ in values.most_common(3)) or "not readable"

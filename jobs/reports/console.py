@@ -12,16 +12,16 @@ def one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() or c.isspace() else "" for c in text).split())
 
 
-def masked(text: str) -> str:
+def masked_line(text: str) -> str:
     """The text on one line, five digits and more (phone, order and identity numbers) replaced by stars.
 
     Digits of any script count, and up to two signs between them do not part them: 138-0013 (8000).
     """
-    return stars(one_line(text))
+    return mask_digits(one_line(text))
 
 
-def stars(text: str) -> str:
-    """The same text, as long as it was, with stars for the long numbers that `masked` hides."""
+def mask_digits(text: str) -> str:
+    """The same text, as long as it was, with stars for the long numbers that `masked_line` masks."""
     return re.sub(r"\d(?:[\W_]{0,2}\d){4,}[xXｘＸ]?", lambda run: "*" * len(run[0]), text)
 
 

@@ -15,7 +15,7 @@ from distill.scoring.explain import Explanation, explain
 from distill.scoring.scorer import Scorer, margin_of
 from distill.text.normalisation import normalise
 from jobs.common import time_zones
-from jobs.reports.console import stars
+from jobs.reports.console import mask_digits
 from jobs.scoring import promise
 from jobs.warehouse.tables import (
     AUDIT_SAMPLE,
@@ -207,7 +207,7 @@ def explained(scorer: Scorer, rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 def made_of(said: Explanation) -> dict[str, Any]:
     """Each character's and the strongest n-grams' part of a text's margin, with long numbers masked."""
-    text = stars(said.text)
+    text = mask_digits(said.text)
     return {
         "margin": said.margin,
         "base": said.base,

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from distill.errors import OpinionError
 from jobs.common.cli import explain, print_stderr
-from jobs.common.privacy import without_numbers
+from jobs.common.privacy import mask_numbers
 
 log = logging.getLogger("opinion")
 
@@ -37,7 +37,7 @@ def each(days: Sequence[str], is_done: Callable[[str], bool] | None, work: Calla
         except Exception as e:
             failed[dt] = e if isinstance(e, OpinionError) else explain(e)
             log.exception("%s failed", dt)
-            said[dt] = f"failed with code {failed[dt].exit_code}: {without_numbers(' '.join(str(failed[dt]).split()))}"
+            said[dt] = f"failed with code {failed[dt].exit_code}: {mask_numbers(' '.join(str(failed[dt]).split()))}"
             print_stderr(f"{dt}  {said[dt]}")
     print("\n".join(["", *(f"{dt}  {what}" for dt, what in said.items())]), flush=True)
     if failed:

@@ -23,7 +23,7 @@ from pyspark.sql import SparkSession
 from distill.errors import BadInput, Infrastructure, OpinionError
 from distill.models.packages import TRAINING
 from jobs.common.cli import home
-from jobs.common.privacy import hidden
+from jobs.common.privacy import redact_text
 from jobs.warehouse.shipping import check_versions, versions
 
 if TYPE_CHECKING:  # it imports torch, which takes seconds that --help does not have
@@ -132,7 +132,7 @@ def rank_main(work: Callable[["ProcessGroup"], Any], folder: Path, driver: dict[
         return Failure(ranks.rank, traceback.format_exc(), str(e), type(e))
     except Exception as e:
         kind = RankDied if isinstance(e, HorovodInternalError) else Infrastructure
-        return Failure(ranks.rank, traceback.format_exc(), hidden(f"{type(e).__name__}: {e}"), kind)
+        return Failure(ranks.rank, traceback.format_exc(), redact_text(f"{type(e).__name__}: {e}"), kind)
     finally:
         mine.unlink(missing_ok=True)
         ranks.close()  # the others' exchanges end with an error instead of waiting for this rank

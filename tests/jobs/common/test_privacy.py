@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill.errors import BadInput
-from jobs.common.privacy import Formatter, WorkerFailed, hidden, redact_errors, without_numbers
+from jobs.common.privacy import Formatter, WorkerFailed, mask_numbers, redact_errors, redact_text
 
 SECRET = "我的电话是13800138000，身份证11010119900307123X"
 
@@ -39,7 +39,7 @@ def test_an_error_of_ours_keeps_its_words() -> None:
     "number", ["13800138000", "8613800138000", "+86 138-0013-8000", "138 0013 8000", "11010119900307123X"]
 )
 def test_numbers_of_people_are_replaced(number: str) -> None:
-    assert not set(without_numbers(f"row {number}: bad")) & set("013X")
+    assert not set(mask_numbers(f"row {number}: bad")) & set("013X")
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_numbers_of_people_are_replaced(number: str) -> None:
     ],
 )
 def test_other_numbers_stay(text: str) -> None:
-    assert without_numbers(text) == text
+    assert mask_numbers(text) == text
 
 
 @given(st.text(st.sampled_from("物业乱收费退款，！１２"), min_size=4))
 def test_nothing_that_was_said_in_chinese_is_left(said: str) -> None:
-    assert hidden(f"KeyError: '{said}' in /数据/x") == "KeyError: '…' in /数据/x"
+    assert redact_text(f"KeyError: '{said}' in /数据/x") == "KeyError: '…' in /数据/x"
 
 
 def test_a_traceback_in_the_log_has_no_words_and_the_entry_no_numbers() -> None:

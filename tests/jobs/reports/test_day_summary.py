@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jobs.reports.console import fit, masked
+from jobs.reports.console import fit, masked_line
 
 texts = st.text(st.characters())
 numbers = st.text(st.sampled_from("0123456789０１２３٣९ -－–—().·_\t\n\u200b\u00a0xX号"), max_size=40)
@@ -21,7 +21,7 @@ def width(text: str) -> int:
 @example("1\u200b\u200b\u200b3\u200b\u200b\u200b8\u200b\u200b\u200b0\u200b\u200b\u200b0")  # one number when shown
 @example("１３８００１３８０００")
 def test_no_run_of_five_digits_is_left(text):
-    for shown in (masked(text), fit(masked(text), 72)):
+    for shown in (masked_line(text), fit(masked_line(text), 72)):
         assert not re.search(r"\d{5}", shown)
         assert not re.search(r"\d([ -]?\d){4}", shown)
 
@@ -42,14 +42,14 @@ def test_no_run_of_five_digits_is_left(text):
     ],
 )
 def test_numbers_are_masked_whole(number):
-    shown = masked(f"电话{number}，请回复")
+    shown = masked_line(f"电话{number}，请回复")
     assert shown.startswith("电话") and shown.endswith("，请回复")
     assert not re.search(r"[\dX]", shown)
 
 
 @pytest.mark.parametrize("text", ["3人等了45分钟", "2026年11月9日", "4.5分", "12 34号"])
 def test_short_numbers_stay(text):
-    assert masked(text) == text
+    assert masked_line(text) == text
 
 
 @given(texts | numbers, st.integers(2, 80))
