@@ -12,7 +12,7 @@ from distill.scoring.drift import MODERATE, SIGNIFICANT
 from jobs.common.cli import day, home, job_parser, run_main
 from jobs.reports import plots
 from jobs.reports.console import fit
-from jobs.reports.day_facts import DRIFT, day_facts, run_of
+from jobs.reports.day_facts import DRIFT, day_facts, scoring_run_of
 from jobs.reports.pages import Pictures, write
 from jobs.warehouse.session import spark_session
 from jobs.warehouse.warehouse import Warehouse
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--dt", type=day, required=True, help="the day, scored by score_opinions before")
     args = parser.parse_args()
     warehouse = Warehouse(spark_session("report_day"), args.database)
-    run = run_of(warehouse, args.dt)
+    run = scoring_run_of(warehouse, args.dt)
     bundle = Registry(str(home() / "registry")).load(run.model_version).bundle
     facts = day_facts(warehouse, run, bundle)
     facts["funnel"] = funnel(facts)

@@ -170,7 +170,7 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
         if sample:  # before the sample is published, so that a published one always has it
             write_csv(csv_of(dt, run.id), sampled)
             write_page(csv_of(dt, run.id), dt, sampled)
-        run.forget(CANDIDATE)
+        run.discard(CANDIDATE)
         try:
             run.switch(partitions)
         except Busy:  # nothing was switched, so this sample is nobody's

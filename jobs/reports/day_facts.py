@@ -46,7 +46,7 @@ SAYS = {
 }
 
 
-def run_of(warehouse: Warehouse, dt: str) -> Row:
+def scoring_run_of(warehouse: Warehouse, dt: str) -> Row:
     """The audit row of a day; raises BadInput when the day is not scored."""
     row = time_zones.first(warehouse.read(SCORING_RUN, dt=dt))
     if row is None:

@@ -43,7 +43,7 @@ HEAD = (
 def write_report(rows: Rows, curves: Curves, name: str, title: str, command: str, folder: Path) -> str:
     """Write all files; returns the table as the Markdown has it."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = [run_of(row) for row in rows]
+    content = [json_row(row) for row in rows]
     (folder / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     pictures = draw(rows, curves, name, folder)
     body, made = table_of(rows), provenance(rows, command)
@@ -84,7 +84,7 @@ def curves_of(registry: Registry, rows: Rows, test_rows: Callable[[], TextRows])
     return found
 
 
-def run_of(row: Mapping[str, Any]) -> dict[str, Any]:
+def json_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row as the JSON has it."""
     teacher = {
         "version": row["teacher_version"],

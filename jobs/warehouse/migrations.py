@@ -26,14 +26,14 @@ def migrate(spark: SparkSession, database: str, root: str) -> None:
 
     Raises BadInput for what is not ours or is newer than this code, and Busy when another job migrates for too long.
     """
-    if not due(spark, database):
+    if not pending_statements(spark, database):
         return
     # Hosts that do not share this lock may do the same statements twice, which changes nothing.
     with locks.hold(home() / "locks" / f"{database},migrate.lock", f"the tables of {database}", PATIENCE):
         run_ddl_ignoring_exists(spark, f"CREATE DATABASE IF NOT EXISTS {database}")
-        for statement in due(spark, database).values():
+        for statement in pending_statements(spark, database).values():
             run_ddl_ignoring_exists(spark, statement.format(database=database, root=root))
-        if left := due(spark, database):
+        if left := pending_statements(spark, database):
             raise Busy(f"{', '.join(left)} of {database} changed while this job migrated; run it again")
 
 
@@ -47,7 +47,7 @@ def run_ddl_ignoring_exists(spark: SparkSession, statement: str) -> None:
             raise
 
 
-def due(spark: SparkSession, database: str) -> dict[str, str]:
+def pending_statements(spark: SparkSession, database: str) -> dict[str, str]:
     """Missing or older tables, then views: name -> the statement that upgrades it. Raises BadInput as `migrate`."""
     there = set()
     if spark.catalog.databaseExists(database):

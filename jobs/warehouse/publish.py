@@ -4,11 +4,11 @@ A run writes all its tables into one fresh folder (`stage`), the caller counts w
 `switch` points each table's partition at the new files, one metastore call a table. A reader of a table sees the old
 files or the new ones, never a mixture and never nothing.
 
-    <data>/<database>/<job>/<unit>/run=<run id>/table=<name>/part-*.parquet
-    <data>/<database>/pending/<job>,<unit>,<run id>.json      while a run is between its first and last switch
+    <data>/<database>/<job>/<scope>/run=<run id>/table=<name>/part-*.parquet
+    <data>/<database>/pending/<job>,<scope>,<run id>.json      while a run is between its first and last switch
 
 The pending file is written after the audit and before the first switch; it holds every switch of the run. A death
-before it leaves files that nobody points at, removed at the end of the next run of the same unit; a death after it is
+before it leaves files that nobody points at, removed at the end of the next run of the same scope; a death after it is
 finished by the next run of any job, since all it takes is to repeat the switches (`finish_pending`).
 
 A run removes others' files only after its own switches: what it finds at its start may be read still, or be written by
@@ -43,25 +43,25 @@ PENDING = re.compile(r"\w+,[^,]+,\d{8}T\d{6}Z-[0-9a-f]{8}\.json(\.tmp)?")
 
 @dataclass
 class Run:
-    """One run of a job over one unit (a day, or the labels): the folder of its files and what it will switch."""
+    """One run of a job over one lock scope (a day, or the labels): the folder of its files and what it will switch."""
 
     warehouse: Warehouse
     job: str
-    unit: str
+    lock_scope: str
     id: str
     started: datetime
     seen: dict[str, str | None] = field(default_factory=dict)
     switching: bool = False
 
     @property
-    def unit_folder(self) -> str:
-        """Folder of all runs of this unit."""
-        return f"{self.warehouse.root}/{self.job}/{self.unit}"
+    def scope_folder(self) -> str:
+        """Folder of all runs of this scope."""
+        return f"{self.warehouse.root}/{self.job}/{self.lock_scope}"
 
     @property
     def folder(self) -> str:
         """Folder of this run's files."""
-        return f"{self.unit_folder}/run={self.id}"
+        return f"{self.scope_folder}/run={self.id}"
 
     def location(self, table: Table) -> str:
         """Folder of this run's files of one table."""
@@ -80,7 +80,7 @@ class Run:
         for table in tables:
             self.warehouse.files.make_folder(self.location(table))
 
-    def forget(self, table: Table) -> None:
+    def discard(self, table: Table) -> None:
         """Remove what was staged of a table that will not be switched."""
         self.warehouse.files.delete(self.location(table))
 
@@ -107,32 +107,34 @@ class Run:
                     f"({now}); that run stands, run again to replace it"
                 )
         switches = [[table.name, partition, self.location(table)] for table, partition in partitions]
-        pending = f"{self.warehouse.root}/pending/{self.job},{self.unit},{self.id}.json"
+        pending = f"{self.warehouse.root}/pending/{self.job},{self.lock_scope},{self.id}.json"
         self.warehouse.files.write_text(pending, json.dumps(switches))
         self.switching = True
         for table, partition in partitions:
-            self.warehouse.point(table, partition, self.location(table), self.seen[table.name])
+            self.warehouse.set_location(table, partition, self.location(table), self.seen[table.name])
         self.warehouse.files.delete(pending)
-        kept = {self.id} | {run_of(before) for before in self.seen.values() if before}
-        self.sweep(kept)
+        keep = {self.id} | {run_id_of(before) for before in self.seen.values() if before}
+        self.delete_old_runs(keep)
 
-    def sweep(self, kept: set[str]) -> None:
-        """Remove the files of this unit's runs but the `kept`: the one in force, and the last for readers in flight."""
-        for name in self.warehouse.files.names(self.unit_folder):
-            if name.removeprefix("run=") not in kept:
-                self.warehouse.files.delete(f"{self.unit_folder}/{name}")
+    def delete_old_runs(self, keep: set[str]) -> None:
+        """Remove the files of this scope's runs except `keep`: the one in force, and the last for readers in flight."""
+        for name in self.warehouse.files.names(self.scope_folder):
+            if name.removeprefix("run=") not in keep:
+                self.warehouse.files.delete(f"{self.scope_folder}/{name}")
 
 
 @contextmanager
-def run(warehouse: Warehouse, job: str, unit: str, partitions: list[tuple[Table, dict[str, str]]]) -> Iterator[Run]:
-    """Hold the unit's lock and give a fresh run over it; an exception inside removes what was staged.
+def run(
+    warehouse: Warehouse, job: str, lock_scope: str, partitions: list[tuple[Table, dict[str, str]]]
+) -> Iterator[Run]:
+    """Hold the lock of the scope and give a fresh run over it; an exception inside removes what was staged.
 
-    Raises Busy, naming the holder, while another run has the unit.
+    Raises Busy, naming the holder, while another run holds the lock.
     """
-    with locks.hold(lock_path(warehouse, job, unit), f"{unit} of {warehouse.database} ({job})"):
-        finish_pending(warehouse, held=(job, unit))
+    with locks.hold(lock_path(warehouse, job, lock_scope), f"{lock_scope} of {warehouse.database} ({job})"):
+        finish_pending(warehouse, held=(job, lock_scope))
         started = datetime.now(UTC)
-        this = Run(warehouse, job, unit, f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}", started)
+        this = Run(warehouse, job, lock_scope, f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}", started)
         this.seen = {table.name: warehouse.location(table, partition) for table, partition in partitions}
         try:
             yield this
@@ -143,9 +145,9 @@ def run(warehouse: Warehouse, job: str, unit: str, partitions: list[tuple[Table,
             raise
 
 
-def lock_path(warehouse: Warehouse, job: str, unit: str) -> Path:
-    """The lock file of a unit."""
-    return home() / "locks" / f"{warehouse.database},{job},{unit}.lock"
+def lock_path(warehouse: Warehouse, job: str, lock_scope: str) -> Path:
+    """The lock file of a scope."""
+    return home() / "locks" / f"{warehouse.database},{job},{lock_scope}.lock"
 
 
 def is_pending(warehouse: Warehouse, run_id: str) -> bool:
@@ -159,24 +161,24 @@ def pending_names(warehouse: Warehouse) -> list[str]:
 
 
 def finish_pending(warehouse: Warehouse, held: tuple[str, str] | None = None) -> None:
-    """Finish the switches of runs that died between two of them; `held` is the unit whose lock the caller has."""
+    """Finish the switches of runs that died between two of them; `held` is the scope whose lock the caller holds."""
     folder = f"{warehouse.root}/pending"
     for name in pending_names(warehouse):
-        job, unit, run_id = name.removesuffix(".tmp").removesuffix(".json").split(",")
+        job, lock_scope, run_id = name.removesuffix(".tmp").removesuffix(".json").split(",")
         if name.endswith(".tmp"):  # its writer lives and renames it at once, or died before its first switch
-            if (job, unit) == held:
+            if (job, lock_scope) == held:
                 warehouse.files.delete(f"{folder}/{name}")
             continue
         try:
-            if (job, unit) == held:
+            if (job, lock_scope) == held:
                 finish(warehouse, f"{folder}/{name}")
             else:
-                with locks.hold(lock_path(warehouse, job, unit), unit):
+                with locks.hold(lock_path(warehouse, job, lock_scope), lock_scope):
                     finish(warehouse, f"{folder}/{name}")
         except Busy:
             continue  # it lives, and is about to finish by itself
-        log.warning("finished the switches of run %s of %s %s, which had died between them", run_id, job, unit)
-        print(f"finished run {run_id} of {job} {unit}, which had died between two tables", flush=True)
+        log.warning("finished the switches of run %s of %s %s, which had died between them", run_id, job, lock_scope)
+        print(f"finished run {run_id} of {job} {lock_scope}, which had died between two tables", flush=True)
 
 
 def finish(warehouse: Warehouse, pending: str) -> None:
@@ -187,10 +189,10 @@ def finish(warehouse: Warehouse, pending: str) -> None:
         return
     for name, partition, location in switches:
         table = BY_NAME[name]
-        warehouse.point(table, partition, location, warehouse.location(table, partition))
+        warehouse.set_location(table, partition, location, warehouse.location(table, partition))
     warehouse.files.delete(pending)
 
 
-def run_of(location: str) -> str:
+def run_id_of(location: str) -> str:
     """The run id in a location that `Run.location` made; the last folder's name otherwise."""
     return location.split("/run=")[-1].split("/")[0]

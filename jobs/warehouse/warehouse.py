@@ -57,7 +57,7 @@ class Warehouse:
             stored = catalog.getTable(self.database, table.name)
         return str(jvm.org.apache.hadoop.fs.Path(stored.location()).toString())
 
-    def point(self, table: Table, partition: dict[str, str], location: str, now: str | None) -> None:
+    def set_location(self, table: Table, partition: dict[str, str], location: str, now: str | None) -> None:
         """Make `location` the files of a partition (of the table, when it has none); `now` is what they are.
 
         One call to the metastore does it, so a reader sees it whole or not at all.

@@ -37,7 +37,7 @@ def at_audit(monkeypatch: pytest.MonkeyPatch, does: Callable[[], None]) -> None:
 
 def at_switch(monkeypatch: pytest.MonkeyPatch, nth: int, does: Callable[[], None]) -> None:
     """Have it done right before the nth switch of a run."""
-    point, calls = Warehouse.point, []
+    point, calls = Warehouse.set_location, []
 
     def before(warehouse, *args):  # type: ignore[no-untyped-def]
         calls.append(args)
@@ -45,7 +45,7 @@ def at_switch(monkeypatch: pytest.MonkeyPatch, nth: int, does: Callable[[], None
             does()
         point(warehouse, *args)
 
-    monkeypatch.setattr(Warehouse, "point", before)
+    monkeypatch.setattr(Warehouse, "set_location", before)
 
 
 @pytest.mark.parametrize("name", ["metastore", "postgres"])
@@ -80,7 +80,7 @@ def test_what_goes_away_between_two_switches_is_finished_by_the_next_run(night: 
             assert found.code == 4, found.said
             assert night.each_table_is_whole(old, new) == 2
             started = time.monotonic()
-            publish.finish_pending(night.warehouse)  # as the next run of any unit does first
+            publish.finish_pending(night.warehouse)  # as the next run of any scope does first
             found.seconds = time.monotonic() - started
             night.current = new
     night.is_whole(new)

@@ -38,7 +38,7 @@ def main() -> None:
         seen = prepare(warehouse)
     else:
         seen = {"found": look(warehouse, DAYS)}
-        publish.finish_pending(warehouse)  # as the next run of any unit does
+        publish.finish_pending(warehouse)  # as the next run of any scope does
         seen |= {"finished": look(warehouse, DAYS)}
         score(warehouse, DAYS[0], "A")
         seen |= {"again": look(warehouse, DAYS)}
@@ -90,7 +90,7 @@ def arm(point: str) -> None:
     elif point == "staged":
         before(Run, "read_back_all")
     elif point == "sampled":  # the CSV of the sample is written, and nothing is switched
-        before(Run, "forget")
+        before(Run, "discard")
     elif point == "audited":  # the pending file is written but not yet renamed
         before(Files, "_path", of=lambda _, uri: uri.endswith(".json") and Path(f"{uri[7:]}.tmp").exists())
     elif point == "switched":  # all tables are, and the pending file is still there
@@ -106,7 +106,7 @@ def arm(point: str) -> None:
 
         Files.delete = half  # type: ignore[method-assign]
     else:
-        before(Warehouse, "point", int(point.removeprefix("switch")))
+        before(Warehouse, "set_location", int(point.removeprefix("switch")))
 
 
 def die_when_written(die: Callable[[], None]) -> None:

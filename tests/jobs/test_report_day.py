@@ -14,7 +14,7 @@ from distill.errors import BadInput
 from distill.scoring.scorer import Scorer
 from jobs.report_day import draw, funnel
 from jobs.reports import pages
-from jobs.reports.day_facts import day_facts, run_of, strongest_ngrams
+from jobs.reports.day_facts import day_facts, scoring_run_of, strongest_ngrams
 from jobs.warehouse.tables import (
     AUDIT_SAMPLE,
     NIGHT_PRECISION,
@@ -76,8 +76,8 @@ def facts(spark: SparkSession, database: str) -> dict[str, Any]:
         row[list(SCORING_RUN.columns).index("rows_valid")] = share
         put(warehouse, SCORING_RUN, {"dt": dt}, [tuple(row)])
     with pytest.raises(BadInput, match="has no day 2026-11-11; score it"):
-        run_of(warehouse, "2026-11-11")
-    return day_facts(warehouse, run_of(warehouse, DAY), tiny_bundle(1))
+        scoring_run_of(warehouse, "2026-11-11")
+    return day_facts(warehouse, scoring_run_of(warehouse, DAY), tiny_bundle(1))
 
 
 @pytest.mark.spark

@@ -15,7 +15,7 @@ from jobs.common.time_zones import collect, first, session_zone, shown
 from jobs.night_precision import estimate
 from jobs.report_day import draw, funnel
 from jobs.reports import pages
-from jobs.reports.day_facts import day_facts, run_of
+from jobs.reports.day_facts import day_facts, scoring_run_of
 from jobs.score_opinions import ScoringRun, score_day
 from jobs.scoring.audit_sample import LEAST_SAMPLE
 from jobs.warehouse.tables import AUDIT_SAMPLE, NIGHT_PRECISION, RAW_OPINION, SCORING_RUN, VALID_COMPLAINT
@@ -76,7 +76,7 @@ def test_a_scored_day_has_the_same_times_on_every_host(
         for column in columns:
             assert begin <= stored(warehouse.read(table, dt=DAY), column, "run_id").popitem()[1] <= end, column
 
-    run = run_of(warehouse, DAY)
+    run = scoring_run_of(warehouse, DAY)
     facts = day_facts(warehouse, run, saved.bundle)
     opinions = {one["opinion_id"]: one["published_at"] for part in ("top", "below") for one in facts[part]}
     assert opinions == {name: text for name, (_, text) in MOMENTS.items()}

@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from distill.errors import BadInput, Busy
 from jobs.common import locks
 from jobs.warehouse import migrations
-from jobs.warehouse.migrations import due, migrate
+from jobs.warehouse.migrations import migrate, pending_statements
 from jobs.warehouse.tables import RAW_OPINION, SCORING_RUN, TABLES, VALID_COMPLAINT, VIEWS, Table
 from jobs.warehouse.warehouse import Warehouse
 
@@ -42,11 +42,11 @@ def assert_migrated(spark: SparkSession, database: str) -> None:
     for table in TABLES:
         assert columns(spark, f"{database}.{table.name}") == table.columns | dict.fromkeys(table.partitions, "string")
     assert "rows_valid" in columns(spark, f"{database}.complaint")
-    assert due(spark, database) == {}
+    assert pending_statements(spark, database) == {}
 
 
 def test_an_older_table_is_upgraded_and_its_rows_stay(spark: SparkSession, older: str) -> None:
-    assert set(due(spark, older)) == {thing.name for thing in (*TABLES, *VIEWS)} - {VALID_COMPLAINT.name}
+    assert set(pending_statements(spark, older)) == {thing.name for thing in (*TABLES, *VIEWS)} - {VALID_COMPLAINT.name}
     warehouse = Warehouse(spark, older)
     assert_migrated(spark, older)
     row = warehouse.read(SCORING_RUN, dt="2026-11-09").first()
@@ -72,10 +72,10 @@ def test_a_view_that_another_job_turns_back_meanwhile_is_busy(spark, older, monk
 
 
 def test_a_migration_that_died_half_way_is_finished(spark, older, tmp_path) -> None:
-    statements = due(spark, older)
+    statements = pending_statements(spark, older)
     for name in list(statements)[:4]:
         spark.sql(statements[name].format(database=older, root=f"file://{tmp_path}"))
-    assert list(due(spark, older)) == list(statements)[4:]
+    assert list(pending_statements(spark, older)) == list(statements)[4:]
     Warehouse(spark, older)
     assert_migrated(spark, older)
 

@@ -75,14 +75,14 @@ def pending(warehouse: Warehouse) -> list[str]:
 def die_at_switch(warehouse: Warehouse, day: str, nth: int, monkeypatch: pytest.MonkeyPatch) -> publish.Run:
     """A run whose metastore is gone at the nth switch; it leaves what a death there leaves (see test_kills.py)."""
     with monkeypatch.context() as patch:
-        point, calls = warehouse.point, iter(range(1, 9))
+        point, calls = warehouse.set_location, iter(range(1, 9))
 
         def failing(*args: object) -> None:
             if next(calls) == nth:
                 raise ConnectionError("metastore gone")
             point(*args)
 
-        patch.setattr(warehouse, "point", failing)
+        patch.setattr(warehouse, "set_location", failing)
         with pytest.raises(ConnectionError), publish.run(warehouse, JOB, f"dt={day}", partitions_of(day)) as run:
             stage(run, 7, 2)
             run.switch(partitions_of(day))
@@ -105,7 +105,7 @@ def test_a_table_without_rows_this_time_is_empty_not_as_it_was(warehouse: Wareho
     put(warehouse, day, 3, 2)
     run = put(warehouse, day, 4, 0)
     assert counts(warehouse, day) == (4, 0)
-    assert publish.run_of(str(warehouse.location(*partitions_of(day)[1]))) == run.id
+    assert publish.run_id_of(str(warehouse.location(*partitions_of(day)[1]))) == run.id
 
 
 def test_tables_without_partitions(warehouse: Warehouse) -> None:
@@ -180,7 +180,7 @@ def test_a_run_that_still_lives_is_left_to_finish_by_itself(warehouse, day, monk
     assert counts(warehouse, day) == (7, 2)
 
 
-def test_half_a_pending_file_is_removed_by_the_next_run_of_its_unit_alone(warehouse: Warehouse, day: str) -> None:
+def test_half_a_pending_file_is_removed_by_the_next_run_of_its_scope_alone(warehouse: Warehouse, day: str) -> None:
     name = f"{JOB},dt={day},20260101T000000Z-00000000.json"
     warehouse.files.write_text(f"{warehouse.root}/pending/{name}.tmp", '[["raw_opi')
     publish.finish_pending(warehouse)
@@ -217,7 +217,7 @@ def test_a_failure_leaves_the_old_day_and_no_files(warehouse: Warehouse, day: st
 def test_a_failure_after_the_switches_takes_no_file_from_readers(warehouse, day, monkeypatch) -> None:
     put(warehouse, day, 5)
     with monkeypatch.context() as patched, pytest.raises(OSError, match="disk"):
-        patched.setattr(publish.Run, "sweep", lambda run, kept: (_ for _ in ()).throw(OSError("disk")))
+        patched.setattr(publish.Run, "delete_old_runs", lambda run, keep: (_ for _ in ()).throw(OSError("disk")))
         put(warehouse, day, 7, 2)
     assert counts(warehouse, day) == (7, 2)
     put(warehouse, day, 8)
@@ -234,7 +234,7 @@ def test_a_publication_that_the_run_did_not_see_is_not_replaced(warehouse: Wareh
     ):
         stage(run, 5, 5)
         second, partition = partitions_of(day)[1]
-        warehouse.point(second, partition, other, warehouse.location(second, partition))
+        warehouse.set_location(second, partition, other, warehouse.location(second, partition))
         run.switch(partitions_of(day))
     assert counts(warehouse, day) == (3, 0)
     assert pending(warehouse) == []

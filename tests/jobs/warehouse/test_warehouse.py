@@ -21,11 +21,11 @@ def test_a_partition_is_added_then_moved_and_others_stay(warehouse: Warehouse) -
     places = [f"{warehouse.root}/test/{name}" for name in ("one", "two", "other")]
     for place in places:
         warehouse.files.make_folder(place)
-    warehouse.point(RAW_OPINION, day, places[0], None)
-    warehouse.point(RAW_OPINION, other, places[2], None)
+    warehouse.set_location(RAW_OPINION, day, places[0], None)
+    warehouse.set_location(RAW_OPINION, other, places[2], None)
     before = warehouse.location(RAW_OPINION, day)
     assert before == places[0].replace("file:///", "file:/")
-    warehouse.point(RAW_OPINION, day, places[1], before)
+    warehouse.set_location(RAW_OPINION, day, places[1], before)
     assert warehouse.location(RAW_OPINION, day) == places[1].replace("file:///", "file:/")
     assert warehouse.location(RAW_OPINION, other) == places[2].replace("file:///", "file:/")
     assert warehouse.days(RAW_OPINION) == ["2026-11-09", "2026-11-10"]
@@ -48,6 +48,6 @@ def test_dropping_a_table_or_a_partition_deletes_no_file(warehouse: Warehouse, t
     partition = dict.fromkeys(table.partitions, "2026-11-13")
     place = f"{warehouse.root}/test/{table.name}"
     warehouse.files.write_text(f"{place}/part", "rows")
-    warehouse.point(table, partition, place, None)
+    warehouse.set_location(table, partition, place, None)
     warehouse.spark.sql(f"ALTER TABLE {warehouse.name(table)} DROP {clause(partition)}")
     assert warehouse.location(table, partition) is None and warehouse.files.names(place) == ["part"]
