@@ -6,10 +6,12 @@ rows. An older version of this project leaves no other difference, so any other 
 """
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
 
 from distill.errors import BadInput, Busy
 from jobs.common import locks
@@ -47,22 +49,31 @@ def run_ddl_ignoring_exists(spark: SparkSession, statement: str) -> None:
             raise
 
 
+@dataclass(frozen=True)
+class Found:
+    """What the metastore has under the name of a table or view; `columns` are name -> SQL type, partitions last."""
+
+    kind: str
+    serde: str | None
+    partitions: tuple[str, ...]
+    columns: dict[str, str]
+    view_text: str | None
+
+
 def pending_statements(spark: SparkSession, database: str) -> dict[str, str]:
     """Missing or older tables, then views: name -> the statement that upgrades it. Raises BadInput as `migrate`."""
-    there = set()
-    if spark.catalog.databaseExists(database):
-        there = {row.tableName for row in spark.sql(f"SHOW TABLES IN {database}").collect()}
+    there = described(spark, database)
     found = {}
     for table in TABLES:
         if table.name not in there:
             found[table.name] = created(table)
-        elif missing := missing_columns(spark, database, table):
+        elif missing := missing_columns(f"{database}.{table.name}", there[table.name], table):
             columns = ", ".join(f"{name} {table.columns[name]}" for name in missing)
             found[table.name] = f"ALTER TABLE {{database}}.{table.name} ADD COLUMNS ({columns})"
     for view in VIEWS:
         if view.name not in there:
             found[view.name] = f"CREATE VIEW {{database}}.{view.name} COMMENT '{view.comment}' AS {view.query}"
-        elif is_older(spark, database, view):
+        elif is_older(database, there[view.name], view):
             # Not CREATE OR REPLACE, which drops the view first: a reader would find none.
             found[view.name] = f"ALTER VIEW {{database}}.{view.name} AS {view.query}"
     return found
@@ -78,19 +89,16 @@ def created(table: Table) -> str:
     )
 
 
-def missing_columns(spark: SparkSession, database: str, table: Table) -> list[str]:
+def missing_columns(name: str, found: Found, table: Table) -> list[str]:
     """The columns that a table of an older version lacks; raises BadInput for one that is not ours or is newer."""
-    name = f"{database}.{table.name}"
-    facts = described(spark, name)
-    keys = tuple(facts.get("partition_columns", []))
-    if (facts["type"], facts.get("serde_library"), keys) != ("EXTERNAL", PARQUET, table.partitions):
+    if (found.kind, found.serde, found.partitions) != ("EXTERNAL", PARQUET, table.partitions):
         raise BadInput(
-            f"table {name} is {facts['type']}, partitioned by {', '.join(keys) or 'nothing'}, of "
-            f"{facts.get('serde_library', 'no files')}; expected EXTERNAL, "
+            f"table {name} is {found.kind}, partitioned by {', '.join(found.partitions) or 'nothing'}, of "
+            f"{found.serde or 'no files'}; expected EXTERNAL, "
             f"{', '.join(table.partitions) or 'nothing'}, {PARQUET}; {MEND}"
         )
     expected = table.columns | dict.fromkeys(table.partitions, "string")
-    actual = {f.name: f.dataType.simpleString() for f in spark.table(name).schema.fields}
+    actual = found.columns
     missing = [column for column in table.columns if column not in actual]
     unknown = [column for column in actual if column not in expected]
     if any(actual[column] != expected[column] for column in actual if column in expected) or (missing and unknown):
@@ -108,16 +116,44 @@ def missing_columns(spark: SparkSession, database: str, table: Table) -> list[st
     return missing
 
 
-def is_older(spark: SparkSession, database: str, view: View) -> bool:
+def is_older(database: str, found: Found, view: View) -> bool:
     """Whether the view's query is another than ours; raises BadInput for what is no view."""
-    facts = described(spark, f"{database}.{view.name}")
-    if facts["type"] != "VIEW":
-        raise BadInput(f"{database}.{view.name} is {facts['type']}, expected a view; {MEND}")
-    return bool(facts["view_text"] != view.query.format(database=database))
+    if found.kind != "VIEW":
+        raise BadInput(f"{database}.{view.name} is {found.kind}, expected a view; {MEND}")
+    return found.view_text != view.query.format(database=database)
 
 
-def described(spark: SparkSession, name: str) -> dict[str, Any]:
-    """The metastore's description of a table or view."""
-    [row] = spark.sql(f"DESCRIBE EXTENDED {name} AS JSON").collect()
-    facts: dict[str, Any] = json.loads(row.json_metadata)
-    return facts
+def described(spark: SparkSession, database: str) -> dict[str, Found]:
+    """What the metastore has under our names, by name; nothing in a database that is not there.
+
+    One call of the catalog answers for all, as each job starts with this. DESCRIBE is a query a table: twenty times the
+    time.
+    """
+    jvm: Any = spark._jvm
+    catalog = spark._jsparkSession.sharedState().externalCatalog()
+    if not catalog.databaseExists(database):
+        return {}
+    names = jvm.org.apache.spark.api.python.PythonUtils.toSeq([thing.name for thing in (*TABLES, *VIEWS)])
+    answers = catalog.getTablesByName(database, names).iterator()
+    found = {}
+    while answers.hasNext():
+        answer = answers.next()
+        found[str(answer.identifier().table())] = found_of(answer)
+    return found
+
+
+def found_of(answer: Any) -> Found:
+    """A table of Spark's catalog (CatalogTable), as far as it is ours to know."""
+    serde, text = answer.storage().serde(), answer.viewText()
+    return Found(
+        str(answer.tableType().name()),
+        str(serde.get()) if serde.isDefined() else None,
+        tuple(str(answer.partitionColumnNames().mkString(",")).split(","))
+        if answer.partitionColumnNames().nonEmpty()
+        else (),
+        {
+            field.name: field.dataType.simpleString()
+            for field in StructType.fromJson(json.loads(answer.schema().json()))
+        },
+        str(text.get()) if text.isDefined() else None,
+    )
