@@ -7,7 +7,6 @@ import argparse
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pyspark.sql import functions as F
@@ -29,7 +28,7 @@ from jobs.scoring.duplicates import without_repeats
 from jobs.scoring.promise import promise, unlabelled_sources
 from jobs.scoring.quarantine import stage_with_quarantine
 from jobs.scoring.sample_candidates import CANDIDATE, DRAW, draw
-from jobs.scoring.survey import survey
+from jobs.scoring.survey import SMALL_DAY, survey
 from jobs.scoring.worker import STAGED_DDL, scorer_of
 from jobs.warehouse import publish
 from jobs.warehouse.session import spark_session
@@ -41,7 +40,6 @@ from jobs.warehouse.tables import (
     REJECTED_OPINION,
     SCORING_RUN,
     VALID_COMPLAINT,
-    Table,
 )
 from jobs.warehouse.warehouse import Warehouse
 
@@ -134,7 +132,8 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
         # The files of this moment, so that a load of the day meanwhile changes nothing here.
         raw = warehouse.spark.read.schema(RAW_OPINION.ddl).parquet(raw_location)
         expected = expected_of(model.bundle.manifest)
-        read = survey(raw, list(expected.sources) if expected else [])
+        small = warehouse.files.size(raw_location) <= SMALL_DAY
+        read = survey(raw, list(expected.sources) if expected else [], here=small)
         if not read.sources:
             raise BadInput(f"the day dt={dt} of {warehouse.name(RAW_OPINION)} is empty; load it again")
         ship(warehouse.spark, model.path)
@@ -166,7 +165,9 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
         }
         aim = Aim(float(model.threshold), bool(model.operating["certified"])) if model.operating else None
         sampled = sample_rows(run, counted.counts, sample, dt, aim)
-        stage_small(run, model.version, [(SCORING_RUN, [audit]), (AUDIT_SAMPLE, sampled)])
+        of_run = {"model_version": model.version, "run_id": run.id}
+        run.stage_rows(SCORING_RUN, [audit | of_run])
+        run.stage_rows(AUDIT_SAMPLE, [row | of_run for row in sampled])
         if sample:  # before the sample is published, so that a published one always has it
             write_csv(csv_of(dt, run.id), sampled)
             write_page(csv_of(dt, run.id), dt, sampled)
@@ -177,16 +178,6 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
             for file in (csv_of(dt, run.id), csv_of(dt, run.id).with_suffix(".html")):
                 file.unlink(missing_ok=True)
             raise
-
-
-def stage_small(run: publish.Run, version: str, parts: list[tuple[Table, list[dict[str, Any]]]]) -> None:
-    """Stage rows that the driver has, of several tables in one write; model and run are added."""
-    kinds = {column: kind for table, _ in parts for column, kind in table.columns.items()} | {"table": "string"}
-    of_run = {"model_version": version, "run_id": run.id}
-    rows = [row | of_run | {"table": table.name} for table, rows in parts for row in rows]
-    ddl = ", ".join(f"{column} {kind}" for column, kind in kinds.items())
-    made = run.warehouse.spark.createDataFrame([[row.get(column) for column in kinds] for row in rows], ddl)
-    run.stage(made.coalesce(1), [table for table, _ in parts], pack=False)
 
 
 if __name__ == "__main__":

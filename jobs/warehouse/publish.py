@@ -15,23 +15,27 @@ A run removes others' files only after its own switches: what it finds at its st
 a host that does not share the lock.
 """
 
+import io
 import json
 import logging
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from distill.errors import Busy
 from jobs.common import locks
 from jobs.common.cli import home
-from jobs.warehouse.tables import TABLES, Table
+from jobs.warehouse.tables import TABLES, Table, arrow_schema
 from jobs.warehouse.warehouse import Warehouse
 
 log = logging.getLogger("opinion")
@@ -79,6 +83,20 @@ class Run:
         writer.parquet(self.folder)
         for table in tables:
             self.warehouse.files.make_folder(self.location(table))
+
+    def stage_rows(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write the few rows of a table that the driver has, as one file; a column that a row lacks is null.
+
+        Spark has no part in it, whose way from a Python list to a file takes a job and a Python worker.
+        """
+        columns = arrow_schema(table.columns)
+        values = [{column: row.get(column) for column in table.columns} for row in rows]
+        packed = io.BytesIO()
+        # Times as Spark writes them by default, and as old versions of Hive read them.
+        options = {"compression": "zstd", "use_deprecated_int96_timestamps": True}
+        pq.write_table(pa.Table.from_pylist(values, schema=columns), packed, **options)
+        self.warehouse.files.make_folder(self.location(table))
+        self.warehouse.files.write(f"{self.location(table)}/part-00000.zstd.parquet", packed.getvalue())
 
     def discard(self, table: Table) -> None:
         """Remove what was staged of a table that will not be switched."""
