@@ -16,15 +16,15 @@ def main() -> None:
     job = from_flags(LogitJob, args)
     job.check(args.labelled, args.dt)
     # Late: torch and Spark take seconds, which --help and a wrong flag need not wait for.
-    from jobs.training.logit_store import Store
+    from jobs.training.logit_store import LogitWriter
     from jobs.training.logits import LABELLED
     from jobs.warehouse.session import spark_session
     from jobs.warehouse.warehouse import Warehouse
 
     warehouse = Warehouse(spark_session("store_teacher_logits"), args.database)
-    store = Store(warehouse, Registry(str(home() / "registry")), job)
+    writer = LogitWriter(warehouse, Registry(str(home() / "registry")), job)
     for dt in [LABELLED] if args.labelled else sorted(set(args.dt)):
-        print(store.unit(dt), flush=True)
+        print(writer.write(dt), flush=True)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ TASK_TEXTS = 4096  # about a minute's work of one core: what a stopped run loses
 COMPUTED = "text_hash string, logits array<float>"
 
 
-class Store:
+class LogitWriter:
     """One teacher and the table of its logits."""
 
     def __init__(self, warehouse: Warehouse, registry: Registry, job: LogitJob):
@@ -65,7 +65,7 @@ class Store:
             raise BadInput(f"{self.warehouse.name(table)} ({dt}) has no rows; load some first")
         return rows
 
-    def unit(self, dt: str) -> str:
+    def write(self, dt: str) -> str:
         """Publish the logits of a day or of the labels; returns the line that says what was counted."""
         partition = {"teacher": self.version, "dt": dt}
         with publish.run(
