@@ -22,7 +22,7 @@ from distill.scoring.logits import fingerprint, teacher_of
 from distill.training.progress import parts_of
 from jobs.common.privacy import redact_errors
 from jobs.ingest.hashed_texts import hashed
-from jobs.scoring.process_cache import kept
+from jobs.scoring.process_cache import cached
 from jobs.training.logit_flags import LogitJob
 from jobs.training.logits import LABELLED, USABLE
 from jobs.training.snapshot import SnapshotSpec, chosen
@@ -160,7 +160,7 @@ def logits_of(
         return teacher_of(received(folder, digest), precision, device, threads)
 
     def compute(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        teacher = kept((digest, precision), load)
+        teacher = cached((digest, precision), load)
         for batch in batches:
             logits = teacher.logits(batch.column("text").to_pylist())
             starts = 2 * np.arange(len(logits) + 1, dtype=np.int32)
