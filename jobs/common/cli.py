@@ -147,17 +147,17 @@ def run_main(main: Callable[[], None]) -> NoReturn:
         main()
         sys.stdout.flush()
     except OpinionError as e:
-        leave(e)
+        exit_with(e)
     except KeyboardInterrupt:
-        leave(Infrastructure("interrupted; nothing was published"))
+        exit_with(Infrastructure("interrupted; nothing was published"))
     except BrokenPipeError:  # whoever read the output, such as head, has seen enough of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as e:
-        leave(explain(e))
+        exit_with(error_of(e))
     sys.exit(0)
 
 
-def leave(error: OpinionError) -> NoReturn:
+def exit_with(error: OpinionError) -> NoReturn:
     """Print the error as one line and exit with its code."""
     log.error("%s: %s", type(error).__name__, error, exc_info=error.__cause__ or error)
     print_stderr(f"error: {mask_numbers(' '.join(str(error).split()))}")
@@ -182,7 +182,7 @@ def print_stderr(line: str) -> None:
     print(line, file=stream or sys.stderr, flush=True)
 
 
-def explain(error: BaseException) -> OpinionError:
+def error_of(error: BaseException) -> OpinionError:
     """Turn an exception of Spark, Hive, the file system or a Python worker into one that says the mend."""
     found = known_failure(error)
     text = str(error)

@@ -15,7 +15,7 @@ from pyspark.errors.exceptions.captured import AnalysisException
 
 from distill import errors
 from jobs import registry
-from jobs.common.cli import CHECKOUT, database_name, day, explain, job_parser
+from jobs.common.cli import CHECKOUT, database_name, day, error_of, job_parser
 
 JOBS = sorted(p.stem for p in (CHECKOUT / "jobs").glob("*.py") if "run_main(main)" in p.read_text())
 PLAIN = {"demo": "make demo", "registry": "opinion registry list", "ship": "opinion ship"}  # without spark-submit
@@ -288,7 +288,7 @@ def test_what_a_worker_refuses_keeps_its_kind_and_line(kind):
     told = (
         f"An exception was thrown from the Python worker:\nTraceback …\ndistill.errors.{kind}: 内存 is short; mend it\n"
     )
-    found = explain(RuntimeError(told))
+    found = error_of(RuntimeError(told))
     assert (type(found).__name__, str(found)) == (kind, "内存 is short; mend it")
 
 
@@ -297,14 +297,14 @@ def test_an_embedded_metastore_in_use_is_busy(spark):
     """As Spark tells it to the second process: what is wrong stands in the trace alone."""
     told = "HiveException: java.lang.RuntimeException: Unable to instantiate SessionHiveMetaStoreClient"
     cause = "Caused by: ERROR XSDB6: Another instance of Derby may have already booted the database metastore_db."
-    found = explain(AnalysisException(told, f"{told}\n\tat org.apache.spark\n{cause}"))
+    found = error_of(AnalysisException(told, f"{told}\n\tat org.apache.spark\n{cause}"))
     assert type(found) is errors.Busy and "another process has the embedded metastore open" in str(found)
-    assert type(explain(AnalysisException(told, f"{told}\n\tat org.apache.spark"))) is errors.Infrastructure
+    assert type(error_of(AnalysisException(told, f"{told}\n\tat org.apache.spark"))) is errors.Infrastructure
 
 
 @pytest.mark.parametrize(("kind", "code"), [("ValueError", 1), ("ArrowInvalid", 1), ("ConnectionResetError", 4)])
 def test_what_a_worker_raised_is_said_by_its_kind_and_place(kind, code):
     told = f"jobs.common.privacy.WorkerFailed: {kind}, left out, at a.py:1 in f < b.py:2 in g"
-    found = explain(RuntimeError(f"from the Python worker:\nTraceback …\n{told}"))
+    found = error_of(RuntimeError(f"from the Python worker:\nTraceback …\n{told}"))
     assert found.exit_code == code
     assert str(found).startswith(f"a Python worker failed: {kind}, left out, at a.py:1 in f (trace in ")
