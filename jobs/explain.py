@@ -11,10 +11,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from distill.errors import BadInput
-from distill.models.registry import CHAMPION, Registry
+from distill.models.registry import CHAMPION
 from distill.scoring.explain import Explanation, Span, explain, largest
 from distill.scoring.scorer import Scorer, margin_of
-from jobs.common.cli import day, home, job_parser, run_main
+from jobs.common.cli import day, job_parser
+from jobs.common.failures import run_main
+from jobs.common.home import home_registry
 from jobs.reports.console import fit, mask_digits, one_line
 
 TOP = 12
@@ -28,7 +30,7 @@ def main() -> None:
         raise BadInput("--opinion-id and --dt belong together: an opinion is found by its id in its day")
     if args.top < 1:
         raise BadInput(f"--top must be 1 or more, not {args.top}")
-    registry = Registry(str(home() / "registry"))
+    registry = home_registry()
     text, stored = args.text, None
     if args.opinion_id is not None:
         text, stored = stored_opinion(args.database, args.dt, args.opinion_id)

@@ -14,7 +14,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput, OpinionError
-from jobs.common.cli import job_parser, run_main
+from jobs.common.cli import job_parser
+from jobs.common.failures import run_main
 from jobs.common.privacy import redact_errors
 from jobs.ingest import label_provenance
 from jobs.ingest.inputs import count, read_input

@@ -7,9 +7,10 @@ nothing else and fetches nothing, so it can be mailed. It can be made again at a
 from pathlib import Path
 from typing import Any
 
-from distill.models.registry import Registry
 from distill.scoring.drift import MODERATE, SIGNIFICANT
-from jobs.common.cli import day, home, job_parser, run_main
+from jobs.common.cli import day, job_parser
+from jobs.common.failures import run_main
+from jobs.common.home import home, home_registry
 from jobs.reports import plots
 from jobs.reports.console import fit
 from jobs.reports.day_facts import DRIFT, day_facts, scoring_run_of
@@ -27,7 +28,7 @@ def main() -> None:
     args = parser.parse_args()
     warehouse = Warehouse(spark_session("report_day"), args.database)
     run = scoring_run_of(warehouse, args.dt)
-    bundle = Registry(str(home() / "registry")).load(run.model_version).bundle
+    bundle = home_registry().load(run.model_version).bundle
     facts = day_facts(warehouse, run, bundle)
     facts["funnel"] = funnel(facts)
     print(f"report: {write(home() / 'reports' / 'day' / args.dt, facts, lambda to: draw(facts, to), 'day.html')}")

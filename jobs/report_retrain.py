@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import BadInput
-from distill.models.registry import Registry
-from jobs.common.cli import home, job_parser, run_main
+from jobs.common.cli import job_parser
+from jobs.common.failures import run_main
+from jobs.common.home import home, home_registry
 from jobs.reports import plots
 from jobs.reports.console import fit
 from jobs.reports.pages import Pictures, write
@@ -29,7 +30,7 @@ def main() -> None:
     parser.add_argument("--version", help="the challenger of the decision (default: the newest decision)")
     args = parser.parse_args()
     decision = decision_of(home(), args.version)
-    registry = Registry(str(home() / "registry"))
+    registry = home_registry()
     roles = [role for role in ("champion", "challenger") if decision[role]]
     models: Models = {role: registry.load(decision[role]) for role in roles}
     rows, labels_hash = held_out(Warehouse(spark_session("report_retrain"), args.database), "report_retrain")

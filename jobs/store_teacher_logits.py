@@ -4,8 +4,8 @@ Texts whose logits are there under the same fingerprint are not computed again, 
 that is stopped leaves what it has computed to the next.
 """
 
-from distill.models.registry import Registry
-from jobs.common.cli import home, run_main
+from jobs.common.failures import run_main
+from jobs.common.home import home_registry
 from jobs.common.options import from_flags
 from jobs.training.logit_flags import LogitJob, parser
 
@@ -22,7 +22,7 @@ def main() -> None:
     from jobs.warehouse.warehouse import Warehouse
 
     warehouse = Warehouse(spark_session("store_teacher_logits"), args.database)
-    writer = LogitWriter(warehouse, Registry(str(home() / "registry")), job)
+    writer = LogitWriter(warehouse, home_registry(), job)
     for dt in [LABELLED] if args.labelled else sorted(set(args.dt)):
         print(writer.write(dt), flush=True)
 

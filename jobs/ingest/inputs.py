@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput, OpinionError
-from jobs.common.cli import error_of, known_failure
+from jobs.common.failures import error_of, known_failure
 from jobs.common.file_errors import full_text, innermost_cause
 from jobs.common.privacy import redact_errors
 from jobs.ingest.input_files import Input, check_columns, shown

@@ -5,7 +5,7 @@ from pyspark.sql import functions as F
 
 from distill.scoring.drift import BANDS, Drift
 from jobs.common import time_zones
-from jobs.common.cli import home
+from jobs.common.home import home
 from jobs.reports.console import fit, masked_line
 from jobs.scoring import promise
 from jobs.scoring.audit_sample import csv_of

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
 from distill.errors import OpinionError
-from jobs.common.cli import error_of, print_stderr
+from jobs.common.failures import error_of, print_stderr
 from jobs.common.privacy import mask_numbers
 
 log = logging.getLogger("opinion")

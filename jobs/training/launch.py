@@ -22,7 +22,7 @@ from pyspark.sql import SparkSession
 
 from distill.errors import BadInput, Infrastructure, OpinionError
 from distill.models.packages import TRAINING
-from jobs.common.cli import home
+from jobs.common.home import home
 from jobs.common.privacy import redact_text
 from jobs.warehouse.shipping import check_versions, versions
 

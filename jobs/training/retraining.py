@@ -9,9 +9,8 @@ from distill.data.labelled import TextRows
 from distill.errors import Busy
 from distill.evaluation.comparison import compare, threshold_check
 from distill.models.fitness import Bounds
-from distill.models.registry import Registry
 from distill.training.scheme_table import BERT
-from jobs.common.cli import home
+from jobs.common.home import home, home_registry
 from jobs.training import decisions
 from jobs.training.logit_flags import LogitJob
 from jobs.training.logit_store import LogitWriter
@@ -30,7 +29,7 @@ class Retraining:
 
     def __init__(self, warehouse: Warehouse, options: RetrainOptions):
         self.warehouse, self.options = warehouse, options
-        self.registry = Registry(str(home() / "registry"))
+        self.registry = home_registry()
         self.folder = home() / decisions.FOLDER
         self.progress = self.folder / decisions.PROGRESS
         flags = {"database": warehouse.database, **asdict(options)}

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 from distill.data.labelled import LOGITS, TextRows, read
 from distill.data.snapshot import Snapshot
 from distill.errors import BadInput
-from jobs.common.cli import home
+from jobs.common.home import home
 from jobs.ingest.hashed_texts import hashed
 from jobs.training.logits import LABELLED, with_logits
 from jobs.warehouse.tables import LABELLED_OPINION, RAW_OPINION

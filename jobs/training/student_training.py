@@ -14,7 +14,7 @@ from distill.training import joint, student
 from distill.training.config import TEACHER, TrainingTask
 from distill.training.scheme_table import SCHEMES
 from distill.training.student import TeacherFeatureSpec
-from jobs.common.cli import home
+from jobs.common.home import home_registry
 from jobs.training.launch import launch
 from jobs.training.snapshot import SnapshotSpec, Teacher, write_snapshot
 from jobs.training.student_flags import StudentTraining
@@ -37,7 +37,7 @@ def distil(open_warehouse: Callable[[], Warehouse], options: StudentTraining, ve
 
     The warehouse is opened when the teachers were found in the registry.
     """
-    registry = Registry(str(home() / "registry"))
+    registry = home_registry()
     options = replace(options, teacher=tuple(registry.resolve(name) for name in options.teacher))
     if options.uses_teacher_features:
         check_encoder(registry, options.teacher[0])

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from distill.errors import OpinionError
-from jobs.common.cli import error_of
+from jobs.common.failures import error_of
 from jobs.warehouse.session import spark_session
 from jobs.warehouse.tables import SCORING_RUN
 from jobs.warehouse.warehouse import Warehouse

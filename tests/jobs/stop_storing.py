@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from distill.errors import OpinionError
 from distill.models.registry import Registry
-from jobs.common.cli import home
+from jobs.common.home import home
 from jobs.training import logit_store
 from jobs.training.logit_flags import LogitJob
 from jobs.training.logit_store import LogitWriter, logits_of

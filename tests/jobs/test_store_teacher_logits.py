@@ -14,7 +14,7 @@ from distill.models.architecture import Precision
 from distill.models.registry import Registry
 from distill.scoring.scorer import Scorer
 from distill.text.normalisation import normalise, text_hash
-from jobs.common.cli import home as home_folder
+from jobs.common.home import home as home_folder
 from jobs.ingest.hashed_texts import hashed
 from jobs.training import logit_store
 from jobs.training.logit_flags import LogitJob

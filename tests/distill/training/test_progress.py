@@ -7,7 +7,7 @@ import subprocess
 import sys
 import termios
 
-from jobs.common.cli import CHECKOUT
+from distill import CHECKOUT
 
 CODE = "from distill.training.progress import bar; print(sum(bar(range(5), 'epoch 1/1', 0, 5)))"
 

@@ -10,7 +10,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
 from distill.errors import BadInput, Infrastructure
-from jobs.common.cli import error_of
+from jobs.common.failures import error_of
 from jobs.common.file_errors import file_error
 from jobs.ingest.inputs import count, read_input
 from jobs.warehouse.files import Files

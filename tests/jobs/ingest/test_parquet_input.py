@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from distill.errors import BadInput
-from jobs.common.cli import error_of
+from jobs.common.failures import error_of
 from jobs.ingest.inputs import read_input
 
 pytestmark = pytest.mark.spark

@@ -13,7 +13,7 @@ import pytest
 from distill.errors import Infrastructure, OpinionError
 from distill.models.packages import TRAINING
 from distill.models.registry import Registry
-from jobs.common.cli import error_of
+from jobs.common.failures import error_of
 from jobs.warehouse.shipping import check_versions, pack_code, received, ship, versions
 from tests.jobs.tiny_model import add_model
 
