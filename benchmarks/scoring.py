@@ -37,8 +37,8 @@ from pyspark.ml.feature import IDF, HashingTF, NGram, Normalizer, SQLTransformer
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from resource_usage import LINE, resource_usage
 from scoring_page import draw, markdown
-from watched import LINE, watched
 
 from distill.errors import BadInput
 from distill.evaluation import metrics
@@ -142,7 +142,7 @@ class Bench:
         for number in range(self.args.rounds):
             for line, rows in plan:
                 found = self.measured.setdefault((line, rows), Measured(rows))
-                with watched(line) as used:
+                with resource_usage(line) as used:
                     began = time.perf_counter()
                     self.job(line, self.sizes[rows])
                     found.seconds.append(time.perf_counter() - began)
