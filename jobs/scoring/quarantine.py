@@ -1,9 +1,9 @@
 """Score a day that holds a row which kills whatever process scores it: find the row, set it aside, go on.
 
-A crash in compiled code, memory that runs out and a loop without end are caught by no `except`. The usual pass does not
-guard against them and pays nothing. When a worker has died of it (`worker_died`), the day is staged once more through
+No `except` catches a crash in compiled code, memory that runs out or an endless loop. The usual pass does not guard
+against them and pays nothing. After a worker has died of it (`worker_died`), the day is staged once more through
 `isolated`: each batch is scored in a forked process with bounded memory and time, and a batch that kills that process is
-halved until the rows are found that do. They go to rejected_opinion.
+halved until the rows that do so are found. They go to rejected_opinion.
 """
 
 import logging

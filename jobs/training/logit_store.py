@@ -19,7 +19,7 @@ from distill.errors import BadInput, OpinionError
 from distill.models.packages import TRAINING
 from distill.models.registry import Registry
 from distill.scoring.logits import fingerprint, teacher_of
-from distill.training.progress import parts_of
+from distill.training.progress import progress_parts
 from jobs.common.privacy import redact_errors
 from jobs.ingest.hashed_texts import hashed
 from jobs.scoring.process_cache import cached
@@ -109,7 +109,7 @@ class LogitWriter:
             texts = missing.count()
             slots = self.warehouse.spark.sparkContext.defaultParallelism
             parts = -(-texts // (slots * TASK_TEXTS))
-            for part in parts_of(texts, parts, f"logits of {self.version}", "texts"):
+            for part in progress_parts(texts, parts, f"logits of {self.version}", "texts"):
                 rows = missing.where(F.pmod(F.xxhash64("text_hash"), F.lit(parts)) == part).repartition(slots)
                 computed = rows.mapInArrow(redact_errors(logits_of(self.folder, self.digest, self.precision)), COMPUTED)
                 computed.write.mode("append").parquet(progress)
