@@ -21,7 +21,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *, job: str | None = None, **options: Any):
         super().__init__(**{"allow_abbrev": False, **options})
-        self.register("action", "store_true", settings.Switch)
+        self.register("action", "store_true", settings.SwitchAction)
         self.job = job
         self.shared: list[str] = []
         self.words: Sequence[str] = ()

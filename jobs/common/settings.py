@@ -40,7 +40,7 @@ FILE_VARIABLE = "OPINION_CONFIG"
 WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
-class Switch(argparse.BooleanOptionalAction):
+class SwitchAction(argparse.BooleanOptionalAction):
     """The action `store_true` of a job: off by default; `--no-…` overrides a file or the environment."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, default: bool = False, **options: Any):

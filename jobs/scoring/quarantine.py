@@ -2,7 +2,7 @@
 
 No `except` catches a crash in compiled code, memory that runs out or an endless loop. The usual pass does not guard
 against them and pays nothing. After a worker has died of it (`worker_died`), the day is staged once more through
-`isolated`: each batch is scored in a forked process with bounded memory and time, and a batch that kills that process is
+`isolated`: a forked process with bounded memory and time scores each batch, and a batch that kills that process is
 halved until the rows that do so are found. They go to rejected_opinion.
 """
 
