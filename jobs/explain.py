@@ -17,7 +17,7 @@ from distill.scoring.scorer import Scorer, margin_of
 from jobs.common.cli import day, job_parser
 from jobs.common.failures import run_main
 from jobs.common.home import home_registry
-from jobs.reports.console import fit, mask_digits, one_line
+from jobs.reports.console import fit_width, mask_digits, one_line
 
 TOP = 12
 NGRAM_WIDTH = 28
@@ -145,7 +145,10 @@ def explanation_lines(content: dict[str, Any]) -> list[str]:
         numbers("threshold_margin", "margin from which it is a valid complaint"),
         numbers("margin", "margin here, the sum of what follows"),
         *(
-            line((f"{model['ngrams'][i]['margin']:+.4f}" for model in models.values()), fit(one["ngram"], NGRAM_WIDTH))
+            line(
+                (f"{model['ngrams'][i]['margin']:+.4f}" for model in models.values()),
+                fit_width(one["ngram"], NGRAM_WIDTH),
+            )
             for i, one in enumerate(content["models"][0]["ngrams"])
         ),
         line((f"{model['others']['margin']:+.4f}" for model in models.values()), "(all other n-grams)"),

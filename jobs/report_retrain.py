@@ -12,7 +12,7 @@ from jobs.common.cli import job_parser
 from jobs.common.failures import run_main
 from jobs.common.home import home, home_registry
 from jobs.reports import plots
-from jobs.reports.console import fit
+from jobs.reports.console import fit_width
 from jobs.reports.pages import Pictures, write
 from jobs.reports.retrain_facts import Models, retrain_facts
 from jobs.training import decisions
@@ -80,7 +80,7 @@ def curves(facts: dict[str, Any], file: Path) -> str:
 def sources(facts: dict[str, Any], file: Path) -> str:
     """Recall of each source that has complaints enough to judge by."""
     judged = [one for one in facts["sources"] if one["judged"]][::-1]
-    names = [fit(one["source"], 16).rstrip() for one in judged]
+    names = [fit_width(one["source"], 16).rstrip() for one in judged]
     with plots.figure(file, (plots.SIZE[0], 0.9 + 0.3 * len(judged))) as axes:
         for one, place in zip(judged, range(len(judged)), strict=True):
             axes.plot(
