@@ -22,10 +22,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from distill.evaluation import metrics
-from distill.models.registry import Registry
 from distill.scoring.scorer import Scorer
 from distill.text.text_batch import normalise_batch
-from jobs.common.cli import home
+from jobs.common.home import home_registry
 
 RESULTS = Path(__file__).parent / "results"
 REVIEWS = ("os10", "waimai", "htl")  # goods, food delivery, hotels
@@ -66,7 +65,7 @@ def linear(splits: dict[str, list[dict[str, str]]]) -> dict[str, object]:
 
 def student(version: str, splits: dict[str, list[dict[str, str]]]) -> dict[str, object]:
     """A version of the registry, scored by what scores it every night; a text without a score is junk."""
-    saved = Registry(str(home() / "registry")).load(version)
+    saved = home_registry().load(version)
     version, bundle = saved.version, saved.bundle
     scorer = Scorer(bundle)
     scores = {

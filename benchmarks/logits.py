@@ -28,11 +28,10 @@ import torch
 from scoring_lines import size_of
 
 from distill.models import bundle as bundles
-from distill.models.registry import Registry
 from distill.scoring.logits import BertTeacher, teacher_of
 from distill.text.normalisation import unscorable_reason
 from distill.text.text_batch import normalise_batch
-from jobs.common.cli import home
+from jobs.common.home import home_registry
 from jobs.training.logit_store import COMPUTED, logits_of
 from jobs.warehouse.session import spark_session
 from jobs.warehouse.shipping import ship
@@ -50,7 +49,7 @@ def main() -> None:
     parser.add_argument("--precision", default="float32")
     args = parser.parse_args()
     texts = read(args.stream)[: args.texts]
-    registry = Registry(str(home() / "registry"))
+    registry = home_registry()
     version = registry.resolve(args.teacher)
     path = registry.path(version)
     torch.set_num_threads(1)

@@ -17,11 +17,10 @@ from collections.abc import Callable
 from datetime import UTC
 from pathlib import Path
 
-from distill.models.registry import Registry
 from distill.scoring.scorer import Scorer
 from distill.text.normalisation import unscorable_reason
 from distill.text.text_batch import normalise_batch
-from jobs.common.cli import home
+from jobs.common.home import home_registry
 from jobs.ingest.records import Opinion, parse_line
 
 Starts = list[tuple[float, float]]
@@ -45,7 +44,7 @@ def main() -> None:
     parser.add_argument("--model", default="champion", help="a version of the registry")
     args = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    registry = Registry(str(home() / "registry"))
+    registry = home_registry()
     saved = registry.load(args.model)
     version, bundle = saved.version, saved.bundle
     scorer = Scorer(bundle)

@@ -37,14 +37,14 @@ from pyspark.ml.feature import IDF, HashingTF, NGram, Normalizer, SQLTransformer
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from resource_usage import LINE, resource_usage
 from scoring_page import draw, markdown
-from watched import LINE, watched
 
 from distill.errors import BadInput
 from distill.evaluation import metrics
-from distill.models.registry import Registry
 from distill.training.lineage import PACKAGES, installed
-from jobs.common.cli import day, home
+from jobs.common.cli import day
+from jobs.common.home import home, home_registry
 from jobs.score_opinions import ScoringRun, score_day
 from jobs.score_opinions import parser as flags
 from jobs.warehouse import publish
@@ -102,7 +102,7 @@ class Bench:
         self.opinion, self.warehouse, self.args = opinion, warehouse, args
         self.spark = warehouse.spark
         self.cores = self.spark.sparkContext.defaultParallelism
-        self.registry = Registry(str(home() / "registry"))
+        self.registry = home_registry()
         self.model = self.registry.load(args.model)
         self.teacher = self.teacher_of_model() if "teacher" in args.lines else None
         self.folder = home() / "tmp" / "bench"
@@ -142,7 +142,7 @@ class Bench:
         for number in range(self.args.rounds):
             for line, rows in plan:
                 found = self.measured.setdefault((line, rows), Measured(rows))
-                with watched(line) as used:
+                with resource_usage(line) as used:
                     began = time.perf_counter()
                     self.job(line, self.sizes[rows])
                     found.seconds.append(time.perf_counter() - began)

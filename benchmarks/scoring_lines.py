@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from distill.models.bundle import Bundle
-from jobs.scoring.process_cache import kept
+from jobs.scoring.process_cache import cached
 
 Score = Callable[[list[str]], npt.NDArray[np.float32]]
 Load = Callable[[], Score]
@@ -27,7 +27,7 @@ def scores_of(name: str, load: Load) -> Callable[[Batches], Batches]:
     """opinion_id and text -> opinion_id and score, with the model loaded once a worker."""
 
     def score(batches: Batches) -> Batches:
-        line = kept(name, load)
+        line = cached(name, load)
         for batch in batches:
             scores = line([text or "" for text in batch.column("text").to_pylist()])
             yield pa.RecordBatch.from_arrays(

@@ -9,9 +9,11 @@ the champion was trained on do not count.
 """
 
 from distill.errors import BadInput
-from distill.models.registry import CHAMPION, Registry
+from distill.models.registry import CHAMPION
 from jobs.common import locks
-from jobs.common.cli import Parser, home, job_parser, run_main
+from jobs.common.cli import Parser, job_parser
+from jobs.common.failures import run_main
+from jobs.common.home import home, home_registry
 
 
 def main() -> None:
@@ -29,7 +31,7 @@ def main() -> None:
     from jobs.warehouse.warehouse import Warehouse
 
     with locks.hold(home() / "locks" / "calibrate.lock", "the threshold of the champion"):
-        registry = Registry(str(home() / "registry"))
+        registry = home_registry()
         champion = registry.load(CHAMPION)
         version = champion.version
         warehouse = Warehouse(spark_session("calibrate_threshold"), args.database)

@@ -7,8 +7,9 @@ skipped, so that a grid that was stopped goes on where it was.
 import shlex
 from pathlib import Path
 
-from distill.models.registry import Registry
-from jobs.common.cli import home, job_parser, run_main
+from jobs.common.cli import job_parser
+from jobs.common.failures import run_main
+from jobs.common.home import home_registry
 from jobs.training.grid import read_grid
 
 
@@ -26,7 +27,7 @@ def main() -> None:
     from jobs.warehouse.session import spark_session
     from jobs.warehouse.warehouse import Warehouse
 
-    registry = Registry(str(home() / "registry"))
+    registry = home_registry()
     runs = SchemeRuns(Warehouse(spark_session("compare_schemes"), args.database), registry, grid)
     if not args.report_only:
         runs.run_missing()

@@ -16,10 +16,12 @@ import sys
 from datetime import date, timedelta
 from pathlib import Path
 
+from distill import CHECKOUT
 from distill.errors import BadInput, OpinionError
-from distill.models.registry import Registry
 from distill.text.normalisation import normalise, unscorable_reason
-from jobs.common.cli import CHECKOUT, HelpFormatter, Parser, home, run_main
+from jobs.common.cli import HelpFormatter, Parser
+from jobs.common.failures import run_main
+from jobs.common.home import home, home_registry
 
 DAY_COMPLAINTS, DAY_JUNK = 300, 3700
 DIRT = [
@@ -53,7 +55,7 @@ def main() -> None:
     run("load_labels", "--input", str(labels), "--replace")
     run("load_opinions", "--dt", str(yesterday), "--input", str(day))
     run("distill_student", "--scheme", "textcnn", "--epochs", "8")
-    version = max(Registry(str(home() / "registry")).versions())
+    version = max(home_registry().versions())
     run("registry", "promote", version, "--reason", "the demo's first model")
     run("score_opinions", "--dt", str(yesterday))
     run("report_day", "--dt", str(yesterday))

@@ -4,8 +4,8 @@ It becomes nobody's champion by that: compare it, then promote it with jobs/regi
 in the joint schemes is kept too.
 """
 
-from distill.models.registry import Registry
-from jobs.common.cli import home, run_main
+from jobs.common.failures import run_main
+from jobs.common.home import home_registry
 from jobs.common.options import from_flags
 from jobs.training.student_flags import StudentTraining, parser
 from jobs.training.training_run import version_of
@@ -16,7 +16,7 @@ def main() -> None:
     args = parser(__doc__).parse_args()
     options = from_flags(StudentTraining, args)
     options.check()
-    version = version_of(Registry(str(home() / "registry")), options.scheme, args)
+    version = version_of(home_registry(), options.scheme, args)
     # Late: torch and Spark take seconds, which --help and a wrong flag need not wait for.
     from jobs.training.student_training import distil
     from jobs.warehouse.session import spark_session

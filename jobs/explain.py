@@ -11,11 +11,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from distill.errors import BadInput
-from distill.models.registry import CHAMPION, Registry
+from distill.models.registry import CHAMPION
 from distill.scoring.explain import Explanation, Span, explain, largest
 from distill.scoring.scorer import Scorer, margin_of
-from jobs.common.cli import day, home, job_parser, run_main
-from jobs.reports.console import fit, mask_digits, one_line
+from jobs.common.cli import day, job_parser
+from jobs.common.failures import run_main
+from jobs.common.home import home_registry
+from jobs.reports.console import fit_width, mask_digits, one_line
 
 TOP = 12
 NGRAM_WIDTH = 28
@@ -28,7 +30,7 @@ def main() -> None:
         raise BadInput("--opinion-id and --dt belong together: an opinion is found by its id in its day")
     if args.top < 1:
         raise BadInput(f"--top must be 1 or more, not {args.top}")
-    registry = Registry(str(home() / "registry"))
+    registry = home_registry()
     text, stored = args.text, None
     if args.opinion_id is not None:
         text, stored = stored_opinion(args.database, args.dt, args.opinion_id)
@@ -143,7 +145,10 @@ def explanation_lines(content: dict[str, Any]) -> list[str]:
         numbers("threshold_margin", "margin from which it is a valid complaint"),
         numbers("margin", "margin here, the sum of what follows"),
         *(
-            line((f"{model['ngrams'][i]['margin']:+.4f}" for model in models.values()), fit(one["ngram"], NGRAM_WIDTH))
+            line(
+                (f"{model['ngrams'][i]['margin']:+.4f}" for model in models.values()),
+                fit_width(one["ngram"], NGRAM_WIDTH),
+            )
             for i, one in enumerate(content["models"][0]["ngrams"])
         ),
         line((f"{model['others']['margin']:+.4f}" for model in models.values()), "(all other n-grams)"),

@@ -14,7 +14,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput, OpinionError
-from jobs.common.cli import job_parser, run_main
+from jobs.common.cli import job_parser
+from jobs.common.failures import run_main
 from jobs.common.privacy import redact_errors
 from jobs.ingest import label_provenance
 from jobs.ingest.inputs import count, read_input
@@ -63,7 +64,7 @@ def load(
         samples = label_provenance.known_samples(warehouse, copies)
         parsed = rows.mapInArrow(redact_errors(parser_of(split, run.started)), PARSED_DDL)
         new = label_provenance.place(parsed, samples).persist()
-        there = standing(warehouse)
+        there = existing_labels(warehouse)
         if replace:
             there = there.limit(0)
         try:
@@ -161,12 +162,12 @@ def summary(
     return "\n".join(lines)
 
 
-def standing(warehouse: Warehouse) -> DataFrame:
+def existing_labels(warehouse: Warehouse) -> DataFrame:
     """The labels there already, conflicts among them, since a further row can neither settle nor hide one."""
-    kept = warehouse.read(LABELLED_OPINION).withColumns({"content": F.lit(None), "reason": F.lit(None)})
+    labelled = warehouse.read(LABELLED_OPINION).withColumns({"content": F.lit(None), "reason": F.lit(None)})
     rejected = warehouse.read(REJECTED_LABEL)
     rejected = rejected.withColumn("reason", F.when(F.col("reason") != CONFLICT, F.col("reason")))
-    both = kept.select(COLUMNS).unionByName(rejected.select(COLUMNS))
+    both = labelled.select(COLUMNS).unionByName(rejected.select(COLUMNS))
     return both.mapInArrow(redact_errors(with_key), PARSED_DDL)
 
 

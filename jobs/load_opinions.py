@@ -13,7 +13,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput, OpinionError
-from jobs.common.cli import Parser, day, job_parser, run_main
+from jobs.common.cli import Parser, day, job_parser
+from jobs.common.failures import run_main
 from jobs.common.privacy import redact_errors
 from jobs.common.time_zones import session_zone
 from jobs.ingest.inputs import count, read_input

@@ -13,7 +13,8 @@ from pyspark.sql import functions as F
 
 from distill.errors import BadInput
 from distill.evaluation.stratified import Estimate, Stratum, precision, recall
-from jobs.common.cli import day, job_parser, run_main
+from jobs.common.cli import day, job_parser
+from jobs.common.failures import run_main
 from jobs.ingest.hashed_texts import hashed
 from jobs.warehouse import publish
 from jobs.warehouse.session import spark_session

@@ -16,7 +16,9 @@ from distill.errors import BadInput, BadModel
 from distill.models import bundle
 from distill.models.registry import Registry
 from distill.models.switches import Switch
-from jobs.common.cli import Parser, home, run_main
+from jobs.common.cli import Parser
+from jobs.common.failures import run_main
+from jobs.common.home import home
 from jobs.common.time_zones import WHEN, shown
 from jobs.training import decisions
 

@@ -7,11 +7,12 @@ nothing else and fetches nothing, so it can be mailed. It can be made again at a
 from pathlib import Path
 from typing import Any
 
-from distill.models.registry import Registry
 from distill.scoring.drift import MODERATE, SIGNIFICANT
-from jobs.common.cli import day, home, job_parser, run_main
+from jobs.common.cli import day, job_parser
+from jobs.common.failures import run_main
+from jobs.common.home import home, home_registry
 from jobs.reports import plots
-from jobs.reports.console import fit
+from jobs.reports.console import fit_width
 from jobs.reports.day_facts import DRIFT, day_facts, scoring_run_of
 from jobs.reports.pages import Pictures, write
 from jobs.warehouse.session import spark_session
@@ -27,7 +28,7 @@ def main() -> None:
     args = parser.parse_args()
     warehouse = Warehouse(spark_session("report_day"), args.database)
     run = scoring_run_of(warehouse, args.dt)
-    bundle = Registry(str(home() / "registry")).load(run.model_version).bundle
+    bundle = home_registry().load(run.model_version).bundle
     facts = day_facts(warehouse, run, bundle)
     facts["funnel"] = funnel(facts)
     print(f"report: {write(home() / 'reports' / 'day' / args.dt, facts, lambda to: draw(facts, to), 'day.html')}")
@@ -126,7 +127,7 @@ def ngrams(facts: dict[str, Any], file: Path) -> str:
     with plots.figure(file, (plots.SIZE[0], 0.5 + 0.24 * len(found))) as axes:
         axes.barh(range(len(found)), [one["margin"] for one in found], color=plots.ORANGE, height=0.7)
         axes.set(xlabel="added to the margins, summed", yticks=range(len(found)))
-        axes.set_yticklabels([fit(one["ngram"], 16).rstrip() for one in found])
+        axes.set_yticklabels([fit_width(one["ngram"], 16).rstrip() for one in found])
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
     return "What spoke most for a complaint in the highest scores of the day, summed over them."

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import BadInput
-from distill.models.registry import Registry
-from jobs.common.cli import home, job_parser, run_main
+from jobs.common.cli import job_parser
+from jobs.common.failures import run_main
+from jobs.common.home import home, home_registry
 from jobs.reports import plots
-from jobs.reports.console import fit
+from jobs.reports.console import fit_width
 from jobs.reports.pages import Pictures, write
 from jobs.reports.retrain_facts import Models, retrain_facts
 from jobs.training import decisions
@@ -29,7 +30,7 @@ def main() -> None:
     parser.add_argument("--version", help="the challenger of the decision (default: the newest decision)")
     args = parser.parse_args()
     decision = decision_of(home(), args.version)
-    registry = Registry(str(home() / "registry"))
+    registry = home_registry()
     roles = [role for role in ("champion", "challenger") if decision[role]]
     models: Models = {role: registry.load(decision[role]) for role in roles}
     rows, labels_hash = held_out(Warehouse(spark_session("report_retrain"), args.database), "report_retrain")
@@ -79,7 +80,7 @@ def curves(facts: dict[str, Any], file: Path) -> str:
 def sources(facts: dict[str, Any], file: Path) -> str:
     """Recall of each source that has complaints enough to judge by."""
     judged = [one for one in facts["sources"] if one["judged"]][::-1]
-    names = [fit(one["source"], 16).rstrip() for one in judged]
+    names = [fit_width(one["source"], 16).rstrip() for one in judged]
     with plots.figure(file, (plots.SIZE[0], 0.9 + 0.3 * len(judged))) as axes:
         for one, place in zip(judged, range(len(judged)), strict=True):
             axes.plot(

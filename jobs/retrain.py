@@ -5,9 +5,9 @@ stored; the challenger is distilled by the recommended recipe. A run that was st
 started again with the same flags. Whatever fails, the champion stays.
 """
 
-from distill.models.registry import Registry
 from jobs.common import locks
-from jobs.common.cli import home, run_main
+from jobs.common.failures import run_main
+from jobs.common.home import home, home_registry
 from jobs.common.options import from_flags
 from jobs.training import decisions
 from jobs.training.retrain_flags import RetrainOptions, parser
@@ -17,7 +17,7 @@ def main() -> None:
     """Train, compare, decide."""
     args = parser(__doc__).parse_args()
     options = from_flags(RetrainOptions, args)
-    options.check(Registry(str(home() / "registry")))
+    options.check(home_registry())
     # Late: torch and Spark take seconds, which --help and a wrong flag need not wait for.
     from jobs.training.retraining import Retraining
     from jobs.warehouse.session import spark_session

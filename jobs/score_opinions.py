@@ -12,11 +12,12 @@ import numpy as np
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput, Busy, Held
-from distill.models.registry import Registry
 from distill.models.saved_model import SavedModel
 from distill.scoring.drift import BANDS, expected_of
 from distill.scoring.scorer import Scorer
-from jobs.common.cli import Parser, day, home, job_parser, run_main
+from jobs.common.cli import Parser, day, job_parser
+from jobs.common.failures import run_main
+from jobs.common.home import home_registry
 from jobs.common.options import add_options, from_flags, option
 from jobs.common.privacy import BatchFunction, redact_errors
 from jobs.reports.day_summary import day_summary
@@ -57,7 +58,7 @@ def main() -> None:
     """Choose the model, score the day or days, say what was found."""
     args = parser().parse_args()
     days = chosen_days(args)
-    registry = Registry(str(home() / "registry"))
+    registry = home_registry()
     # Once, here: a champion promoted while a day is scored is the next run's.
     scoring = from_flags(ScoringRun, args, model=registry.load(args.model))
     version = scoring.model.version

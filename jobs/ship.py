@@ -10,9 +10,11 @@ import tempfile
 import venv
 from pathlib import Path
 
+from distill import CHECKOUT
 from distill.errors import Infrastructure
 from distill.models.packages import SCORING, TRAINING
-from jobs.common.cli import CHECKOUT, HelpFormatter, Parser, run_main
+from jobs.common.cli import HelpFormatter, Parser
+from jobs.common.failures import run_main
 
 AROUND_TRAINING = ("packaging", "psutil", "tensorboard", "tqdm")  # used beside what a training depends on
 

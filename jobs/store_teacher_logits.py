@@ -4,8 +4,8 @@ Texts whose logits are there under the same fingerprint are not computed again, 
 that is stopped leaves what it has computed to the next.
 """
 
-from distill.models.registry import Registry
-from jobs.common.cli import home, run_main
+from jobs.common.failures import run_main
+from jobs.common.home import home_registry
 from jobs.common.options import from_flags
 from jobs.training.logit_flags import LogitJob, parser
 
@@ -16,15 +16,15 @@ def main() -> None:
     job = from_flags(LogitJob, args)
     job.check(args.labelled, args.dt)
     # Late: torch and Spark take seconds, which --help and a wrong flag need not wait for.
-    from jobs.training.logit_store import Store
+    from jobs.training.logit_store import LogitWriter
     from jobs.training.logits import LABELLED
     from jobs.warehouse.session import spark_session
     from jobs.warehouse.warehouse import Warehouse
 
     warehouse = Warehouse(spark_session("store_teacher_logits"), args.database)
-    store = Store(warehouse, Registry(str(home() / "registry")), job)
+    writer = LogitWriter(warehouse, home_registry(), job)
     for dt in [LABELLED] if args.labelled else sorted(set(args.dt)):
-        print(store.unit(dt), flush=True)
+        print(writer.write(dt), flush=True)
 
 
 if __name__ == "__main__":

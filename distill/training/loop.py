@@ -15,7 +15,7 @@ from distill.models.padding import padded
 from distill.training.checkpoint import Checkpoints, Progress
 from distill.training.config import NO_OUTPUTS, Outputs, TrainingConfig
 from distill.training.learner import Learner
-from distill.training.progress import bar
+from distill.training.progress import progress_bar
 from distill.training.ranks import ProcessGroup
 from distill.training.schemes import Scheme
 from distill.training.tensorboard import TensorBoardWriter
@@ -113,7 +113,7 @@ def steps(
     teachers = config.schedule[progress.epoch - 1] if config.schedule else None
     factor = warm_up_then_cosine(config.epochs * len(batches), config.warm_up)
     left, title = range(progress.step, len(batches)), f"epoch {progress.epoch}/{config.epochs}"
-    for step in bar(left, title, progress.step, len(batches), shown=ranks.rank == 0):
+    for step in progress_bar(left, title, progress.step, len(batches), shown=ranks.rank == 0):
         for learner in learners:
             learner.rate(factor(before + step))
         rows = shard(batches[step], ranks.rank, ranks.size)

@@ -11,7 +11,7 @@ from distill.user_stderr import user_stderr
 T = TypeVar("T")
 
 
-def bar(steps: Iterable[T], title: str, done: int, total: int, shown: bool = True) -> Iterable[T]:
+def progress_bar(steps: Iterable[T], title: str, done: int, total: int, shown: bool = True) -> Iterable[T]:
     """The steps, with a bar on the user's terminal while they are made, `done` of the `total` before."""
     terminal = user_terminal() if shown else None
     if terminal is None:
@@ -19,7 +19,7 @@ def bar(steps: Iterable[T], title: str, done: int, total: int, shown: bool = Tru
     return tqdm(steps, title, file=terminal, leave=False, initial=done, total=total)
 
 
-def parts_of(total: int, parts: int, title: str, unit: str) -> Iterator[int]:
+def progress_parts(total: int, parts: int, title: str, unit: str) -> Iterator[int]:
     """0 to parts - 1, each worth an equal share of the total: a bar on the user's terminal, else a line after each."""
     terminal, began = user_terminal(), time.monotonic()
     with tqdm(None, title, total, file=terminal, leave=False, unit=f" {unit}", disable=terminal is None) as shown:

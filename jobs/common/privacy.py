@@ -1,8 +1,9 @@
 """Keep what people wrote out of logs.
 
 An exception may quote the text that it was raised for, and Spark logs what a worker raises on the executor and on the
-driver. So a worker's says where it was and not of what (`redact_errors`), and of all that a job logs or prints as an error
-long runs of characters beyond ASCII and people's numbers are left out (`redact_text`, `Formatter`).
+driver. So an exception of a worker keeps its kind and place and loses its message (`redact_errors`). Long runs of
+characters beyond ASCII and personal numbers are left out of all that a job logs or prints as an error (`redact_text`,
+`Formatter`).
 """
 
 import logging

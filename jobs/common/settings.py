@@ -40,7 +40,7 @@ FILE_VARIABLE = "OPINION_CONFIG"
 WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
-class Switch(argparse.BooleanOptionalAction):
+class SwitchAction(argparse.BooleanOptionalAction):
     """The action `store_true` of a job: off by default; `--no-…` overrides a file or the environment."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, default: bool = False, **options: Any):
@@ -73,14 +73,14 @@ def apply_defaults(parser: argparse.ArgumentParser, job: str, shared: Iterable[s
     found: dict[str, Setting] = {}
     for layer in (from_file(config_file(argv), job, shared, flags), from_environment(job, shared, flags)):
         for setting in layer:
-            rivals = rivals_of(parser, setting.action)
+            excluded = exclusive_with(parser, setting.action)
             for other in layer:
-                if other.action.dest in rivals:
+                if other.action.dest in excluded:
                     raise BadInput(f"{setting.origin} and {other.origin} exclude each other; remove one")
-            found = {dest: old for dest, old in found.items() if dest not in rivals}
+            found = {dest: old for dest, old in found.items() if dest not in excluded}
             found[setting.action.dest] = setting
     for dest, setting in found.items():
-        if not given & {dest, *rivals_of(parser, setting.action)}:
+        if not given & {dest, *exclusive_with(parser, setting.action)}:
             parser.set_defaults(**{dest: converted(setting)})
             setting.action.required = False
             for group in groups_of(parser, setting.action):
@@ -156,7 +156,7 @@ def groups_of(parser: argparse.ArgumentParser, action: argparse.Action) -> list[
     return [group for group in parser._mutually_exclusive_groups if action in group._group_actions]
 
 
-def rivals_of(parser: argparse.ArgumentParser, action: argparse.Action) -> set[str]:
+def exclusive_with(parser: argparse.ArgumentParser, action: argparse.Action) -> set[str]:
     """The flags that exclude this one."""
     return {one.dest for group in groups_of(parser, action) for one in group._group_actions} - {action.dest}
 

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput, OpinionError
-from jobs.common.cli import explain, known_failure
+from jobs.common.failures import error_of, known_failure
 from jobs.common.file_errors import full_text, innermost_cause
 from jobs.common.privacy import redact_errors
 from jobs.ingest.input_files import Input, check_columns, shown
@@ -61,7 +61,7 @@ def count(rows: DataFrame, path: str) -> int:
     try:
         return rows.count()
     except (PySparkException, Py4JJavaError) as e:
-        raise explain(e) from e
+        raise error_of(e) from e
 
 
 def unreadable(path: str | list[str], error: Exception) -> OpinionError:

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from distill.errors import BadInput
-from jobs.common.cli import known_failure
+from jobs.common.failures import known_failure
 from jobs.common.file_errors import full_text, innermost_cause
 from jobs.ingest.input_files import LITERAL, Input, as_path, check_columns
 

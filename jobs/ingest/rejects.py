@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput
-from jobs.common.cli import print_stderr
+from jobs.common.failures import print_stderr
 from jobs.common.privacy import redact_text
 from jobs.ingest import sniff
 from jobs.ingest.records import whole

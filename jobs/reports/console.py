@@ -25,7 +25,7 @@ def mask_digits(text: str) -> str:
     return re.sub(r"\d(?:[\W_]{0,2}\d){4,}[xXｘＸ]?", lambda run: "*" * len(run[0]), text)
 
 
-def fit(text: str, width: int) -> str:
+def fit_width(text: str, width: int) -> str:
     """The text on one line, cut or filled to `width` columns of a terminal, where a Chinese character takes two."""
     text = one_line(text)
     if columns(text) > width:

@@ -5,8 +5,8 @@ from pyspark.sql import functions as F
 
 from distill.scoring.drift import BANDS, Drift
 from jobs.common import time_zones
-from jobs.common.cli import home
-from jobs.reports.console import fit, masked_line
+from jobs.common.home import home
+from jobs.reports.console import fit_width, masked_line
 from jobs.scoring import promise
 from jobs.scoring.audit_sample import csv_of
 from jobs.warehouse.tables import SCORING_RUN, VALID_COMPLAINT
@@ -35,7 +35,9 @@ def day_summary(warehouse: Warehouse, dt: str, highest: bool = True) -> str:
     if not highest:
         return "\n".join(counts)
     top = time_zones.collect(warehouse.read(VALID_COMPLAINT, dt=dt).orderBy(F.desc("score"), "opinion_id").limit(TOP))
-    rows = [f"{row.score:8.4f}  {fit(row.source or '', 12)}  {fit(masked_line(row.text), WIDTH)}" for row in top]
+    rows = [
+        f"{row.score:8.4f}  {fit_width(row.source or '', 12)}  {fit_width(masked_line(row.text), WIDTH)}" for row in top
+    ]
     return "\n".join(
         [
             "",

@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from jobs.common.cli import print_stderr
+from jobs.common.failures import print_stderr
 from jobs.common.time_zones import BEIJING, shown
 from jobs.reports.console import one_line
 from jobs.reports.plots import chinese_font

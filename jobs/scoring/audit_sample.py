@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 
 from distill.evaluation.stratified import LEAST, allocate, neyman
 from jobs.common import time_zones
-from jobs.common.cli import home
+from jobs.common.home import home
 from jobs.ingest.spreadsheets import escaped
 from jobs.scoring.sample_candidates import BAND, BAND_EDGES, BANDS, CANDIDATE, CANDIDATES_FROM, DRAW, draw, stratum_name
 from jobs.warehouse import publish

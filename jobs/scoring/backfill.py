@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
 from distill.errors import OpinionError
-from jobs.common.cli import explain, print_stderr
+from jobs.common.failures import error_of, print_stderr
 from jobs.common.privacy import mask_numbers
 
 log = logging.getLogger("opinion")
@@ -35,7 +35,7 @@ def each(days: Sequence[str], is_done: Callable[[str], bool] | None, work: Calla
             work(dt)
             said[dt] = "done"
         except Exception as e:
-            failed[dt] = e if isinstance(e, OpinionError) else explain(e)
+            failed[dt] = e if isinstance(e, OpinionError) else error_of(e)
             log.exception("%s failed", dt)
             said[dt] = f"failed with code {failed[dt].exit_code}: {mask_numbers(' '.join(str(failed[dt]).split()))}"
             print_stderr(f"{dt}  {said[dt]}")

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_kept: dict[Hashable, Any] = {}
+_cache: dict[Hashable, Any] = {}
 
 
-def kept(key: Hashable, make: Callable[[], T]) -> T:
+def cached(key: Hashable, make: Callable[[], T]) -> T:
     """The result of `make` from this process's first request for the key; a new key replaces the one before."""
-    if key not in _kept:
-        _kept.clear()
-        _kept[key] = make()
-    found: T = _kept[key]
+    if key not in _cache:
+        _cache.clear()
+        _cache[key] = make()
+    found: T = _cache[key]
     return found

@@ -1,9 +1,9 @@
 """Score a day that holds a row which kills whatever process scores it: find the row, set it aside, go on.
 
-A crash in compiled code, memory that runs out and a loop without end are caught by no `except`. The usual pass does not
-guard against them and pays nothing. When a worker has died of it (`worker_died`), the day is staged once more through
-`careful`: each batch is scored in a forked process with bounded memory and time, and a batch that kills that process is
-halved until the rows are found that do. They go to rejected_opinion.
+No `except` catches a crash in compiled code, memory that runs out or an endless loop. The usual pass does not guard
+against them and pays nothing. After a worker has died of it (`worker_died`), the day is staged once more through
+`isolated`: a forked process with bounded memory and time scores each batch, and a batch that kills that process is
+halved until the rows that do so are found. They go to rejected_opinion.
 """
 
 import logging
@@ -42,7 +42,7 @@ def worker_died(error: BaseException) -> bool:
 
 
 def stage_with_quarantine(stage: Callable[[BatchFunction], None], scoring: BatchFunction) -> None:
-    """`stage(scoring)`, and where a worker died of it, once more with the careful scoring."""
+    """`stage(scoring)`, and where a worker died of it, once more with isolated scoring."""
     try:
         stage(scoring)
     except Exception as e:
@@ -50,10 +50,10 @@ def stage_with_quarantine(stage: Callable[[BatchFunction], None], scoring: Batch
             raise
         log.warning("a Python worker died, or its executor: scoring again, each batch in a process of its own")
         print("a Python worker died; scoring again, more slowly, to find the rows that kill it", flush=True)
-        stage(careful(scoring))
+        stage(isolated(scoring))
 
 
-def careful(scoring: BatchFunction) -> BatchFunction:
+def isolated(scoring: BatchFunction) -> BatchFunction:
     """`scoring`, the function that Spark maps over batches of raw_opinion, such that no row of theirs can kill it.
 
     Raises Infrastructure when more rows of a batch kill their process than can be their own fault.

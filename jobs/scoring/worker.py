@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from distill.scoring.scorer import Scorer
 from jobs.common.privacy import BatchFunction
 from jobs.scoring import pack_bins
-from jobs.scoring.process_cache import kept
+from jobs.scoring.process_cache import cached
 from jobs.scoring.sample_candidates import CANDIDATE, SampleReservoir
 from jobs.warehouse.shipping import check_versions, received, versions
 from jobs.warehouse.tables import OPINION_SCORE, REJECTED_OPINION, VALID_COMPLAINT, arrow_schema, ddl_of, staged_columns
@@ -30,7 +30,7 @@ def scorer_of(folder: str, digest: str, sample: int = 0, operating: Mapping[str,
         return Scorer(received(folder, digest), operating)
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        scorer = kept(f"{digest} {operating and operating['value']}", load)
+        scorer = cached(f"{digest} {operating and operating['value']}", load)
         chosen = SampleReservoir(sample)
         for batch in batches:
             yield from score_batch(scorer, batch, chosen if sample else None)

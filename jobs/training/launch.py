@@ -22,7 +22,7 @@ from pyspark.sql import SparkSession
 
 from distill.errors import BadInput, Infrastructure, OpinionError
 from distill.models.packages import TRAINING
-from jobs.common.cli import home
+from jobs.common.home import home
 from jobs.common.privacy import redact_text
 from jobs.warehouse.shipping import check_versions, versions
 
@@ -121,7 +121,7 @@ def rank_main(work: Callable[["ProcessGroup"], Any], folder: Path, driver: dict[
     if gpus := get_available_devices():  # those that Spark gave to this task: others may be another job's
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     ranks = HorovodProcessGroup()
-    signal.signal(signal.SIGTERM, leave)  # how Horovod ends the others when one has died
+    signal.signal(signal.SIGTERM, exit_on_signal)  # how Horovod ends the others when one has died
     mine = folder / str(ranks.rank)
     mine.write_text(f"rank {ranks.rank} of {ranks.size} ({socket.gethostname()}, pid {os.getpid()})", encoding="utf-8")
     try:
@@ -138,6 +138,6 @@ def rank_main(work: Callable[["ProcessGroup"], Any], folder: Path, driver: dict[
         ranks.close()  # the others' exchanges end with an error instead of waiting for this rank
 
 
-def leave(number: int, frame: object) -> None:
+def exit_on_signal(number: int, frame: object) -> None:
     """End by an exception, so that `finally` is heeded."""
     raise SystemExit(128 + number)

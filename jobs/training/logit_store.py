@@ -19,10 +19,10 @@ from distill.errors import BadInput, OpinionError
 from distill.models.packages import TRAINING
 from distill.models.registry import Registry
 from distill.scoring.logits import fingerprint, teacher_of
-from distill.training.progress import parts_of
+from distill.training.progress import progress_parts
 from jobs.common.privacy import redact_errors
 from jobs.ingest.hashed_texts import hashed
-from jobs.scoring.process_cache import kept
+from jobs.scoring.process_cache import cached
 from jobs.training.logit_flags import LogitJob
 from jobs.training.logits import LABELLED, USABLE
 from jobs.training.snapshot import SnapshotSpec, chosen
@@ -35,7 +35,7 @@ TASK_TEXTS = 4096  # about a minute's work of one core: what a stopped run loses
 COMPUTED = "text_hash string, logits array<float>"
 
 
-class Store:
+class LogitWriter:
     """One teacher and the table of its logits."""
 
     def __init__(self, warehouse: Warehouse, registry: Registry, job: LogitJob):
@@ -65,7 +65,7 @@ class Store:
             raise BadInput(f"{self.warehouse.name(table)} ({dt}) has no rows; load some first")
         return rows
 
-    def unit(self, dt: str) -> str:
+    def write(self, dt: str) -> str:
         """Publish the logits of a day or of the labels; returns the line that says what was counted."""
         partition = {"teacher": self.version, "dt": dt}
         with publish.run(
@@ -109,7 +109,7 @@ class Store:
             texts = missing.count()
             slots = self.warehouse.spark.sparkContext.defaultParallelism
             parts = -(-texts // (slots * TASK_TEXTS))
-            for part in parts_of(texts, parts, f"logits of {self.version}", "texts"):
+            for part in progress_parts(texts, parts, f"logits of {self.version}", "texts"):
                 rows = missing.where(F.pmod(F.xxhash64("text_hash"), F.lit(parts)) == part).repartition(slots)
                 computed = rows.mapInArrow(redact_errors(logits_of(self.folder, self.digest, self.precision)), COMPUTED)
                 computed.write.mode("append").parquet(progress)
@@ -160,7 +160,7 @@ def logits_of(
         return teacher_of(received(folder, digest), precision, device, threads)
 
     def compute(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        teacher = kept((digest, precision), load)
+        teacher = cached((digest, precision), load)
         for batch in batches:
             logits = teacher.logits(batch.column("text").to_pylist())
             starts = 2 * np.arange(len(logits) + 1, dtype=np.int32)

@@ -9,12 +9,11 @@ from distill.data.labelled import TextRows
 from distill.errors import Busy
 from distill.evaluation.comparison import compare, threshold_check
 from distill.models.fitness import Bounds
-from distill.models.registry import Registry
 from distill.training.scheme_table import BERT
-from jobs.common.cli import home
+from jobs.common.home import home, home_registry
 from jobs.training import decisions
 from jobs.training.logit_flags import LogitJob
-from jobs.training.logit_store import Store
+from jobs.training.logit_store import LogitWriter
 from jobs.training.logits import LABELLED
 from jobs.training.retrain_flags import RetrainOptions, reused_teacher
 from jobs.training.snapshot import held_out
@@ -30,7 +29,7 @@ class Retraining:
 
     def __init__(self, warehouse: Warehouse, options: RetrainOptions):
         self.warehouse, self.options = warehouse, options
-        self.registry = Registry(str(home() / "registry"))
+        self.registry = home_registry()
         self.folder = home() / decisions.FOLDER
         self.progress = self.folder / decisions.PROGRESS
         flags = {"database": warehouse.database, **asdict(options)}
@@ -96,9 +95,9 @@ class Retraining:
     def store_logits(self, teachers: list[str]) -> None:
         """Store what is missing of the teachers' logits, for the labels and the days."""
         for version in teachers:
-            store = Store(self.warehouse, self.registry, LogitJob(version, self.options.precision))
-            for unit in [LABELLED, *self.state["days"]]:
-                print(store.unit(unit), flush=True)
+            writer = LogitWriter(self.warehouse, self.registry, LogitJob(version, self.options.precision))
+            for dt in [LABELLED, *self.state["days"]]:
+                print(writer.write(dt), flush=True)
 
     def distil(self, teachers: list[str]) -> str:
         """The challenger's version, trained here or by the run before."""

@@ -17,7 +17,7 @@ from distill.scoring.scorer import Scorer
 from distill.training.linear import train_linear
 from distill.training.scheme_table import BERT
 from jobs.common import time_zones
-from jobs.common.cli import home
+from jobs.common.home import home
 from jobs.training.grid import LINEAR, TEACHER, Entry, Grid, parsed, training_of
 from jobs.training.snapshot import COLUMNS, SnapshotSpec, hash_of, write_snapshot
 from jobs.training.student_training import distil

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 from distill.data.labelled import LOGITS, TextRows, read
 from distill.data.snapshot import Snapshot
 from distill.errors import BadInput
-from jobs.common.cli import home
+from jobs.common.home import home
 from jobs.ingest.hashed_texts import hashed
 from jobs.training.logits import LABELLED, with_logits
 from jobs.warehouse.tables import LABELLED_OPINION, RAW_OPINION
@@ -28,7 +28,7 @@ COLUMNS = ["text", "label", "source", "split"]
 
 
 @dataclass(frozen=True)
-class Teacher:
+class StoredTeacher:
     """A teacher whose stored logits are joined; `fingerprints`: those that its weights can have stored."""
 
     version: str
@@ -42,7 +42,7 @@ class SnapshotSpec:
     No sources and no number of rows mean all of them; rows of valid and test are always all there.
     """
 
-    teachers: Sequence[Teacher] = ()
+    teachers: Sequence[StoredTeacher] = ()
     days: Sequence[str] = ()
     allow_missing: bool = False
     sources: Sequence[str] = ()
@@ -134,7 +134,7 @@ def snapshot_transfer(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> 
     return {"days": list(spec.days), "rows": count, "data_hash": hash_of(written.select("text"))}
 
 
-def join_logits(warehouse: Warehouse, rows: DataFrame, teachers: Sequence[Teacher], dt: str) -> DataFrame:
+def join_logits(warehouse: Warehouse, rows: DataFrame, teachers: Sequence[StoredTeacher], dt: str) -> DataFrame:
     """COLUMNS of the rows, text_hash, and a column of logits a teacher."""
     rows = hashed(rows)
     for number, teacher in enumerate(teachers):

@@ -14,9 +14,9 @@ from distill.training import joint, student
 from distill.training.config import TEACHER, TrainingTask
 from distill.training.scheme_table import SCHEMES
 from distill.training.student import TeacherFeatureSpec
-from jobs.common.cli import home
+from jobs.common.home import home_registry
 from jobs.training.launch import launch
-from jobs.training.snapshot import SnapshotSpec, Teacher, write_snapshot
+from jobs.training.snapshot import SnapshotSpec, StoredTeacher, write_snapshot
 from jobs.training.student_flags import StudentTraining
 from jobs.training.training_run import RESTARTS, Training, begin, metrics_summary
 from jobs.warehouse.warehouse import Warehouse
@@ -37,7 +37,7 @@ def distil(open_warehouse: Callable[[], Warehouse], options: StudentTraining, ve
 
     The warehouse is opened when the teachers were found in the registry.
     """
-    registry = Registry(str(home() / "registry"))
+    registry = home_registry()
     options = replace(options, teacher=tuple(registry.resolve(name) for name in options.teacher))
     if options.uses_teacher_features:
         check_encoder(registry, options.teacher[0])
@@ -79,10 +79,10 @@ def check_encoder(registry: Registry, version: str) -> None:
         )
 
 
-def stored_teacher(registry: Registry, version: str) -> Teacher:
+def stored_teacher(registry: Registry, version: str) -> StoredTeacher:
     """The teacher, with the fingerprints that its logits can be stored under."""
     _, digest = load_manifest(registry.path(version))
-    return Teacher(version, tuple(fingerprint(digest, precision) for precision in PRECISIONS))
+    return StoredTeacher(version, tuple(fingerprint(digest, precision) for precision in PRECISIONS))
 
 
 def stored_work(

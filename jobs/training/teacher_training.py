@@ -3,7 +3,7 @@
 from functools import partial
 
 from distill.training.teacher import train_on_rank
-from jobs.common.cli import home
+from jobs.common.home import home
 from jobs.training.launch import launch
 from jobs.training.snapshot import SnapshotSpec, write_snapshot
 from jobs.training.teacher_flags import TeacherTraining

@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from distill import CHECKOUT
 from distill.data.snapshot import Snapshot
 from distill.errors import BadInput, BadModel
 from distill.models.registry import Registry
 from distill.training.config import Outputs, TrainingConfig, TrainingTask
-from jobs.common.cli import CHECKOUT, Parser, home, job_parser
+from jobs.common.cli import Parser, job_parser
+from jobs.common.home import home
 from jobs.common.options import add_options, flag, option
 
 RESTARTS = 2  # of all ranks, when one dies

@@ -15,7 +15,7 @@ from pyspark.sql.types import StructType
 
 from distill.errors import BadInput, Busy
 from jobs.common import locks
-from jobs.common.cli import home
+from jobs.common.home import home
 from jobs.warehouse.tables import TABLES, VIEWS, Table, View
 
 PARQUET = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"

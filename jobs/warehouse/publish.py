@@ -34,7 +34,7 @@ from pyspark.sql import functions as F
 
 from distill.errors import Busy
 from jobs.common import locks
-from jobs.common.cli import home
+from jobs.common.home import home
 from jobs.warehouse.tables import TABLES, Table, arrow_schema
 from jobs.warehouse.warehouse import Warehouse
 

@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.common.cli import home
+from jobs.common.home import home
 from jobs.warehouse.files import Files
 from jobs.warehouse.migrations import migrate
 from jobs.warehouse.tables import Table

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from distill.errors import OpinionError
-from jobs.common.cli import explain
+from jobs.common.failures import error_of
 from jobs.warehouse.session import spark_session
 from jobs.warehouse.tables import SCORING_RUN
 from jobs.warehouse.warehouse import Warehouse
@@ -147,7 +147,7 @@ def attempt(found: Fault, work: Callable[[], object]) -> None:
     try:
         work()
     except Exception as e:
-        error = e if isinstance(e, OpinionError) else explain(e)
+        error = e if isinstance(e, OpinionError) else error_of(e)
         found.code, found.said = error.exit_code, " ".join(str(error).split())
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from distill import errors
+from distill import CHECKOUT, errors
 from distill.home import SIGNS
-from jobs.common.cli import CHECKOUT
 from tests.jobs import tiny_model
 from tests.other_user import AS_NOBODY, NOBODY, as_root, nobodys
 

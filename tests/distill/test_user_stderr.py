@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from distill import CHECKOUT
 from distill.user_stderr import opened
-from jobs.common.cli import CHECKOUT
 
 # As under spark-submit: the Python's own stderr is a pipe, its parent's is the user's.
 CODE = "from distill import user_stderr as u; s = u.user_stderr(); print(s and s.name); s and print('said', file=s)"

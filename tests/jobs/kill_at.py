@@ -19,7 +19,7 @@ from typing import Any
 
 from whole_day import load, look, score  # beside this file, which spark-submit runs
 
-from jobs.common.cli import home
+from jobs.common.home import home
 from jobs.scoring import worker
 from jobs.warehouse import publish
 from jobs.warehouse.files import Files

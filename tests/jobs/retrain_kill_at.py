@@ -13,7 +13,7 @@ from typing import Any
 
 from distill.models.registry import Registry
 from jobs import retrain
-from jobs.common.cli import run_main
+from jobs.common.failures import run_main
 from jobs.training import retraining
 from jobs.training.training_run import Training
 

@@ -20,15 +20,15 @@ import pyarrow as pa
 
 from distill.errors import OpinionError
 from distill.models.registry import Registry
-from jobs.common.cli import home
+from jobs.common.home import home
 from jobs.training import logit_store
 from jobs.training.logit_flags import LogitJob
-from jobs.training.logit_store import Store, logits_of
+from jobs.training.logit_store import LogitWriter, logits_of
 from jobs.warehouse.session import spark_session
 from jobs.warehouse.warehouse import Warehouse
 
 
-class Stopped(Store):
+class Stopped(LogitWriter):
     """Ends between computing and publishing."""
 
     def compute(self, keyed: Any, progress: str) -> int:
@@ -46,11 +46,11 @@ def main() -> None:
     day, other = days
     job = LogitJob(teacher)
     try:
-        Stopped(warehouse, registry, job).unit(other)
+        Stopped(warehouse, registry, job).write(other)
     except OpinionError:
         logit_store.TASK_TEXTS = 8
         logit_store.logits_of = dies_in_part_2()
-        Store(warehouse, registry, job).unit(day)
+        LogitWriter(warehouse, registry, job).write(day)
     raise AssertionError("survived")
 
 

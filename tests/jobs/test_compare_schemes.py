@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from distill.errors import BadInput
 from distill.models.registry import Registry
-from jobs.common.cli import home as home_folder
+from jobs.common.home import home as home_folder
 from jobs.reports.scheme_report import HEAD, curves_of, gap_closed, table_of, write_report
 from jobs.training.grid import Grid, read_grid
 from jobs.training.scheme_runs import SchemeRuns

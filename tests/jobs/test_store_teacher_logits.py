@@ -14,11 +14,11 @@ from distill.models.architecture import Precision
 from distill.models.registry import Registry
 from distill.scoring.scorer import Scorer
 from distill.text.normalisation import normalise, text_hash
-from jobs.common.cli import home as home_folder
+from jobs.common.home import home as home_folder
 from jobs.ingest.hashed_texts import hashed
 from jobs.training import logit_store
 from jobs.training.logit_flags import LogitJob
-from jobs.training.logit_store import Store
+from jobs.training.logit_store import LogitWriter
 from jobs.training.logits import with_logits
 from jobs.training.snapshot import SnapshotSpec, chosen
 from jobs.warehouse import publish
@@ -56,13 +56,13 @@ def registry() -> Registry:
     return Registry(str(home_folder() / "registry"))
 
 
-def store_of(
+def writer_of(
     warehouse: Warehouse,
     teacher: str,
     precision: Precision = "float32",
-    kind: type[Store] = Store,
+    kind: type[LogitWriter] = LogitWriter,
     train_rows: int | None = None,
-) -> Store:
+) -> LogitWriter:
     return kind(warehouse, registry(), LogitJob(teacher, precision, train_rows))
 
 
@@ -81,7 +81,7 @@ def stored(warehouse: Warehouse, teacher: str, dt: str = DAY) -> dict[str, list[
 
 
 def test_logits_are_those_of_the_model_on_each_text_alone(warehouse: Warehouse, teacher: str) -> None:
-    said = store_of(warehouse, teacher).unit(DAY)
+    said = writer_of(warehouse, teacher).write(DAY)
     found = stored(warehouse, teacher)
     assert counts(said) == (20, 3, 15, 15, 0, 17)
     assert set(found) == set(ROWS) - {"null", "blank", "marks"}
@@ -96,13 +96,13 @@ def test_logits_are_those_of_the_model_on_each_text_alone(warehouse: Warehouse, 
 
 
 def test_what_is_stored_is_not_computed_again(warehouse: Warehouse, teacher: str) -> None:
-    store = store_of(warehouse, teacher)
-    store.unit(DAY)
+    writer = writer_of(warehouse, teacher)
+    writer.write(DAY)
     before = stored(warehouse, teacher)
-    assert counts(store.unit(DAY)) == (20, 3, 15, 0, 15, 17)
+    assert counts(writer.write(DAY)) == (20, 3, 15, 0, 15, 17)
     assert stored(warehouse, teacher) == before, "replaced, not appended"
     tiny_tables.put_day(warehouse, NEXT, {"id-0": TEXTS[3], "old": TEXTS[0], "one": "退款退款", "two": "退款退款"})
-    assert counts(store.unit(NEXT)) == (4, 0, 3, 1, 2, 4)
+    assert counts(writer.write(NEXT)) == (4, 0, 3, 1, 2, 4)
     found = stored(warehouse, teacher, NEXT)
     assert (found["id-0"], found["old"]) == (before["id-3"], before["id-0"])
     alone = tiny_teacher.logits_alone(teacher, ["退款退款"])[0]
@@ -111,20 +111,20 @@ def test_what_is_stored_is_not_computed_again(warehouse: Warehouse, teacher: str
 
 
 def test_a_day_that_was_loaded_anew_has_the_logits_of_its_new_texts(warehouse: Warehouse, teacher: str) -> None:
-    store = store_of(warehouse, teacher)
-    store.unit(DAY)
+    writer = writer_of(warehouse, teacher)
+    writer.write(DAY)
     tiny_tables.put_day(warehouse, DAY, {"id-0": "菜很差劲", "id-1": TEXTS[1]})
-    assert counts(store.unit(DAY)) == (2, 0, 2, 1, 1, 2)
+    assert counts(writer.write(DAY)) == (2, 0, 2, 1, 1, 2)
     found = stored(warehouse, teacher)
     np.testing.assert_allclose(found["id-0"], tiny_teacher.logits_alone(teacher, ["菜很差劲"])[0], atol=1e-4)
     assert set(found) == {"id-0", "id-1"}
 
 
 def test_labels_share_what_was_computed_for_days(warehouse: Warehouse, teacher: str) -> None:
-    store = store_of(warehouse, teacher)
-    store.unit(DAY)
+    writer = writer_of(warehouse, teacher)
+    writer.write(DAY)
     tiny_tables.put_labels(warehouse, [("a", TEXTS[0], 1, "train"), ("b", "转发转发", 0, "test")])
-    assert counts(store.unit("labelled")) == (2, 0, 2, 1, 1, 2)
+    assert counts(writer.write("labelled")) == (2, 0, 2, 1, 1, 2)
     assert stored(warehouse, teacher, "labelled")["a"] == stored(warehouse, teacher)["id-0"]
 
 
@@ -133,22 +133,22 @@ def test_of_some_labels_only_those_are_computed_and_none_that_was_stored_is_lost
 ) -> None:
     rows = [(f"t{i}", text, 1, "train") for i, text in enumerate(TEXTS[:6])]
     tiny_tables.put_labels(warehouse, [*rows, ("v", "转发转发", 0, "valid")])
-    assert counts(store_of(warehouse, teacher, train_rows=2).unit("labelled")) == (2, 0, 2, 2, 0, 2)
+    assert counts(writer_of(warehouse, teacher, train_rows=2).write("labelled")) == (2, 0, 2, 2, 0, 2)
     two = stored(warehouse, teacher, "labelled")
     seen = SnapshotSpec(train_rows=2)
     learned = chosen(warehouse.read(LABELLED_OPINION), seen).where("split = 'train'").collect()
     assert set(two) == {row.opinion_id for row in learned}, "those that a training with --train-rows 2 learns from"
-    assert counts(store_of(warehouse, teacher, train_rows=4).unit("labelled")) == (4, 0, 4, 2, 2, 4)
-    assert counts(store_of(warehouse, teacher, train_rows=1).unit("labelled"))[5] == 4
+    assert counts(writer_of(warehouse, teacher, train_rows=4).write("labelled")) == (4, 0, 4, 2, 2, 4)
+    assert counts(writer_of(warehouse, teacher, train_rows=1).write("labelled"))[5] == 4
     four = stored(warehouse, teacher, "labelled")
     assert four.items() >= two.items()
-    assert counts(store_of(warehouse, teacher).unit("labelled")) == (7, 0, 7, 3, 4, 7)
+    assert counts(writer_of(warehouse, teacher).write("labelled")) == (7, 0, 7, 3, 4, 7)
 
 
 def test_another_precision_is_computed_anew(warehouse: Warehouse, teacher: str) -> None:
-    store_of(warehouse, teacher).unit(DAY)
+    writer_of(warehouse, teacher).write(DAY)
     exact = stored(warehouse, teacher)
-    assert counts(store_of(warehouse, teacher, "bfloat16").unit(DAY))[3:5] == (15, 0)
+    assert counts(writer_of(warehouse, teacher, "bfloat16").write(DAY))[3:5] == (15, 0)
     low = stored(warehouse, teacher)
     apart = np.abs(np.array([exact[opinion] for opinion in low]) - np.array(list(low.values())))
     assert 0 < apart.max() < 0.5
@@ -158,7 +158,7 @@ def test_another_precision_is_computed_anew(warehouse: Warehouse, teacher: str) 
 
 def test_a_textcnn_of_the_registry_is_a_teacher_too(warehouse: Warehouse) -> None:
     version = tiny_model.add_model("textcnn", 3)
-    assert counts(store_of(warehouse, "textcnn").unit(DAY)) == (20, 3, 15, 15, 0, 17)
+    assert counts(writer_of(warehouse, "textcnn").write(DAY)) == (20, 3, 15, 15, 0, 17)
     found = stored(warehouse, version)
     scores = Scorer(registry().load(version).bundle).score([ROWS[opinion] for opinion in found]).scores
     logits = np.array(list(found.values()))
@@ -166,40 +166,40 @@ def test_a_textcnn_of_the_registry_is_a_teacher_too(warehouse: Warehouse) -> Non
 
 
 def test_what_is_done_in_parts_is_the_same(warehouse: Warehouse, teacher: str, monkeypatch, capsys) -> None:
-    store = store_of(warehouse, teacher)
-    store.unit(DAY)
+    writer = writer_of(warehouse, teacher)
+    writer.write(DAY)
     whole = stored(warehouse, teacher)
     monkeypatch.setattr(logit_store, "TASK_TEXTS", 1)
     other = Warehouse(warehouse.spark, f"{warehouse.database}_parts")
     tiny_tables.put_day(other, DAY, ROWS)
     capsys.readouterr()
-    assert counts(store_of(other, teacher).unit(DAY)) == (20, 3, 15, 15, 0, 17)
+    assert counts(writer_of(other, teacher).write(DAY)) == (20, 3, 15, 15, 0, 17)
     assert capsys.readouterr().out.count("part ") > 1
     parts = stored(other, teacher)
     np.testing.assert_allclose([parts[opinion] for opinion in whole], list(whole.values()), rtol=0, atol=1e-5)
 
 
 def test_a_run_that_ends_before_it_publishes_leaves_its_work_to_the_next(warehouse: Warehouse, teacher: str) -> None:
-    class Stopped(Store):
+    class Stopped(LogitWriter):
         def compute(self, keyed, progress):  # type: ignore[no-untyped-def]
             super().compute(keyed, progress)
             raise OpinionError("stopped")
 
     with pytest.raises(OpinionError, match="stopped"):
-        store_of(warehouse, teacher, kind=Stopped).unit(DAY)
+        writer_of(warehouse, teacher, kind=Stopped).write(DAY)
     assert warehouse.location(TEACHER_LOGIT, {"teacher": teacher, "dt": DAY}) is None
     folder = f"{warehouse.root}/store_teacher_logits"
     assert [name for name in warehouse.files.names(folder) if name.startswith("progress+")]
-    assert counts(store_of(warehouse, teacher).unit(DAY)) == (20, 3, 15, 0, 15, 17)
+    assert counts(writer_of(warehouse, teacher).write(DAY)) == (20, 3, 15, 0, 15, 17)
     assert not [name for name in warehouse.files.names(folder) if name.startswith("progress+")]
 
 
 def test_days_and_labels_that_are_not_there_are_refused(warehouse: Warehouse, teacher: str) -> None:
-    store = store_of(warehouse, teacher)
+    writer = writer_of(warehouse, teacher)
     with pytest.raises(BadInput, match=r"has no day 2026-01-01; load it: jobs/load_opinions\.py --dt 2026-01-01"):
-        store.unit("2026-01-01")
+        writer.write("2026-01-01")
     with pytest.raises(BadInput, match=r"labelled_opinion \(labelled\) has no rows"):
-        store.unit("labelled")
+        writer.write("labelled")
     for dt in ("2026-01-01", "labelled"):
         assert warehouse.location(TEACHER_LOGIT, {"teacher": teacher, "dt": dt}) is None
 
@@ -207,10 +207,10 @@ def test_days_and_labels_that_are_not_there_are_refused(warehouse: Warehouse, te
 def test_weights_that_change_under_a_running_session_are_noticed(warehouse: Warehouse, tmp_path: Path) -> None:
     """Spark ships a file of one name once, so that executors would compute with the old ones."""
     version = tiny_teacher.add_teacher(tmp_path / "one", 5, scheme="changed")
-    store_of(warehouse, version).unit(DAY)
+    writer_of(warehouse, version).write(DAY)
     tiny_teacher.add_teacher(tmp_path / "two", 6, version)
     with pytest.raises(Exception, match=rf"the bundle {version} on this executor is not the driver's; run the job"):
-        store_of(warehouse, version).unit(DAY)
+        writer_of(warehouse, version).write(DAY)
 
 
 def times_one(rows: DataFrame, logits: str) -> DataFrame:
@@ -243,8 +243,8 @@ def damaged(monkeypatch: pytest.MonkeyPatch, damage: Callable[[DataFrame], DataF
 def test_what_is_not_stored_whole_is_not_published(
     warehouse: Warehouse, teacher: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = store_of(warehouse, teacher)
-    store.unit(DAY)
+    writer = writer_of(warehouse, teacher)
+    writer.write(DAY)
     before, partition = stored(warehouse, teacher), {"teacher": teacher, "dt": DAY}
     location = warehouse.location(TEACHER_LOGIT, partition)
     folder = f"{warehouse.root}/store_teacher_logits/{teacher}+{DAY}"
@@ -253,7 +253,7 @@ def test_what_is_not_stored_whole_is_not_published(
         with monkeypatch.context() as patch:
             damaged(patch, damage)
             with pytest.raises(OpinionError, match=rf"17 rows of {DAY} became .*; nothing was published"):
-                store.unit(DAY)
+                writer.write(DAY)
         assert warehouse.location(TEACHER_LOGIT, partition) == location, name
         assert warehouse.files.names(folder) == files, f"{name}: files are left"
     assert stored(warehouse, teacher) == before
@@ -262,14 +262,14 @@ def test_what_is_not_stored_whole_is_not_published(
 def test_logits_of_an_older_version_that_are_no_numbers_are_computed_anew(
     warehouse: Warehouse, teacher: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = store_of(warehouse, teacher)
+    writer = writer_of(warehouse, teacher)
     with monkeypatch.context() as older:
         damaged(older, DAMAGES["NaN"])
         older.setattr(logit_store, "audit", lambda staged, wanted, dt: wanted)
-        store.unit(DAY)
+        writer.write(DAY)
     texts = hashed(warehouse.read(RAW_OPINION, dt=DAY).select("opinion_id", "text"))
-    joined = with_logits(warehouse, texts, teacher, DAY, [store.fingerprint]).collect()
+    joined = with_logits(warehouse, texts, teacher, DAY, [writer.fingerprint]).collect()
     assert [row.opinion_id for row in joined if row.logits is None] == ["id-0"], "as if there were none"
-    store.unit(DAY)
+    writer.write(DAY)
     found = np.array(list(stored(warehouse, teacher).values()))
     assert found.shape == (17, 2) and np.isfinite(found).all()

@@ -11,7 +11,7 @@ from distill.models.bundle import VOCABULARY, Bundle
 from distill.models.registry import Registry
 from distill.models.textcnn import TextCNN
 from distill.text.vocabulary import Limit, Vocabulary
-from jobs.common.cli import home
+from jobs.common.home import home
 
 TEXTS = [
     "物业乱收费，多次投诉无果",

@@ -10,7 +10,7 @@ import torch
 from distill.models.bert import Bert, from_bundle, from_pretrained, to_bundle
 from distill.models.registry import Registry
 from distill.text.normalisation import normalise
-from jobs.common.cli import home
+from jobs.common.home import home
 from tests.distill.tiny_encoder import POSITIONS, tiny_encoder
 
 

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from distill.models.registry import Registry
 from jobs import score_opinions
-from jobs.common.cli import home
+from jobs.common.home import home
 from jobs.scoring.audit_sample import csv_of
 from jobs.warehouse import publish
 from jobs.warehouse.tables import (

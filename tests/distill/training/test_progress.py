@@ -7,11 +7,11 @@ import subprocess
 import sys
 import termios
 
-from jobs.common.cli import CHECKOUT
+from distill import CHECKOUT
 
-CODE = "from distill.training.progress import bar; print(sum(bar(range(5), 'epoch 1/1', 0, 5)))"
+CODE = "from distill.training.progress import progress_bar; print(sum(progress_bar(range(5), 'epoch 1/1', 0, 5)))"
 
-PARTS = "from distill.training.progress import parts_of; print(*parts_of(900, 3, 'logits', 'texts'))"
+PARTS = "from distill.training.progress import progress_parts; print(*progress_parts(900, 3, 'logits', 'texts'))"
 
 
 def run(command: list[str], **variables: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Every job's command line: tricks are refused, failures are one line and a code, help needs no Spark."""
+"""Every job's command line: tricks are refused, a refusal is one line, help needs no Spark."""
 
 import argparse
 import os
@@ -11,15 +11,13 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from pyspark.errors.exceptions.captured import AnalysisException
 
-from distill import errors
+from distill import CHECKOUT, errors
 from jobs import registry
-from jobs.common.cli import CHECKOUT, database_name, day, explain, job_parser
+from jobs.common.cli import database_name, day, job_parser
 
 JOBS = sorted(p.stem for p in (CHECKOUT / "jobs").glob("*.py") if "run_main(main)" in p.read_text())
 PLAIN = {"demo": "make demo", "registry": "opinion registry list", "ship": "opinion ship"}  # without spark-submit
-KINDS = ["OpinionError", "BadInput", "BadModel", "Infrastructure", "Busy"]
 tricks = st.text(st.sampled_from("0129-'\";/.\\ \n_%a$`()A１")) | st.text()
 
 
@@ -60,70 +58,6 @@ def test_a_database_is_a_plain_name_or_refused(text):
         assert "use lower-case letters" in str(e)
     else:
         assert text.isascii() and text.replace("_", "a").isalnum() and text == text.lower() and len(text) <= 64
-
-
-def run(code: str, home: Path, **env: str) -> subprocess.CompletedProcess[bytes]:
-    """Run `def main()` of the code, which is ASCII, below run_main in a process of its own."""
-    code = f"from jobs.common.cli import *\nfrom distill.errors import *\n{code}\nrun_main(main)"
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=CHECKOUT,
-        env=os.environ | {"OPINION_HOME": str(home)} | env,
-        capture_output=True,
-    )
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_error_is_one_line_and_its_code(tmp_path, kind):
-    done = run(
-        f"def main():\n    raise {kind}({'第 1 行'!a} '\\n' {'坏了'!a})",
-        tmp_path,
-        LC_ALL="C",
-        PYTHONIOENCODING="ascii",
-    )
-    assert done.returncode == getattr(errors, kind).exit_code != 0
-    assert (done.stdout, done.stderr.decode("utf-8")) == (b"", "error: 第 1 行 坏了\n")
-    assert "Traceback" in (tmp_path / "logs" / "jobs.log").read_text(encoding="utf-8")
-
-
-def test_the_codes_differ():
-    assert len({getattr(errors, kind).exit_code for kind in KINDS}) == len(KINDS)
-
-
-def test_a_bug_is_one_line_and_its_trace_is_in_the_log(tmp_path):
-    done = run("def main():\n    raise KeyError('k')", tmp_path)
-    assert done.returncode == 1
-    assert done.stderr.decode() == f"error: KeyError: 'k' (a bug; trace in {tmp_path}/logs/jobs.log)\n"
-    logged = (tmp_path / "logs" / "jobs.log").read_text(encoding="utf-8")
-    assert "KeyError: 'k'" in logged and re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} ", logged), "with its zone"
-
-
-def test_success_prints_utf_8_whatever_the_locale(tmp_path):
-    done = run(
-        f"def main():\n    print({'有效投诉'!a})", tmp_path, LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0"
-    )
-    assert (done.returncode, done.stdout.decode("utf-8"), done.stderr) == (0, "有效投诉\n", b"")
-
-
-def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path):
-    """As of `registry.py show | head`."""
-    read, write = os.pipe()
-    os.close(read)
-    code = "from jobs.common.cli import *\ndef main():\n    print('x')\nrun_main(main)"
-    environment = os.environ | {"OPINION_HOME": str(tmp_path)}
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=CHECKOUT, env=environment, stdout=write, stderr=subprocess.PIPE)
-    os.close(write)
-    assert (done.returncode, done.stderr) == (0, b"")
-
-
-def test_a_home_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "文件").write_text("")
-    done = run("def main():\n    pass", tmp_path / "文件" / "home", LC_ALL="C", PYTHONIOENCODING="ascii")
-    assert done.returncode == errors.BadInput.exit_code
-    said = done.stderr.decode("utf-8")
-    assert said.startswith(f"error: cannot write to {tmp_path}/文件/home: ") and said.count("\n") == 1
-    assert "set OPINION_HOME" in said
 
 
 def job(name: str, *args: str) -> subprocess.CompletedProcess[str]:
@@ -281,30 +215,3 @@ def test_a_version_that_tries_tricks_is_refused_before_anything_is_made(tmp_path
     assert done.returncode == errors.BadInput.exit_code and done.stdout == ""
     assert "is not the name of a version" in done.stderr and done.stderr.count("\n") == 1
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["logs"]
-
-
-@pytest.mark.parametrize("kind", ["BadInput", "BadModel", "Infrastructure", "OpinionError"])
-def test_what_a_worker_refuses_keeps_its_kind_and_line(kind):
-    told = (
-        f"An exception was thrown from the Python worker:\nTraceback …\ndistill.errors.{kind}: 内存 is short; mend it\n"
-    )
-    found = explain(RuntimeError(told))
-    assert (type(found).__name__, str(found)) == (kind, "内存 is short; mend it")
-
-
-@pytest.mark.spark
-def test_an_embedded_metastore_in_use_is_busy(spark):
-    """As Spark tells it to the second process: what is wrong stands in the trace alone."""
-    told = "HiveException: java.lang.RuntimeException: Unable to instantiate SessionHiveMetaStoreClient"
-    cause = "Caused by: ERROR XSDB6: Another instance of Derby may have already booted the database metastore_db."
-    found = explain(AnalysisException(told, f"{told}\n\tat org.apache.spark\n{cause}"))
-    assert type(found) is errors.Busy and "another process has the embedded metastore open" in str(found)
-    assert type(explain(AnalysisException(told, f"{told}\n\tat org.apache.spark"))) is errors.Infrastructure
-
-
-@pytest.mark.parametrize(("kind", "code"), [("ValueError", 1), ("ArrowInvalid", 1), ("ConnectionResetError", 4)])
-def test_what_a_worker_raised_is_said_by_its_kind_and_place(kind, code):
-    told = f"jobs.common.privacy.WorkerFailed: {kind}, left out, at a.py:1 in f < b.py:2 in g"
-    found = explain(RuntimeError(f"from the Python worker:\nTraceback …\n{told}"))
-    assert found.exit_code == code
-    assert str(found).startswith(f"a Python worker failed: {kind}, left out, at a.py:1 in f (trace in ")

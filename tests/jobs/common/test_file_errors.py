@@ -10,7 +10,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
 from distill.errors import BadInput, Infrastructure
-from jobs.common.cli import explain
+from jobs.common.failures import error_of
 from jobs.common.file_errors import file_error
 from jobs.ingest.inputs import count, read_input
 from jobs.warehouse.files import Files
@@ -59,7 +59,7 @@ FAULTS = [
 def test_a_file_system_that_is_away_is_to_be_tried_again(tmp_path, monkeypatch, cause):
     monkeypatch.setenv("OPINION_HOME", str(tmp_path))
     for text in (CALL.format(cause), READ.format("NO_HINT", cause), READ.format("FILE_NOT_EXIST", cause)):
-        found = explain(RuntimeError(text))
+        found = error_of(RuntimeError(text))
         assert type(found) is Infrastructure and "cannot be reached: " in str(found), text
         assert "\n" not in str(found)
     assert str(found).startswith("hdfs://nn/day 坏.gz cannot be reached: ")
@@ -68,7 +68,7 @@ def test_a_file_system_that_is_away_is_to_be_tried_again(tmp_path, monkeypatch, 
 @pytest.mark.parametrize(("condition", "cause", "said"), FAULTS)
 def test_a_fault_in_a_file_is_not_to_be_tried_again(tmp_path, monkeypatch, condition, cause, said):
     monkeypatch.setenv("OPINION_HOME", str(tmp_path))
-    found = explain(RuntimeError(READ.format(condition, cause)))
+    found = error_of(RuntimeError(READ.format(condition, cause)))
     assert type(found) is BadInput
     assert str(found).startswith("hdfs://nn/day 坏.gz cannot be read: ") and said in str(found)
 
@@ -107,7 +107,7 @@ def test_a_warehouse_on_hdfs_that_does_not_answer_is_to_be_tried_again(spark, da
     for act in (Files.exists, Files.names, Files.read_text, Files.make_folder, Files.delete):
         with pytest.raises(Py4JJavaError) as failed:
             act(Files(spark, "hdfs://localhost:1/data"), "hdfs://localhost:1/data/x")
-        assert type(explain(failed.value)) is Infrastructure, act
+        assert type(error_of(failed.value)) is Infrastructure, act
     spark.sql(f"CREATE DATABASE {database}")
     spark.sql(
         f"CREATE EXTERNAL TABLE {database}.t (a string) PARTITIONED BY (dt string) STORED AS PARQUET "
@@ -116,7 +116,7 @@ def test_a_warehouse_on_hdfs_that_does_not_answer_is_to_be_tried_again(spark, da
     with pytest.raises((PySparkException, Py4JJavaError)) as failed:
         spark.sql(f"ALTER TABLE {database}.t ADD PARTITION (dt='1') LOCATION 'hdfs://localhost:1/x'")
         spark.table(f"{database}.t").where("dt = '1'").collect()
-    assert type(explain(failed.value)) is Infrastructure
+    assert type(error_of(failed.value)) is Infrastructure
 
 
 @pytest.mark.spark
@@ -135,7 +135,7 @@ def test_a_damaged_file_of_the_warehouse_is_named(spark, tmp_path):
     path.write_bytes(raw)
     with pytest.raises((PySparkException, Py4JJavaError)) as failed:
         spark.read.schema("text string").parquet(str(tmp_path)).selectExpr("max(length(text))").collect()
-    found = explain(failed.value)
+    found = error_of(failed.value)
     assert type(found) is BadInput and str(found).startswith(f"{path} cannot be read: ")
 
 

@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
+from distill import CHECKOUT
 from distill.errors import BadInput
 from jobs.common import settings
-from jobs.common.cli import CHECKOUT, day, job_parser
+from jobs.common.cli import day, job_parser
 from jobs.training import retrain_flags, student_flags
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.common.cli import CHECKOUT
+from distill import CHECKOUT
 from jobs.common.visible import visible
 
 ESCAPES = "\x1b[31m\x07\x9b2J\r\x7f\u202e"
@@ -29,7 +29,7 @@ def test_json_stays_the_same_json(text):
 def test_no_job_prints_an_escape(tmp_path, stream):
     """Neither the output of a job nor its error line holds one."""
     main = f"def main():\n    print({ESCAPES!a})\n    raise BadInput({ESCAPES!a})"
-    code = f"from jobs.common.cli import *\n{main}\nrun_main(main)"
+    code = f"from jobs.common.failures import *\n{main}\nrun_main(main)"
     environment = {"OPINION_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, env=environment, capture_output=True, timeout=60)
     shown = f"{SHOWN}\n" if stream == "stdout" else f"error: {SHOWN}\n".replace("\\u000d", " ")

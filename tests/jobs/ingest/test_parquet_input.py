@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from distill.errors import BadInput
-from jobs.common.cli import explain
+from jobs.common.failures import error_of
 from jobs.ingest.inputs import read_input
 
 pytestmark = pytest.mark.spark
@@ -220,5 +220,5 @@ def test_a_damaged_page_is_the_fault_of_its_file(spark, tmp_path):
     rows = read_input(spark, str(tmp_path), "parquet", FIELDS, needed=2)
     with pytest.raises(Exception, match="FAILED_READ_FILE") as failed:
         rows.collect()
-    found = explain(failed.value)
+    found = error_of(failed.value)
     assert type(found) is BadInput and str(found).startswith(f"{path} cannot be read: ")

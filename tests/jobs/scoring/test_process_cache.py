@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.scoring.process_cache import kept
+from jobs.scoring.process_cache import cached
 
 
 @pytest.mark.spark
@@ -20,7 +20,7 @@ def test_tasks_of_one_process_share_what_the_first_made(spark: SparkSession) -> 
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         list(batches)
-        yield pa.RecordBatch.from_pydict({"pid": [os.getpid()], "made": [kept(wanted, make)]})
+        yield pa.RecordBatch.from_pydict({"pid": [os.getpid()], "made": [cached(wanted, make)]})
 
     tasks = spark.range(0, 24, 1, 12)
     found = [tuple(row) for _ in range(2) for row in tasks.mapInArrow(work, "pid long, made string").collect()]
@@ -28,8 +28,8 @@ def test_tasks_of_one_process_share_what_the_first_made(spark: SparkSession) -> 
     assert len(set(found)) == len({pid for pid, _ in found}), "one made a process"
 
 
-def test_only_the_last_is_kept() -> None:
-    first = kept("a", object)
-    assert kept("a", object) is first
-    kept("b", object)
-    assert kept("a", object) is not first
+def test_only_the_last_is_cached() -> None:
+    first = cached("a", object)
+    assert cached("a", object) is first
+    cached("b", object)
+    assert cached("a", object) is not first

@@ -15,7 +15,7 @@ from distill.errors import Infrastructure
 from distill.scoring.scorer import Scorer
 from jobs.common.privacy import WorkerFailed
 from jobs.scoring import quarantine
-from jobs.scoring.quarantine import MOST, REASON, careful, worker_died
+from jobs.scoring.quarantine import MOST, REASON, isolated, worker_died
 from jobs.scoring.worker import STAGED, score_batch
 from tests.jobs import tiny_model
 
@@ -81,7 +81,7 @@ def test_just_the_rows_that_kill_are_set_aside(does, at: list[int], monkeypatch)
         texts.insert(i, f"{POISON}物业{i}")
     batch = batch_of(texts)
     harmless = batch.filter(pc.invert(pc.is_in(batch["opinion_id"], pa.array(list(map(str, at))))))
-    staged = pa.Table.from_batches(list(careful(scoring_that(does))(iter([batch]))), STAGED)
+    staged = pa.Table.from_batches(list(isolated(scoring_that(does))(iter([batch]))), STAGED)
     aside = staged.filter(pc.equal(staged["reason"], REASON)).to_pylist()
     assert [(row["opinion_id"], row["content"], row["table"]) for row in aside] == [
         (str(i), texts[i], "rejected_opinion") for i in at
@@ -92,7 +92,7 @@ def test_just_the_rows_that_kill_are_set_aside(does, at: list[int], monkeypatch)
 
 def test_a_row_that_hangs_is_set_aside(monkeypatch) -> None:
     monkeypatch.setattr(quarantine, "SECONDS", 1)
-    staged = pa.Table.from_batches(list(careful(scoring_that(hang))(iter([batch_of(["好", POISON])]))), STAGED)
+    staged = pa.Table.from_batches(list(isolated(scoring_that(hang))(iter([batch_of(["好", POISON])]))), STAGED)
     assert staged["reason"].drop_null().to_pylist() == [REASON]
     assert staged["score"].is_valid().to_pylist().count(True) >= 1
 
@@ -106,13 +106,13 @@ def test_without_a_killer_nothing_differs_and_the_model_is_loaded_once() -> None
         yield from scoring_that(kill)(batches)
 
     batches = [batch_of(TEXTS), batch_of([]), batch_of(["好"])]
-    assert rows_of(careful(scoring)(iter(batches))) == rows_of(scoring(iter(batches)))
+    assert rows_of(isolated(scoring)(iter(batches))) == rows_of(scoring(iter(batches)))
     assert loads == [os.getpid()]
 
 
 def test_when_all_rows_kill_it_is_not_the_rows() -> None:
     with pytest.raises(Infrastructure, match="it is not the rows"):
-        list(careful(scoring_that(kill))(iter([batch_of([POISON] * (MOST + 1))])))
+        list(isolated(scoring_that(kill))(iter([batch_of([POISON] * (MOST + 1))])))
 
 
 def test_an_exception_is_no_death() -> None:
@@ -120,6 +120,6 @@ def test_an_exception_is_no_death() -> None:
         raise ValueError("at line 3")
 
     with pytest.raises(WorkerFailed, match=r"^ValueError, its message left out.* in raises <") as raised:
-        list(careful(scoring_that(raises))(iter([batch_of([POISON])])))
+        list(isolated(scoring_that(raises))(iter([batch_of([POISON])])))
     assert "at line 3" not in str(raised.value), "a message may quote a text"
     assert not worker_died(raised.value)

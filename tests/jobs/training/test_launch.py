@@ -22,7 +22,7 @@ from distill.training import teacher
 from distill.training.config import NO_OUTPUTS, TEACHER, Encoder, Outputs, TrainingConfig, TrainingTask
 from distill.training.ranks import SingleProcess
 from distill.training.student import train_on_rank
-from jobs.common.cli import home
+from jobs.common.home import home
 from jobs.training.launch import RankDied, launch
 from tests.jobs import tiny_teacher
 

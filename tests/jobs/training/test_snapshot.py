@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from distill.data.labelled import TextRows, read
 from distill.errors import BadInput, BadModel
 from distill.text.normalisation import normalise, text_hash
-from jobs.training.snapshot import SnapshotSpec, Teacher, write_snapshot
+from jobs.training.snapshot import SnapshotSpec, StoredTeacher, write_snapshot
 from jobs.warehouse.tables import LABELLED_OPINION
 from jobs.warehouse.warehouse import Warehouse
 from tests.jobs import tiny_tables
@@ -21,7 +21,7 @@ from tests.jobs import tiny_tables
 pytestmark = pytest.mark.spark
 
 NAME = "bert-2026112{}T201500Z-1a2b3c"
-WHOLE, PART, OTHER, NONE = (Teacher(NAME.format(i), ("aa/float32", "aa/bfloat16")) for i in range(4))
+WHOLE, PART, OTHER, NONE = (StoredTeacher(NAME.format(i), ("aa/float32", "aa/bfloat16")) for i in range(4))
 DAY, NEXT = "2026-11-09", "2026-11-10"
 LABELS = [
     ("l0", "退款 不给退", 1, "train"),

@@ -13,7 +13,7 @@ import pytest
 from distill.errors import Infrastructure, OpinionError
 from distill.models.packages import TRAINING
 from distill.models.registry import Registry
-from jobs.common.cli import explain
+from jobs.common.failures import error_of
 from jobs.warehouse.shipping import check_versions, pack_code, received, ship, versions
 from tests.jobs.tiny_model import add_model
 
@@ -60,7 +60,7 @@ def test_other_code_is_refused(code: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "code.zip", "a") as zipped:
         zipped.writestr("jobs/newer.py", "")
     done = in_a_worker(tmp_path / "code.zip", "check_versions(json.loads(sys.argv[1]))", json.dumps(versions()))
-    said = str(explain(RuntimeError(done.stderr)))
+    said = str(error_of(RuntimeError(done.stderr)))
     assert "code of distill and jobs is " in said and "ship the environment again: make ship" in said
 
 

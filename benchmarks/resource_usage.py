@@ -22,7 +22,7 @@ class Used:
 
 
 @contextlib.contextmanager
-def watched(line: str) -> Iterator[Used]:
+def resource_usage(line: str) -> Iterator[Used]:
     """Watch the JVM and the Python workers of a line while the block runs."""
     used, ended = Used(), threading.Event()
     jvm = psutil.Process(os.getppid())
