@@ -27,6 +27,7 @@ JOBS = (
     "compare_schemes",
     "registry",
     "score_opinions",
+    "night",
     "report_day",
     "report_retrain",
     "explain",

@@ -13,7 +13,9 @@ from pyspark.sql import Row, SparkSession
 
 from distill.errors import BadInput, OpinionError
 from jobs.ingest.inputs import read_input
-from jobs.load_opinions import FIELDS, chosen_days, load_day, parser
+from jobs.ingest.load_flags import days_and_loading
+from jobs.load_opinions import parser
+from jobs.steps.load_day import FIELDS, load_day
 from jobs.warehouse.tables import RAW_OPINION, REJECTED_OPINION
 from jobs.warehouse.warehouse import Warehouse
 from tests.conftest import submit
@@ -322,5 +324,6 @@ def test_several_days_in_one_start(tmp_path):
 )
 def test_flags_that_do_not_fit_together(flags, message):
     with pytest.raises(BadInput, match=re.escape(message)):
-        chosen_days(parser().parse_args([*flags, "--input", "day.jsonl"]))
-    assert chosen_days(parser().parse_args(["--dt", DAY, "--input", "{dt}"])) == [DAY]
+        days_and_loading(parser().parse_args([*flags, "--input", "day.jsonl"]))
+    days, loading = days_and_loading(parser().parse_args(["--dt", DAY, "--input", "{dt}"]))
+    assert (days, loading.path_of(DAY)) == ([DAY], DAY)

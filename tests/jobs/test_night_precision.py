@@ -22,10 +22,11 @@ from jobs.load_labels import FIELDS
 from jobs.load_labels import load as load_labels
 from jobs.night_precision import estimate, estimate_text
 from jobs.reports.day_summary import day_summary, drift_line
-from jobs.score_opinions import ScoringRun, is_scored, score_day
 from jobs.scoring.audit_sample import csv_of
-from jobs.scoring.sample_candidates import BAND_EDGES
+from jobs.scoring.bands import BAND_EDGES
 from jobs.scoring.sample_nights import sampled
+from jobs.scoring.scoring_flags import ScoringRun
+from jobs.steps.score_day import is_scored, score_day
 from jobs.warehouse import publish
 from jobs.warehouse.tables import (
     AUDIT_SAMPLE,

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jobs.scoring.audit_sample import LEAST_SAMPLE, LOWEST_CANDIDATE, Aim, plan
-from jobs.scoring.sample_candidates import BANDS
+from jobs.scoring.audit_sample import LOWEST_CANDIDATE, Aim, plan
+from jobs.scoring.bands import BANDS, LEAST_SAMPLE
 
 # Rows a band of a real night, the threshold inside the band from 0.7 on.
 NIGHT = [

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.scoring.sample_candidates import BANDS, STRATA, SampleReservoir, strata_of
+from jobs.scoring.bands import BANDS
+from jobs.scoring.sample_candidates import STRATA, SampleReservoir, strata_of
 from jobs.scoring.worker import staged
 
 rows = st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.floats(0, 1, width=32), st.booleans()), max_size=80)
