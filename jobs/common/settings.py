@@ -35,6 +35,7 @@ JOBS = (
     "calibrate_threshold",
     "demo",
     "ship",
+    "warm_up",
 )
 PREFIX = "OPINION_"
 FILE_VARIABLE = "OPINION_CONFIG"
