@@ -84,7 +84,7 @@ class Reader:
         """Row numbers and padded ids of batches of similar length."""
         encoded = [self.encode(text) for text in texts]
         order = np.argsort([len(channels[0]) for channels in encoded], kind="stable")
-        found = []
+        in_batches = []
         for rows in np.split(order, range(BATCH, len(order), BATCH)):
             padded = []
             for c in range(len(self.ids)):
@@ -93,5 +93,5 @@ class Reader:
                 for i, row in enumerate(rows):
                     block[i, : len(encoded[row][c])] = encoded[row][c]
                 padded.append(block)
-            found.append((rows, padded))
-        return found
+            in_batches.append((rows, padded))
+        return in_batches

@@ -48,9 +48,9 @@ def usable_home() -> Path:
 def refuse_signs(folder: Path) -> None:
     """Raise BadInput where a path has a sign that Spark would take for something else."""
     for name, path in ((f"OPINION_HOME={folder}", folder), (f"the checkout {CHECKOUT}", CHECKOUT)):
-        found = next((c for c in str(path) if c in SIGNS or not c.isprintable()), None)
-        if found:
-            shown = found if found.isprintable() and found.isascii() else ascii(found).strip("'")
+        sign = next((c for c in str(path) if c in SIGNS or not c.isprintable()), None)
+        if sign:
+            shown = sign if sign.isprintable() and sign.isascii() else ascii(sign).strip("'")
             printed = "".join(c if c.isprintable() else ascii(c).strip("'") for c in name)
             raise BadInput(f"{printed} has the sign {shown} in its path, which Spark cannot use; choose another path")
 

@@ -35,9 +35,9 @@ def main() -> None:
         champion = registry.load(CHAMPION)
         version = champion.version
         warehouse = Warehouse(spark_session("calibrate_threshold"), args.database)
-        found = sampled(warehouse, version, learned_at(champion.bundle.manifest, registry, version))
-        print("\n".join(label_lines(found, version)), flush=True)
-        result, nights = calibrate(found, args.target_precision, args.certified_precision, args.confidence)
+        samples = sampled(warehouse, version, learned_at(champion.bundle.manifest, registry, version))
+        print("\n".join(label_lines(samples, version)), flush=True)
+        result, nights = calibrate(samples, args.target_precision, args.certified_precision, args.confidence)
         print(
             "\n".join(certification_lines(result, args.target_precision, args.certified_precision, args.confidence)),
             flush=True,
@@ -48,7 +48,7 @@ def main() -> None:
                 f"{home() / 'audit'} and load them with jobs/load_labels.py"
             )
             return
-        operating = evidence(result.chosen, found, nights, vars(args))
+        operating = evidence(result.chosen, samples, nights, vars(args))
         if args.dry_run:
             return
         why = f"calibrate_threshold: {chosen_text(result.chosen, args.certified_precision)}"
@@ -58,12 +58,12 @@ def main() -> None:
 
 def parser() -> Parser:
     """The command line."""
-    found = job_parser(__doc__, "calibrate_threshold --dry-run")
-    found.add_argument("--target-precision", type=float, default=0.95, help="that the estimate should reach")
-    found.add_argument("--certified-precision", type=float, default=0.9, help="that is certified as a lower bound")
-    found.add_argument("--confidence", type=float, default=0.95, help="of the certified bound, on all nights together")
-    found.add_argument("--dry-run", action="store_true", help="say what would be decided, and change nothing")
-    return found
+    flags = job_parser(__doc__, "calibrate_threshold --dry-run")
+    flags.add_argument("--target-precision", type=float, default=0.95, help="that the estimate should reach")
+    flags.add_argument("--certified-precision", type=float, default=0.9, help="that is certified as a lower bound")
+    flags.add_argument("--confidence", type=float, default=0.95, help="of the certified bound, on all nights together")
+    flags.add_argument("--dry-run", action="store_true", help="say what would be decided, and change nothing")
+    return flags
 
 
 if __name__ == "__main__":

@@ -34,15 +34,15 @@ def main() -> None:
     text, stored = args.text, None
     if args.opinion_id is not None:
         text, stored = stored_opinion(args.database, args.dt, args.opinion_id)
-    found: dict[str, tuple[Scorer, Explanation]] = {}
+    explained: dict[str, tuple[Scorer, Explanation]] = {}
     wanted = args.model or (stored["version"] if stored else CHAMPION)
     for name in (wanted, *([args.against] if args.against else [])):
         saved = registry.load(registry.resolve(name))
         scorer = Scorer(saved.bundle, saved.operating)
-        found[saved.version] = scorer, explain(scorer, text)
+        explained[saved.version] = scorer, explain(scorer, text)
     # As far as the model that reads most of it has read.
-    shown = max((explanation.text for _, explanation in found.values()), key=len)
-    content = facts(mask_digits(shown) if args.text is None else shown, stored, found, args.top)
+    shown = max((explanation.text for _, explanation in explained.values()), key=len)
+    content = facts(mask_digits(shown) if args.text is None else shown, stored, explained, args.top)
     print(
         json.dumps(content, ensure_ascii=False, indent=1) if args.json else "\n".join(explanation_lines(content)),
         flush=True,
@@ -52,16 +52,16 @@ def main() -> None:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     alone = '.venv/bin/opinion explain --text "…" --against VERSION'
-    found = job_parser(__doc__, "explain --opinion-id ID --dt 2026-11-09", alone)
-    which = found.add_mutually_exclusive_group(required=True)
+    flags = job_parser(__doc__, "explain --opinion-id ID --dt 2026-11-09", alone)
+    which = flags.add_mutually_exclusive_group(required=True)
     which.add_argument("--text", help="a text of your own")
     which.add_argument("--opinion-id", metavar="ID", help="an opinion of the day --dt; long numbers in it are masked")
-    found.add_argument("--dt", type=day, help="the day of the opinion")
-    found.add_argument("--model", help="a version (default: the one that scored the opinion, or else the champion)")
-    found.add_argument("--against", metavar="VERSION", help="another version, or champion, beside it")
-    found.add_argument("--top", type=int, default=TOP, help="n-grams to show")
-    found.add_argument("--json", action="store_true", help="print JSON for machines")
-    return found
+    flags.add_argument("--dt", type=day, help="the day of the opinion")
+    flags.add_argument("--model", help="a version (default: the one that scored the opinion, or else the champion)")
+    flags.add_argument("--against", metavar="VERSION", help="another version, or champion, beside it")
+    flags.add_argument("--top", type=int, default=TOP, help="n-grams to show")
+    flags.add_argument("--json", action="store_true", help="print JSON for machines")
+    return flags
 
 
 def stored_opinion(database: str, dt: str, opinion_id: str) -> tuple[str, dict[str, Any] | None]:
@@ -88,11 +88,11 @@ def stored_opinion(database: str, dt: str, opinion_id: str) -> tuple[str, dict[s
 
 
 def facts(
-    shown: str, stored: dict[str, Any] | None, found: Mapping[str, tuple[Scorer, Explanation]], top: int
+    shown: str, stored: dict[str, Any] | None, explained: Mapping[str, tuple[Scorer, Explanation]], top: int
 ) -> dict[str, Any]:
     """All that is printed, as JSON has it; `shown` is the text, perhaps masked, that the n-grams are cut from."""
-    spans = largest([explanation for _, explanation in found.values()], top)
-    models = [model_facts(shown, version, *one, spans) for version, one in found.items()]
+    spans = largest([explanation for _, explanation in explained.values()], top)
+    models = [model_facts(shown, version, *one, spans) for version, one in explained.items()]
     return {"text": shown, "stored": stored, "models": models}
 
 

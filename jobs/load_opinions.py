@@ -54,16 +54,16 @@ def parser() -> Parser:
     """The command line."""
     example = "load_opinions --dt 2026-11-09 --input stream/dt=2026-11-09.jsonl.gz"
     several = "--from 2026-11-09 --to 2026-11-15 --input 'stream/dt={dt}.jsonl.gz'"
-    found = job_parser(__doc__, example, f".venv/bin/opinion load_opinions {several}")
-    found.add_argument("--dt", type=day, help="the day that the input is of")
-    found.add_argument("--from", type=day, dest="first", metavar="DT", help="load all days from this one on …")
-    found.add_argument("--to", type=day, dest="last", metavar="DT", help="… to this one, also those loaded before")
-    found.add_argument(
+    flags = job_parser(__doc__, example, f".venv/bin/opinion load_opinions {several}")
+    flags.add_argument("--dt", type=day, help="the day that the input is of")
+    flags.add_argument("--from", type=day, dest="first", metavar="DT", help="load all days from this one on …")
+    flags.add_argument("--to", type=day, dest="last", metavar="DT", help="… to this one, also those loaded before")
+    flags.add_argument(
         "--input", required=True, help=f"file, folder or glob on any file system of Spark; {DAY} stands for the day"
     )
-    found.add_argument("--format", choices=["jsonl", "csv", "parquet"], default="jsonl", help="format of the input")
-    add_flag(found)
-    return found
+    flags.add_argument("--format", choices=["jsonl", "csv", "parquet"], default="jsonl", help="format of the input")
+    add_flag(flags)
+    return flags
 
 
 def chosen_days(args: argparse.Namespace) -> list[str]:

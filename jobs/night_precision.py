@@ -35,22 +35,22 @@ def main() -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    found = job_parser(__doc__, "night_precision --dt 2026-11-09")
-    found.add_argument("--dt", type=day, nargs="+", default=[], help="the days (default: all that have a sample)")
-    return found
+    flags = job_parser(__doc__, "night_precision --dt 2026-11-09")
+    flags.add_argument("--dt", type=day, nargs="+", default=[], help="the days (default: all that have a sample)")
+    return flags
 
 
 def estimate(warehouse: Warehouse, dt: str) -> dict[str, Any]:
     """Publish the estimates of one day; the row that was written, with its day."""
     partitions = [(NIGHT_PRECISION, {"dt": dt})]
     with publish.run(warehouse, "night_precision", f"dt={dt}", partitions) as run:
-        found = warehouse.read(AUDIT_SAMPLE, dt=dt)
-        first = found.select("model_version", F.col("run_id").alias("sample_run_id")).first()
+        sample = warehouse.read(AUDIT_SAMPLE, dt=dt)
+        first = sample.select("model_version", F.col("run_id").alias("sample_run_id")).first()
         strata = labelled_strata(warehouse, dt)
         row = {
             "model_version": first and first.model_version,
             "sample_run_id": first and first.sample_run_id,
-            "rows_sampled": found.count(),
+            "rows_sampled": sample.count(),
             "rows_labelled": sum(stratum.labelled for stratum in strata),
             "complaints": sum(stratum.complaints for stratum in strata),
             **ratio("precision", precision(strata)),
@@ -100,9 +100,9 @@ def against_promise(warehouse: Warehouse, dt: str, row: dict[str, Any]) -> dict[
     }
 
 
-def ratio(name: str, found: Estimate | None) -> dict[str, float | None]:
+def ratio(name: str, estimate: Estimate | None) -> dict[str, float | None]:
     """The columns of an estimate."""
-    values = astuple(found) if found else (None, None, None)
+    values = astuple(estimate) if estimate else (None, None, None)
     return dict(zip((name, f"{name}_lower", f"{name}_upper"), values, strict=True))
 
 

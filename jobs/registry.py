@@ -103,20 +103,20 @@ def _threshold(switch: Switch) -> str:
 
 
 def _decisions(folder: Path, challenger: str | None) -> None:
-    found = decisions.read_all(folder)
+    taken = decisions.read_all(folder)
     if challenger:
-        chosen = [decision for decision in found if decision["challenger"] == challenger]
+        chosen = [decision for decision in taken if decision["challenger"] == challenger]
         if not chosen:
             raise BadInput(f"no retraining decided on {challenger}; those it did: jobs/registry.py decisions")
         print(decisions.decision_text(chosen[0]))
-    elif not found:
+    elif not taken:
         print("no retraining has come to a decision yet: run jobs/retrain.py")
     else:
         _table(
             [WHEN, "CHALLENGER", "CHAMPION THEN", "DECISION"],
             [
                 [shown(d["decided"]), d["challenger"], d["champion"] or "-", decisions.outcome(d)]
-                for d in reversed(found)
+                for d in reversed(taken)
             ],
         )
 
@@ -127,8 +127,8 @@ def _metrics(registry: Registry, version: str) -> str:
     except BadModel as error:
         return f"unusable: {error}"
     return "; ".join(
-        f"{split}: " + ", ".join(f"{name} {found[name]:.4f}" for name in MEASURES if found.get(name) is not None)
-        for split, found in sorted(manifest.get("metrics", {}).items())
+        f"{split}: " + ", ".join(f"{name} {metrics[name]:.4f}" for name in MEASURES if metrics.get(name) is not None)
+        for split, metrics in sorted(manifest.get("metrics", {}).items())
     )
 
 

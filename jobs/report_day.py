@@ -56,19 +56,19 @@ def funnel(facts: dict[str, Any]) -> list[dict[str, Any]]:
 
 def most_first(reasons: dict[str, int]) -> list[dict[str, Any]]:
     """Reasons by how many rows they have."""
-    found = [{"reason": reason.replace("_", " "), "rows": rows} for reason, rows in reasons.items()]
-    return sorted(found, key=lambda one: (-one["rows"], one["reason"]))
+    counts = [{"reason": reason.replace("_", " "), "rows": rows} for reason, rows in reasons.items()]
+    return sorted(counts, key=lambda one: (-one["rows"], one["reason"]))
 
 
 def draw(facts: dict[str, Any], folder: Path) -> Pictures:
     """The plots of a day, and what each shows."""
-    found = {
+    pictures = {
         "histogram.png": histogram(facts, folder / "histogram.png"),
         "trend.png": trend(facts, folder / "trend.png"),
     }
     if facts["ngrams"]:
-        found["ngrams.png"] = ngrams(facts, folder / "ngrams.png")
-    return found
+        pictures["ngrams.png"] = ngrams(facts, folder / "ngrams.png")
+    return pictures
 
 
 def histogram(facts: dict[str, Any], file: Path) -> str:
@@ -123,11 +123,11 @@ def trend(facts: dict[str, Any], file: Path) -> str:
 
 def ngrams(facts: dict[str, Any], file: Path) -> str:
     """The n-grams that spoke most for complaints."""
-    found = facts["ngrams"][::-1]
-    with plots.figure(file, (plots.SIZE[0], 0.5 + 0.24 * len(found))) as axes:
-        axes.barh(range(len(found)), [one["margin"] for one in found], color=plots.ORANGE, height=0.7)
-        axes.set(xlabel="added to the margins, summed", yticks=range(len(found)))
-        axes.set_yticklabels([fit_width(one["ngram"], 16).rstrip() for one in found])
+    strongest = facts["ngrams"][::-1]
+    with plots.figure(file, (plots.SIZE[0], 0.5 + 0.24 * len(strongest))) as axes:
+        axes.barh(range(len(strongest)), [one["margin"] for one in strongest], color=plots.ORANGE, height=0.7)
+        axes.set(xlabel="added to the margins, summed", yticks=range(len(strongest)))
+        axes.set_yticklabels([fit_width(one["ngram"], 16).rstrip() for one in strongest])
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
     return "What spoke most for a complaint in the highest scores of the day, summed over them."

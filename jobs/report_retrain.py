@@ -41,8 +41,8 @@ def main() -> None:
 
 def decision_of(folder: Path, version: str | None) -> dict[str, Any]:
     """The decision about a challenger, or the newest, in a home; raises BadInput when there is none."""
-    found = decisions.read_all(folder)
-    wanted = [one for one in found if version in (None, one["challenger"])]
+    taken = decisions.read_all(folder)
+    wanted = [one for one in taken if version in (None, one["challenger"])]
     if not wanted:
         about = f" about {version}" if version else ""
         raise BadInput(f"{folder} keeps no decision{about}; see jobs/registry.py decisions, or run jobs/retrain.py")
@@ -51,10 +51,10 @@ def decision_of(folder: Path, version: str | None) -> dict[str, Any]:
 
 def draw(facts: dict[str, Any], folder: Path) -> Pictures:
     """The plots of a retraining, and what each shows."""
-    found = {"curve.png": curves(facts, folder / "curve.png")}
+    pictures = {"curve.png": curves(facts, folder / "curve.png")}
     if any(one["judged"] for one in facts["sources"]):
-        found["sources.png"] = sources(facts, folder / "sources.png")
-    return found
+        pictures["sources.png"] = sources(facts, folder / "sources.png")
+    return pictures
 
 
 def curves(facts: dict[str, Any], file: Path) -> str:

@@ -80,14 +80,14 @@ def main() -> None:
 
 def parser() -> Parser:
     """The command line."""
-    found = job_parser(__doc__, "score_opinions --dt 2026-11-09")
-    found.add_argument("--dt", type=day, help="the day to score, loaded by load_opinions before")
-    found.add_argument("--from", type=day, dest="first", metavar="DT", help="score all days from this one on …")
-    found.add_argument("--to", type=day, dest="last", metavar="DT", help="… to this one, where it is not done already")
-    found.add_argument("--force", action="store_true", help="with --from and --to: days that are done, too")
-    found.add_argument("--model", default="champion", help="champion, or a version of the registry")
-    add_options(found, ScoringRun)
-    return found
+    flags = job_parser(__doc__, "score_opinions --dt 2026-11-09")
+    flags.add_argument("--dt", type=day, help="the day to score, loaded by load_opinions before")
+    flags.add_argument("--from", type=day, dest="first", metavar="DT", help="score all days from this one on …")
+    flags.add_argument("--to", type=day, dest="last", metavar="DT", help="… to this one, where it is not done already")
+    flags.add_argument("--force", action="store_true", help="with --from and --to: days that are done, too")
+    flags.add_argument("--model", default="champion", help="champion, or a version of the registry")
+    add_options(flags, ScoringRun)
+    return flags
 
 
 def chosen_days(args: argparse.Namespace) -> list[str]:

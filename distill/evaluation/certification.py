@@ -117,7 +117,7 @@ def certify(
     error, wanted = 1 - floor, -math.log(1 - confidence)
     regions = [nights.above(band) for _, band in candidates]
     testable = is_open([float(design(region)[0].sum()) for region in regions], error, wanted)
-    found: list[Candidate] = []
+    tested_candidates: list[Candidate] = []
     going = True
     for number, region in reversed(list(enumerate(regions))):
         tested = going and testable[number]
@@ -125,8 +125,8 @@ def certify(
         going = going and (passed or not testable[number])
         labels, weight = int(region.complaints.sum() + region.junk.sum()), float(design(region)[0].sum())
         estimate, lower = precision(region), lower_bound(region, confidence)
-        found.append(Candidate(candidates[number][0], labels, weight, estimate, lower, tested, passed))
-    ascending = found[::-1]
+        tested_candidates.append(Candidate(candidates[number][0], labels, weight, estimate, lower, tested, passed))
+    ascending = tested_candidates[::-1]
     chosen = choose(ascending, target)
     return Certification(ascending, chosen, None if chosen and chosen.certified else need(ascending, floor, confidence))
 
@@ -139,9 +139,9 @@ def is_open(weights: Sequence[float], error: float, wanted: float) -> list[bool]
     """
     for share in (0.2, 0.0):
         gain = float((BETS * error + share * error * np.log1p(-BETS)).max())
-        found = [weight * gain >= wanted + math.log(len(BETS)) for weight in weights]
-        if any(found):
-            return found
+        open_flags = [weight * gain >= wanted + math.log(len(BETS)) for weight in weights]
+        if any(open_flags):
+            return open_flags
     return [False] * len(weights)
 
 

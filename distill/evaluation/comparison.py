@@ -42,7 +42,7 @@ def compare(champion: Bundle, challenger: Bundle, rows: TextRows, target: float,
     """
     old, new = Scorer(champion), Scorer(challenger)
     scores = [scorer.score_normalised(rows.texts) for scorer in (old, new)]
-    caught = [found >= scorer.threshold for found, scorer in zip(scores, (old, new), strict=True)]
+    caught = [score >= scorer.threshold for score, scorer in zip(scores, (old, new), strict=True)]
     slower = slowness(new, old, rows.texts)
     larger = size(challenger) / size(champion)
     kept = metrics.coverage(rows.labels, caught[0], caught[1])
@@ -78,9 +78,9 @@ def compare(champion: Bundle, challenger: Bundle, rows: TextRows, target: float,
 def threshold_check(challenger: Bundle) -> Check:
     """Whether its threshold has the precision that it was chosen for, on the rows it was chosen on."""
     chosen = challenger.manifest["threshold"]
-    found, wanted = chosen["precision"], chosen["target_precision"]
-    says = promotion_blocker(challenger.manifest) or f"has precision {found:.4f} at its threshold on valid"
-    return Check("threshold", found >= wanted, found, wanted, says)
+    reached, wanted = chosen["precision"], chosen["target_precision"]
+    says = promotion_blocker(challenger.manifest) or f"has precision {reached:.4f} at its threshold on valid"
+    return Check("threshold", reached >= wanted, reached, wanted, says)
 
 
 def recall_check(labels: npt.NDArray[Any], old: Scores, new: Scores, target: float, loss: float) -> Check:
@@ -143,10 +143,10 @@ def slowness(new: Scorer, old: Scorer, texts: Sequence[str]) -> float:
     texts = list(texts) * (TIMED_TEXTS // len(texts) + 1)
     taken: dict[Scorer, list[float]] = {old: [], new: []}
     for _ in range(TIMED_ROUNDS):
-        for scorer, found in taken.items():
+        for scorer, rounds in taken.items():
             began = time.process_time()
             scorer.score(texts)
-            found.append(time.process_time() - began)
+            rounds.append(time.process_time() - began)
     return min(taken[new]) / min(taken[old])
 
 

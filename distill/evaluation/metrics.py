@@ -237,8 +237,8 @@ def _both_classes(truth: NDArray[np.bool_]) -> None:
 def _decisions(like: NDArray[np.bool_], old: NDArray[np.bool_], new: NDArray[np.bool_]) -> None:
     for name, decisions in (("old", old), ("new", new)):
         if decisions.dtype != np.bool_ or decisions.ndim != 1 or len(decisions) == 0:
-            found = f"{decisions.dtype} of shape {decisions.shape}"
-            raise BadInput(f"{name} decisions must be a row of bool, not {found}")
+            given = f"{decisions.dtype} of shape {decisions.shape}"
+            raise BadInput(f"{name} decisions must be a row of bool, not {given}")
         _same_shape(rows=like, decisions=decisions)
 
 

@@ -80,9 +80,9 @@ def recall(strata: Sequence[Stratum]) -> Estimate | None:
     if not total or not all(stratum.judged for stratum in there):
         return None
     accepted = np.array([stratum.accepted for stratum in there])
-    found = complaints(there)
+    draws = complaints(there)
     caught = sum(stratum.estimated for stratum in there if stratum.accepted)
-    return interval(caught / total, found[accepted].sum(axis=0) / np.maximum(found.sum(axis=0), 1))
+    return interval(caught / total, draws[accepted].sum(axis=0) / np.maximum(draws.sum(axis=0), 1))
 
 
 def complaints(strata: Sequence[Stratum]) -> npt.NDArray[np.int64]:
@@ -94,12 +94,12 @@ def complaints(strata: Sequence[Stratum]) -> npt.NDArray[np.int64]:
     stratum agree, which is the usual case here.
     """
     random = np.random.default_rng(0)
-    found = []
+    draws = []
     for stratum in strata:
         junk = stratum.labelled - stratum.complaints
         share = random.beta(stratum.complaints + 1 / 3, junk + 1 / 3, DRAWS)
-        found.append(stratum.complaints + random.binomial(stratum.rows - stratum.labelled, share))
-    return np.array(found)
+        draws.append(stratum.complaints + random.binomial(stratum.rows - stratum.labelled, share))
+    return np.array(draws)
 
 
 def interval(value: float, draws: npt.NDArray[np.float64]) -> Estimate:

@@ -30,13 +30,13 @@ class Architecture:
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every tensor of the network by its name in a bundle."""
-        found: dict[str, tuple[int, ...]] = {"output.weight": (2, self.features), "output.bias": (2,)}
+        by_name: dict[str, tuple[int, ...]] = {"output.weight": (2, self.features), "output.bias": (2,)}
         for channel, widths in self.widths.items():
-            found[f"embeddings.{channel}.weight"] = (self.ids[channel], self.embedding)
+            by_name[f"embeddings.{channel}.weight"] = (self.ids[channel], self.embedding)
             for width in widths:
-                found[f"taps.{channel}_{width}"] = (width, self.filters, self.embedding)
-                found[f"biases.{channel}_{width}"] = (self.filters,)
-        return found
+                by_name[f"taps.{channel}_{width}"] = (width, self.filters, self.embedding)
+                by_name[f"biases.{channel}_{width}"] = (self.filters,)
+        return by_name
 
     def to_json(self) -> dict[str, Any]:
         """The section `architecture` of a manifest."""

@@ -73,15 +73,15 @@ class Tokenizer:
             return TokenIds(np.empty(0, np.int32), np.zeros(1, np.int64), self._fast.pad_token_id, self.max_length)
         ids, lengths = [], [np.zeros(1, np.int64)]
         for first in range(0, len(texts), ENCODED_AT_ONCE):
-            found = self._fast(
+            rows = self._fast(
                 texts[first : first + ENCODED_AT_ONCE],
                 truncation=True,
                 max_length=self.max_length,
                 return_attention_mask=False,
                 return_token_type_ids=False,
             )["input_ids"]
-            lengths.append(np.fromiter(map(len, found), np.int64, len(found)))
-            ids.append(np.fromiter((i for row in found for i in row), np.int32, int(lengths[-1].sum())))
+            lengths.append(np.fromiter(map(len, rows), np.int64, len(rows)))
+            ids.append(np.fromiter((i for row in rows for i in row), np.int32, int(lengths[-1].sum())))
         offsets = np.cumsum(np.concatenate(lengths))
         return TokenIds(np.concatenate(ids), offsets, self._fast.pad_token_id, self.max_length)
 

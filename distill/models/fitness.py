@@ -36,5 +36,5 @@ def promotion_blocker(manifest: Mapping[str, Any]) -> str | None:
     chosen = manifest.get("threshold", {})
     if chosen.get("precision", 1) >= (target := chosen.get("target_precision", 0)):
         return None
-    found = f"has no threshold with precision {target:g} on valid, {chosen['precision']:.4f} at best"
-    return f"{found}: train on more labels, or with a lower --target-precision"
+    cause = f"has no threshold with precision {target:g} on valid, {chosen['precision']:.4f} at best"
+    return f"{cause}: train on more labels, or with a lower --target-precision"

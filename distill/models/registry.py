@@ -150,8 +150,8 @@ class Registry:
             BadModel: no such version, or its bundle is not whole.
             BadInput: not the name of a version, one that is `promotion_blocker`, or no reason given.
         """
-        found = self.load(_checked(version))
-        if why := promotion_blocker(found.bundle.manifest):
+        saved = self.load(_checked(version))
+        if why := promotion_blocker(saved.bundle.manifest):
             raise BadInput(f"{version} {why}")
         current = self.champion()
         if current is not None and current.version == version:

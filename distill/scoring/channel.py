@@ -58,11 +58,11 @@ def multiply(embedding: Floats, taps: Floats, row: Floats) -> None:
 def largest(embeddings: Floats, taps: Floats) -> Floats:
     """The greatest absolute value in each column of the table, (taps, filters), without its floats in memory."""
     row = np.empty((taps.shape[0], taps.shape[2]), np.float32)
-    found = np.zeros_like(row)
+    highest = np.zeros_like(row)
     for i in range(len(embeddings)):
         multiply(embeddings[i], taps, row)
-        np.maximum(found, np.abs(row), found)
-    return found
+        np.maximum(highest, np.abs(row), highest)
+    return highest
 
 
 def empty_table(ids: int, columns: int) -> npt.NDArray[np.int16]:

@@ -54,8 +54,8 @@ class Drift:
 
     def summary(self) -> str:
         """The indices for a person."""
-        found = {name: index for name, index in asdict(self).items() if name != "band" and index is not None}
-        return ", ".join(f"{name} {index:.3f}" for name, index in found.items())
+        indices = {name: index for name, index in asdict(self).items() if name != "band" and index is not None}
+        return ", ".join(f"{name} {index:.3f}" for name, index in indices.items())
 
 
 def profile(scores: npt.NDArray[np.float32], lengths: Bins, unknown: Bins, sources: Iterable[str]) -> Profile:
@@ -74,8 +74,8 @@ def profile(scores: npt.NDArray[np.float32], lengths: Bins, unknown: Bins, sourc
 
 def expected_of(manifest: Mapping[str, Any]) -> Profile | None:
     """The profile in a bundle's manifest; of an older bundle only the scores are known; None for a stranger's."""
-    if found := manifest.get("profile"):
-        return Profile(**found)
+    if section := manifest.get("profile"):
+        return Profile(**section)
     if scores := manifest.get("score_histogram"):
         return Profile(sum(scores), scores, [], [], {})
     return None
@@ -92,10 +92,12 @@ def compare(expected: Profile | None, day: Profile) -> Drift:
                 [*expected.sources.values(), expected.rows - sum(expected.sources.values())],
                 [*named, day.rows - sum(named)],
             )
-    found = {name: stability_index(e, a) if sum(e) and sum(a) else None for name, (e, a) in pairs.items()}
-    bands = [band(index, *pairs[name]) for name, index in found.items() if index is not None]
+    indices = {name: stability_index(e, a) if sum(e) and sum(a) else None for name, (e, a) in pairs.items()}
+    bands = [band(index, *pairs[name]) for name, index in indices.items() if index is not None]
     furthest = max(bands, key=BANDS.index) if bands else None
-    return Drift(found.get("scores"), found.get("lengths"), found.get("unknown"), found.get("sources"), furthest)
+    return Drift(
+        indices.get("scores"), indices.get("lengths"), indices.get("unknown"), indices.get("sources"), furthest
+    )
 
 
 def stability_index(expected: Sequence[int], actual: Sequence[int]) -> float:

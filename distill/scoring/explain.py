@@ -47,10 +47,10 @@ class Explanation:
 
     def characters(self) -> npt.NDArray[np.float64]:
         """The part of each character, (characters,): each n-gram's part spread evenly over its characters."""
-        found = np.zeros(len(self.text))
+        weights = np.zeros(len(self.text))
         for start, end, margin in self.parts:
-            found[start:end] += margin / (end - start)
-        return found
+            weights[start:end] += margin / (end - start)
+        return weights
 
 
 def explain(scorer: Scorer, text: str) -> Explanation:

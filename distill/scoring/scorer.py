@@ -159,10 +159,10 @@ class Scorer:
 
 def section(bundle: Bundle, name: str) -> dict[str, Any]:
     """A section of the manifest; raises BadModel when it is not there."""
-    found = bundle.manifest.get(name)
-    if not isinstance(found, dict):
+    content = bundle.manifest.get(name)
+    if not isinstance(content, dict):
         raise BadModel(f"the manifest has no section {name!r}; train the model again")
-    return found
+    return content
 
 
 def probability(logits: Floats) -> Floats:

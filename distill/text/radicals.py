@@ -20,4 +20,4 @@ _ANY = re.compile(f"[{''.join(IDEOGRAPHS)}]")
 
 def unified(text: str) -> str:
     """The text with the characters that its radicals and strokes stand for."""
-    return _ANY.sub(lambda found: IDEOGRAPHS[found[0]], text)
+    return _ANY.sub(lambda match: IDEOGRAPHS[match[0]], text)

@@ -91,6 +91,6 @@ def look_up(
         for i in range(offsets[text], offsets[text + 1]):
             if i + _AHEAD < len(hashes):
                 prefetch(table.slots, _home(table.slots, hashes[i + _AHEAD]))  # type: ignore[call-arg]
-            found = table.slots[_find(table.slots, hashes[i])]
-            ids[i + shift] = found & _ID_MASK if found else table.unknown
+            entry = table.slots[_find(table.slots, hashes[i])]
+            ids[i + shift] = entry & _ID_MASK if entry else table.unknown
     return ids, with_edges

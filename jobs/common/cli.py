@@ -34,10 +34,10 @@ class Parser(argparse.ArgumentParser):
             self.refuse_unknown(words)
         if self.job and args is None and not {"-h", "--help"} & set(words):
             settings.apply_defaults(self, self.job, self.shared, words)
-        found, rest = super().parse_known_args(words, namespace)
-        if "config" in found:
-            del found.config  # it has done its work
-        return found, rest
+        parsed, rest = super().parse_known_args(words, namespace)
+        if "config" in parsed:
+            del parsed.config  # it has done its work
+        return parsed, rest
 
     def refuse_unknown(self, words: Sequence[str]) -> None:
         """Name a flag that there is not, and the nearest: a required one that is missing would be named instead."""

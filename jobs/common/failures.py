@@ -71,44 +71,44 @@ def print_stderr(line: str) -> None:
 
 def error_of(error: BaseException) -> OpinionError:
     """Turn an exception of Spark, Hive, the file system or a Python worker into one that says the mend."""
-    found = known_failure(error)
+    failure = known_failure(error)
     text = str(error)
-    if found is None and (type(error).__module__.startswith(("py4j", "pyspark")) or isinstance(error, OSError)):
-        found = Infrastructure(f"{redact_text(first_line(text))} (full trace in {home()}/logs/jobs.log)")
-    elif found is None:
-        found = OpinionError(
+    if failure is None and (type(error).__module__.startswith(("py4j", "pyspark")) or isinstance(error, OSError)):
+        failure = Infrastructure(f"{redact_text(first_line(text))} (full trace in {home()}/logs/jobs.log)")
+    elif failure is None:
+        failure = OpinionError(
             f"{type(error).__name__}: {redact_text(first_line(text))} (a bug; trace in {home()}/logs/jobs.log)"
         )
-    found.__cause__ = error
-    return found
+    failure.__cause__ = error
+    return failure
 
 
 def known_failure(error: BaseException) -> OpinionError | None:
     """The error with its cause and cure, where the exception is one of those that are known; else None."""
     text, trace = str(error), full_text(error)
     raised = re.search(r"distill\.errors\.(BadInput|BadModel|Infrastructure|OpinionError): (.+)", text)
-    found: OpinionError | None
+    failure: OpinionError | None
     if raised:
         kinds = {kind.__name__: kind for kind in (BadInput, BadModel, Infrastructure, OpinionError)}
-        found = kinds[raised[1]](raised[2])
+        failure = kinds[raised[1]](raised[2])
     elif failed := re.search(r"WorkerFailed: ((\w+), .+)", text):
         kind = getattr(builtins, failed[2], Exception)
         said = f"a Python worker failed: {failed[1].split(' < ')[0]} (trace in {home()}/logs/jobs.log)"
         # What a text or a bug raises it raises again; a disk or memory may be mended.
-        found = Infrastructure(said) if issubclass(kind, (OSError, MemoryError)) else OpinionError(said)
+        failure = Infrastructure(said) if issubclass(kind, (OSError, MemoryError)) else OpinionError(said)
     elif "No space left on device" in trace or "Disk quota exceeded" in trace:
-        found = Infrastructure(f"no space left below {home()}; free some or set OPINION_HOME to a larger disk")
+        failure = Infrastructure(f"no space left below {home()}; free some or set OPINION_HOME to a larger disk")
     elif "ERROR XSDB6" in trace:
         holders = "; ".join(locks.held(home() / "locks")) or "a query, or a job that holds no day"
-        found = Busy(
+        failure = Busy(
             f"another process has the embedded metastore open ({holders}); wait for it to end, "
             "or use a metastore service (spark.hadoop.hive.metastore.uris)"
         )
     elif re.search(r"MetaException|TTransportException|Unable to instantiate .*MetaStoreClient", text):
-        found = Infrastructure(f"the Hive metastore failed: {first_line(text)}")
+        failure = Infrastructure(f"the Hive metastore failed: {first_line(text)}")
     else:
-        found = file_error(trace)
-    return found
+        failure = file_error(trace)
+    return failure
 
 
 def first_line(text: str) -> str:

@@ -54,8 +54,8 @@ def file_error(text: str) -> OpinionError | None:
 
 def failed_file(text: str) -> str | None:
     """The file that Spark failed to read, as people write its path."""
-    found = re.search(r"reading file (?:file:/*(?=/))?(\S+?)\.?\s", text)
-    return unquote(found[1]) if found else None
+    match = re.search(r"reading file (?:file:/*(?=/))?(\S+?)\.?\s", text)
+    return unquote(match[1]) if match else None
 
 
 def innermost_cause(text: str) -> str:

@@ -50,14 +50,14 @@ def locked(file: IO[str]) -> bool:
 
 def held(folder: Path) -> list[str]:
     """Who holds which of the lock files of a folder, in words."""
-    found = []
+    holders = []
     for path in sorted(folder.glob("*.lock")):
         with open(path, encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                found.append(f"{path.stem}: {holder(path)}")
-    return found
+                holders.append(f"{path.stem}: {holder(path)}")
+    return holders
 
 
 def holder(path: Path) -> str:

@@ -70,16 +70,16 @@ def apply_defaults(parser: argparse.ArgumentParser, job: str, shared: Iterable[s
     }
     written = {word.partition("=")[0] for word in argv}
     given = {action.dest for action in parser._actions if written & set(action.option_strings)}
-    found: dict[str, Setting] = {}
+    chosen: dict[str, Setting] = {}
     for layer in (from_file(config_file(argv), job, shared, flags), from_environment(job, shared, flags)):
         for setting in layer:
             excluded = exclusive_with(parser, setting.action)
             for other in layer:
                 if other.action.dest in excluded:
                     raise BadInput(f"{setting.origin} and {other.origin} exclude each other; remove one")
-            found = {dest: old for dest, old in found.items() if dest not in excluded}
-            found[setting.action.dest] = setting
-    for dest, setting in found.items():
+            chosen = {dest: old for dest, old in chosen.items() if dest not in excluded}
+            chosen[setting.action.dest] = setting
+    for dest, setting in chosen.items():
         if not given & {dest, *exclusive_with(parser, setting.action)}:
             parser.set_defaults(**{dest: converted(setting)})
             setting.action.required = False
@@ -121,7 +121,7 @@ def from_file(path: str | None, job: str, shared: Iterable[str], flags: dict[str
 
 def from_environment(job: str, shared: Iterable[str], flags: dict[str, argparse.Action]) -> list[Setting]:
     """The settings of the environment for this job; a variable belongs to the job with the longest name that fits."""
-    found = {
+    settings = {
         key: Setting(flags[key], os.environ[name], name) for key in shared if (name := variable(key)) in os.environ
     }
     own = variable(f"{job}-")
@@ -129,8 +129,8 @@ def from_environment(job: str, shared: Iterable[str], flags: dict[str, argparse.
     for name in sorted(os.environ):
         if name.startswith(own) and not name.startswith(longer):
             key = name.removeprefix(own).lower().replace("_", "-")
-            found[key] = Setting(known(key, flags, name), os.environ[name], name)
-    return list(found.values())
+            settings[key] = Setting(known(key, flags, name), os.environ[name], name)
+    return list(settings.values())
 
 
 def variable(name: str) -> str:
@@ -184,12 +184,12 @@ def one_value(setting: Setting, value: Any) -> Any:
         raise BadInput(f"{setting.origin}: {value!r} is not one value of --{action.option_strings[0][2:]}")
     kind: Any = action.type or str
     try:
-        found = kind(str(value))
+        converted_value = kind(str(value))
     except argparse.ArgumentTypeError as e:
         raise BadInput(f"{setting.origin}: {e}") from e
     except ValueError as e:
         raise BadInput(f"{setting.origin}: {value!r} is not of the kind {kind.__name__}") from e
-    if action.choices is not None and found not in action.choices:
+    if action.choices is not None and converted_value not in action.choices:
         near = nearest(str(value), map(str, action.choices))
         raise BadInput(f"{setting.origin}: {value!r} is none of {', '.join(map(str, action.choices))}{near}")
-    return found
+    return converted_value

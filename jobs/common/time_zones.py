@@ -44,14 +44,14 @@ def collect(rows: DataFrame) -> list[Row]:
     def aware(micros: int | None) -> datetime | None:
         return None if micros is None else (EPOCH + timedelta(microseconds=micros)).astimezone(zone)
 
-    found = rows.withColumns({name: F.unix_micros(name) for name in names}).collect()
-    return [Row(**{**row.asDict(), **{name: aware(row[name]) for name in names}}) for row in found]
+    collected = rows.withColumns({name: F.unix_micros(name) for name in names}).collect()
+    return [Row(**{**row.asDict(), **{name: aware(row[name]) for name in names}}) for row in collected]
 
 
 def first(rows: DataFrame) -> Row | None:
     """The first row, as `collect` gives it; None when there is none."""
-    found = collect(rows.limit(1))
-    return found[0] if found else None
+    collected = collect(rows.limit(1))
+    return collected[0] if collected else None
 
 
 def shown(moment: str) -> str:

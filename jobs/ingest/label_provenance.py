@@ -56,8 +56,8 @@ def copied(labels: DataFrame, samples: DataFrame) -> DataFrame:
 
 def counted(rows: DataFrame) -> tuple[int, int]:
     """How many rows of sample_label there are, and how many of them have a label."""
-    found, labelled = rows.agg(F.count("*"), F.count("label")).collect()[0]
-    return found, labelled
+    count, labelled = rows.agg(F.count("*"), F.count("label")).collect()[0]
+    return count, labelled
 
 
 def provenance_lines(labels: DataFrame) -> list[str]:
@@ -65,11 +65,11 @@ def provenance_lines(labels: DataFrame) -> list[str]:
     counted = labels.where("label is not null and sample_run_id is not null").agg(
         F.count("stratum").alias("drawn"), F.count("*").alias("named")
     )
-    [found] = counted.collect()
+    [counts] = counted.collect()
     lines = []
-    if found.drawn:
-        lines.append(f"{found.drawn} labels are of rows that a night's sample drew: calibrate_threshold counts them")
-    if strangers := found.named - found.drawn:
+    if counts.drawn:
+        lines.append(f"{counts.drawn} labels are of rows that a night's sample drew: calibrate_threshold counts them")
+    if strangers := counts.named - counts.drawn:
         lines.append(
             f"warning: {strangers} labels name a sample that did not draw their row, or that was replaced when the day "
             "was scored again: they are kept as labels, and count for no threshold"

@@ -67,7 +67,7 @@ def grouped(files: Input, fields: Sequence[str], needed: int) -> list[Group]:
     with ThreadPool(FOOTER_THREADS) as pool:
         footers = pool.map(lambda uri: read_footer(files, conf, uri), files.files)
     columns: dict[str, dict[str, T.StructField]] = {}
-    found: dict[str, Group] = {}
+    groups: dict[str, Group] = {}
     for uri, footer in zip(files.files, footers, strict=True):
         if footer is None:
             continue
@@ -78,11 +78,11 @@ def grouped(files: Input, fields: Sequence[str], needed: int) -> list[Group]:
             columns[key] = columns_of(files, path, footer, fields, needed, folders)
         inside = columns[key]
         outside = {name: folder for name, folder in folders.items() if name not in inside}
-        group = found.setdefault(f"{inside} {outside}", Group(inside, outside))
+        group = groups.setdefault(f"{inside} {outside}", Group(inside, outside))
         group.uris.append(uri)
-    if not found:
+    if not groups:
         raise BadInput(f"--input {files.shown} holds no row: its files are empty")
-    return list(found.values())
+    return list(groups.values())
 
 
 def read_footer(files: Input, conf: Any, uri: str) -> Any:
@@ -110,11 +110,11 @@ def columns_of(
     # Names are compared as Hive and Spark do, without regard to case.
     lower = [name.lower() if name.lower() in fields else name for name in names]
     check_columns(path, [*lower, *(name for name in folders if name not in lower)], fields, needed)
-    found = {}
+    columns = {}
     for name in fields:
         if name in lower:
-            found[name] = spark_column(files, path, types[lower.index(name)])
-    return found
+            columns[name] = spark_column(files, path, types[lower.index(name)])
+    return columns
 
 
 def spark_column(files: Input, path: str, column: Any) -> T.StructField:
@@ -133,10 +133,10 @@ def spark_column(files: Input, path: str, column: Any) -> T.StructField:
                 f"--input {path}: column {name}: Spark reads no nanoseconds; write its times in microseconds"
             ) from e
         raise BadInput(f"--input {path}: column {name}: {innermost_cause(full_text(e))}; make it a string") from e
-    [found] = T.StructType.fromJson(json.loads(schema)).fields
-    if isinstance(found.dataType, NO_TEXT):
-        raise BadInput(f"--input {path}: column {found.name} is {found.dataType.simpleString()}; make it a string")
-    return found
+    [field] = T.StructType.fromJson(json.loads(schema)).fields
+    if isinstance(field.dataType, NO_TEXT):
+        raise BadInput(f"--input {path}: column {field.name} is {field.dataType.simpleString()}; make it a string")
+    return field
 
 
 def folders_of(path: str, fields: Sequence[str]) -> dict[str, str]:
@@ -196,9 +196,9 @@ def check_numbers(rows: DataFrame, group: Group) -> None:
         wrong.append(F.when(bad, shown))
     if not wrong:
         return
-    found = rows.select(F.coalesce(*wrong).alias("said"), "_metadata.file_path").where("said is not null").first()
-    if found:
+    first = rows.select(F.coalesce(*wrong).alias("said"), "_metadata.file_path").where("said is not null").first()
+    if first:
         raise BadInput(
-            f"--input {as_path(found.file_path)}: {found.said}; only whole numbers that the type holds exactly are "
+            f"--input {as_path(first.file_path)}: {first.said}; only whole numbers that the type holds exactly are "
             "taken from it, so write the column as a string"
         )

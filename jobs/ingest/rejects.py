@@ -125,15 +125,15 @@ def as_bytes(content: str) -> bytes:
 
 def objects_of(sample: Sequence[str]) -> list[dict[str, object]]:
     """The rejected rows that are whole JSON objects."""
-    found = []
+    objects = []
     for content in sample:
         try:
             row = json.loads(content.removeprefix("\ufeff"))
         except (ValueError, RecursionError):
             continue
         if isinstance(row, dict):
-            found.append(row)
-    return found
+            objects.append(row)
+    return objects
 
 
 def keys_of(sample: Sequence[str]) -> list[str]:

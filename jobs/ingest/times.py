@@ -85,14 +85,14 @@ def of_calendar(written: str, zone: tzinfo) -> datetime:
     if STAMP.fullmatch(written):
         written = f"{written[:8]}T{written[8:]}"
     written = COMMENT.sub("", written)
-    found = next((match for form in FORMS if (match := form.fullmatch(written))), None)
-    if not found:
+    known_form = next((match for form in FORMS if (match := form.fullmatch(written))), None)
+    if not known_form:
         raise ValueError("not a form of time that is known")
-    parts = found.groupdict()
+    parts = known_form.groupdict()
     if parts["hh"] and not parts["mm"] and (parts["zone"] or "").startswith("-") and ":" not in parts["zone"]:
         raise ValueError("hour and minute, or hour and offset")
     time = datetime.combine(day_of(parts), datetime.min.time()) + clock_of(parts)
-    return time.replace(tzinfo=zone_of(parts["zone"], time, zone, found.re is MAIL)).astimezone(UTC)
+    return time.replace(tzinfo=zone_of(parts["zone"], time, zone, known_form.re is MAIL)).astimezone(UTC)
 
 
 def day_of(parts: dict[str, str | None]) -> date:

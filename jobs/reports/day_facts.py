@@ -127,15 +127,20 @@ def drift(run: Mapping[str, Any]) -> dict[str, Any]:
 def sample(warehouse: Warehouse, run: Row) -> dict[str, Any]:
     """How many opinions the run sampled, how many are labelled, and the estimates that night_precision kept."""
     rows = warehouse.read(AUDIT_SAMPLE, dt=run.dt).where(F.col("run_id") == run.run_id).count()
-    found = time_zones.first(warehouse.read(NIGHT_PRECISION, dt=run.dt).where(F.col("sample_run_id") == run.run_id))
+    estimate = time_zones.first(warehouse.read(NIGHT_PRECISION, dt=run.dt).where(F.col("sample_run_id") == run.run_id))
     return {
         "rows": rows,
-        "labelled": found.rows_labelled if found else 0,
-        "contradicts": bool(found and found.contradicts_promise),
+        "labelled": estimate.rows_labelled if estimate else 0,
+        "contradicts": bool(estimate and estimate.contradicts_promise),
         "estimates": [
-            {"name": name, "value": found[name], "lower": found[f"{name}_lower"], "upper": found[f"{name}_upper"]}
+            {
+                "name": name,
+                "value": estimate[name],
+                "lower": estimate[f"{name}_lower"],
+                "upper": estimate[f"{name}_upper"],
+            }
             for name in ("precision", "recall")
-            if found and found[name] is not None
+            if estimate and estimate[name] is not None
         ],
     }
 
@@ -147,7 +152,7 @@ def sources(warehouse: Warehouse, run: Row) -> list[dict[str, Any]]:
         {row.source: row["count"] for row in warehouse.read(table, dt=run.dt).groupBy("source").count().collect()}
         for table in (RAW_OPINION, VALID_COMPLAINT)
     )
-    found = [
+    by_source = [
         {
             "source": source,
             "rows": count,
@@ -157,7 +162,7 @@ def sources(warehouse: Warehouse, run: Row) -> list[dict[str, Any]]:
         }
         for source, count in rows.items()
     ]
-    return sorted(found, key=lambda one: (-one["valid"], -one["rows"], one["source"] or ""))
+    return sorted(by_source, key=lambda one: (-one["valid"], -one["rows"], one["source"] or ""))
 
 
 def trend(warehouse: Warehouse, dt: str) -> list[dict[str, Any]]:
@@ -194,15 +199,15 @@ def just_below(warehouse: Warehouse, dt: str) -> list[Row]:
 
 def explained(scorer: Scorer, rows: Iterable[Row]) -> list[dict[str, Any]]:
     """Each opinion with what decided its score, in the order given; equal texts once, with their number."""
-    found: dict[str, dict[str, Any]] = {}
+    opinions: dict[str, dict[str, Any]] = {}
     for row in rows:
         key = normalise(row.text or "")
-        if key in found:
-            found[key]["times"] += 1
+        if key in opinions:
+            opinions[key]["times"] += 1
         else:
             where = {"opinion_id": row.opinion_id, "source": row.source, "published_at": minute(row.published_at)}
-            found[key] = {**where, "score": row.score, "times": 1, **made_of(explain(scorer, row.text))}
-    return list(found.values())
+            opinions[key] = {**where, "score": row.score, "times": 1, **made_of(explain(scorer, row.text))}
+    return list(opinions.values())
 
 
 def made_of(said: Explanation) -> dict[str, Any]:

@@ -27,7 +27,7 @@ Pictures = Mapping[str, str]  # PNG file name -> what it shows
 @functools.cache
 def templates() -> jinja2.Environment:
     """The templates; every value is escaped, and shows or moves nothing that a reader would not see."""
-    found = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -35,7 +35,7 @@ def templates() -> jinja2.Environment:
         lstrip_blocks=True,
         finalize=lambda value: one_line(value) if type(value) is str else value,
     )
-    found.filters |= {
+    environment.filters |= {
         "count": lambda value: f"{value:,}",
         "share": lambda value: "–" if value is None else f"{value:.1%}",
         "fixed": lambda value, digits=4: "–" if value is None else f"{value:.{digits}f}",
@@ -44,8 +44,8 @@ def templates() -> jinja2.Environment:
         "highlighted": highlighted,
         "shown": shown,
     }
-    found.globals["beijing"] = BEIJING.key
-    return found
+    environment.globals["beijing"] = BEIJING.key
+    return environment
 
 
 def render(template: str, folder: Path, **content: Any) -> str:

@@ -78,14 +78,14 @@ def changes(
 
 def by_source(rows: TextRows, caught: Mapping[str, npt.NDArray[np.bool_]]) -> list[dict[str, Any]]:
     """Recall of each source by each model, the source with most complaints first; `judged` where there are enough."""
-    found = []
+    recalls = []
     for source in np.unique(rows.sources):
         here = (rows.sources == source) & (rows.labels == 1)
         if count := int(here.sum()):
             recall = {role: float(decided[here].mean()) for role, decided in caught.items()}
             enough = count >= SOURCE_POSITIVES
-            found.append({"source": str(source), "complaints": count, "recall": recall, "judged": enough})
-    return sorted(found, key=lambda one: (-one["complaints"], one["source"]))
+            recalls.append({"source": str(source), "complaints": count, "recall": recall, "judged": enough})
+    return sorted(recalls, key=lambda one: (-one["complaints"], one["source"]))
 
 
 def card(model: SavedModel) -> dict[str, Any]:
@@ -108,8 +108,8 @@ def card(model: SavedModel) -> dict[str, Any]:
         "threshold": threshold["value"],
         "target_precision": threshold.get("target_precision"),
         "metrics": {
-            split: {name: found.get(name) for name in ("rows", "auc", "precision", "recall")}
-            for split, found in manifest.get("metrics", {}).items()
+            split: {name: metrics.get(name) for name in ("rows", "auc", "precision", "recall")}
+            for split, metrics in manifest.get("metrics", {}).items()
         },
         "git_commit": lineage.get("git_commit"),
         "python": lineage.get("python"),

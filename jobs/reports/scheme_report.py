@@ -75,13 +75,13 @@ def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 def curves_of(registry: Registry, rows: Rows, test_rows: Callable[[], TextRows]) -> Curves:
     """Recall and precision on test of the first student of each label that is still in the registry."""
     there = set(registry.versions())
-    found: dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]] = {}
+    curves: dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]] = {}
     for row in rows:
-        if row["label"] not in found and row["scheme"] in SCHEMES and row["model_version"] in there:
+        if row["label"] not in curves and row["scheme"] in SCHEMES and row["model_version"] in there:
             test, scorer = test_rows(), Scorer(registry.load(row["model_version"]).bundle)
             precision, recall, _ = precision_recall_curve(test.labels, scorer.score_normalised(test.texts))
-            found[row["label"]] = (recall, precision)
-    return found
+            curves[row["label"]] = (recall, precision)
+    return curves
 
 
 def json_row(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,10 +114,10 @@ def json_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def by_label(rows: Rows) -> dict[str, list[Mapping[str, Any]]]:
     """The rows of each line of the report, in order."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
+    groups: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
-        found.setdefault(row["label"], []).append(row)
-    return found
+        groups.setdefault(row["label"], []).append(row)
+    return groups
 
 
 def mean(rows: Rows, column: str) -> float | None:
@@ -171,11 +171,11 @@ def table_of(rows: Rows) -> list[list[str]]:
 
 def draw(rows: Rows, curves: Curves, name: str, folder: Path) -> Pictures:
     """Write the plots; returns what each shows."""
-    found = {}
+    pictures = {}
     if curves:
-        found[f"{name}-pr.png"] = draw_curves(curves, folder / f"{name}-pr.png")
-    found[f"{name}-gap.png"] = draw_runs(rows, folder / f"{name}-gap.png")
-    return found
+        pictures[f"{name}-pr.png"] = draw_curves(curves, folder / f"{name}-pr.png")
+    pictures[f"{name}-gap.png"] = draw_runs(rows, folder / f"{name}-gap.png")
+    return pictures
 
 
 def draw_curves(curves: Curves, file: Path) -> str:

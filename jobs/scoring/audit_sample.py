@@ -68,10 +68,10 @@ def weights(strata: pd.DataFrame, aim: Aim | None) -> list[float]:
         share = 0.5 if aim.certified else 0.7
         parts.append((band >= first, rows, share))
         parts.append((~below & (band < first), rows / np.sqrt(above), 0.85 - share))
-    found = np.zeros(len(rows))
+    shares = np.zeros(len(rows))
     for chosen, weight, share in parts:
-        found[chosen] = share * weight[chosen] / max(weight[chosen].sum(), 1e-9)
-    return [float(weight) for weight in found]
+        shares[chosen] = share * weight[chosen] / max(weight[chosen].sum(), 1e-9)
+    return [float(weight) for weight in shares]
 
 
 def sample_rows(
@@ -90,8 +90,8 @@ def sample_rows(
     low = [low_enough(is_valid, band, row.drawn, row.stratum_rows) for (is_valid, band), row in strata.items()]
     left = {key: row.drawn for key, row in strata.items()}
     rows = []
-    found = time_zones.collect(candidates.where(" OR ".join(["false", *low])))
-    for row in sorted(found, key=lambda row: (row[DRAW], row.opinion_id or "")):
+    drawable = time_zones.collect(candidates.where(" OR ".join(["false", *low])))
+    for row in sorted(drawable, key=lambda row: (row[DRAW], row.opinion_id or "")):
         key = row.is_valid, row.band
         if left[key]:
             left[key] -= 1

@@ -71,9 +71,9 @@ def isolated(scoring: BatchFunction) -> BatchFunction:
 
 def bisect(scoring: BatchFunction, batch: pa.RecordBatch, killers: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """The staged rows of a batch without the rows that kill; those are added to `killers`, staged as rejected."""
-    found = attempt(scoring, batch)
-    if found is not None:
-        yield from found
+    scored = attempt(scoring, batch)
+    if scored is not None:
+        yield from scored
     elif batch.num_rows > 1:
         half = batch.num_rows // 2
         yield from bisect(scoring, batch.slice(0, half), killers)

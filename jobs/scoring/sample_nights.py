@@ -40,10 +40,10 @@ def sampled(warehouse: Warehouse, version: str, learned_at: datetime | None) -> 
     learned_at: when the snapshot of the labels that the version was trained on had been taken. A row whose text was
     labelled by then is left out, drawn or not: the promise is of texts that the model has not learned.
     """
-    found = hashed(warehouse.read(SAMPLE_LABEL)).where(F.col("model_version") == version)
+    labels = hashed(warehouse.read(SAMPLE_LABEL)).where(F.col("model_version") == version)
     texts = hashed(warehouse.read(LABELLED_OPINION).select("text", "label", "labelled_at"))
     texts = texts.groupBy("text_hash").agg(F.min("label").alias("text_label"), F.min("labelled_at").alias("known_at"))
-    rows = found.join(texts, "text_hash", "left").select(
+    rows = labels.join(texts, "text_hash", "left").select(
         F.col("sample_dt").alias("dt"),
         "sample_run_id",
         "source",

@@ -63,12 +63,12 @@ def survey(raw: DataFrame, known: Sequence[str]) -> Survey:
     source = F.col("source") if known else F.lit(None).cast("string")
     rows = raw.select(id_hash().alias("hash"), source.alias("source"))
     ranges = rows.mapInArrow(redact_errors(find_repeated(frozenset(known))), FOUND_DDL)
-    found = ranges.repartition("range").mapInArrow(redact_errors(doubles), FOUND_DDL).collect()
+    blocks = ranges.repartition("range").mapInArrow(redact_errors(doubles), FOUND_DDL).collect()
     sources: Counter[str] = Counter()
-    for row in found:
+    for row in blocks:
         if row.rows:
             sources[row.source] += row.rows
-    return Survey(dict(sources), hashes_of([row.hashes for row in found]), sum(row.id_sum or 0 for row in found))
+    return Survey(dict(sources), hashes_of([row.hashes for row in blocks]), sum(row.id_sum or 0 for row in blocks))
 
 
 def find_repeated(known: frozenset[str]) -> BatchFunction:

@@ -25,14 +25,14 @@ def write(path: Path, content: dict[str, Any]) -> None:
 
 def read_all(home: Path) -> list[dict[str, Any]]:
     """Every decision of a home, oldest first. Raises BadInput for a file that is damaged."""
-    found = []
+    decisions = []
     for path in (home / FOLDER).glob("*.json"):
         if VERSION.fullmatch(path.stem):  # neither PROGRESS nor somebody's file, such as macOS's ._*
             try:
-                found.append(json.loads(path.read_text(encoding="utf-8")))
+                decisions.append(json.loads(path.read_text(encoding="utf-8")))
             except ValueError as error:
                 raise BadInput(f"{path} is no JSON ({error}): move it away") from error
-    return sorted(found, key=lambda decision: str(decision["decided"]))
+    return sorted(decisions, key=lambda decision: str(decision["decided"]))
 
 
 def outcome(decision: dict[str, Any]) -> str:

@@ -132,16 +132,16 @@ class LogitWriter:
 
 def audit(staged: DataFrame, wanted: int, dt: str) -> int:
     """Count what was staged; raises OpinionError unless each of the wanted rows is there once and has two numbers."""
-    found = staged.agg(
+    counts = staged.agg(
         F.count("*").alias("rows"),
         F.countDistinct("opinion_id", "text_hash").alias("distinct"),
         F.expr(f"count_if(not {USABLE})").alias("without"),
     ).first()
-    assert found is not None  # an aggregate over everything has a row
-    if (found["rows"], found["distinct"], found["without"]) != (wanted, wanted, 0):
+    assert counts is not None  # an aggregate over everything has a row
+    if (counts["rows"], counts["distinct"], counts["without"]) != (wanted, wanted, 0):
         raise OpinionError(
-            f"{wanted} rows of {dt} became {found['rows']}, {found['distinct']} of them distinct, {found['without']} "
-            "without logits; nothing was published"
+            f"{wanted} rows of {dt} became {counts['rows']}, {counts['distinct']} of them distinct, "
+            f"{counts['without']} without logits; nothing was published"
         )
     return wanted
 

@@ -41,9 +41,9 @@ class Retraining:
                 print(f"going on with the retraining begun {before['since']}", flush=True)
         self.keep()
 
-    def keep(self, **found: Any) -> None:
+    def keep(self, **facts: Any) -> None:
         """Write what is known so far."""
-        self.state |= found
+        self.state |= facts
         decisions.write(self.progress, self.state)
 
     def run(self) -> dict[str, Any]:

@@ -157,8 +157,8 @@ def held_out(warehouse: Warehouse, name: str) -> tuple[TextRows, str]:
     folder = home() / "tmp" / name
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        found = snapshot_labels(warehouse, str(folder), SnapshotSpec())
-        split = "test" if "test" in found["rows"] else "valid"
-        return read(str(folder), pads.field("split") == split), found["data_hash"]
+        facts = snapshot_labels(warehouse, str(folder), SnapshotSpec())
+        split = "test" if "test" in facts["rows"] else "valid"
+        return read(str(folder), pads.field("split") == split), facts["data_hash"]
     finally:
         shutil.rmtree(folder, ignore_errors=True)

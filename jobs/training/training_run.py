@@ -171,10 +171,10 @@ def git_commit() -> str | None:
     """The checkout's commit, with a + when files differ from it; None outside of a checkout."""
     command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--abbrev=40", "--dirty=+"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, check=True)
+        described = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return found.stdout.strip()
+    return described.stdout.strip()
 
 
 def metrics_summary(manifest: dict[str, Any]) -> str:
@@ -188,9 +188,9 @@ def metrics_summary(manifest: dict[str, Any]) -> str:
         lines.append(
             f"precision {threshold['target_precision']:g} is out of reach there: it cannot become the champion"
         )
-    for split, found in manifest["metrics"].items():
+    for split, metrics in manifest["metrics"].items():
         lines.append(
-            f"{split:>6}: {found['rows']} rows, AUC {found['auc']:.4f}, "
-            f"recall {found['recall']:.3f} at precision {found['precision']:.3f}"
+            f"{split:>6}: {metrics['rows']} rows, AUC {metrics['auc']:.4f}, "
+            f"recall {metrics['recall']:.3f} at precision {metrics['precision']:.3f}"
         )
     return "\n".join(lines)
