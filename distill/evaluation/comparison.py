@@ -24,13 +24,13 @@ TIMED_ROUNDS, TIMED_TEXTS = 5, 4000
 
 @dataclass(frozen=True)
 class Check:
-    """One condition of a promotion: what was found, what is asked, in words too."""
+    """One condition of a promotion: the measured value, its bound, and a sentence that compares them."""
 
     name: str
     passed: bool
-    found: float | None
+    value: float | None
     bound: float
-    says: str
+    reason: str
 
 
 def compare(champion: Bundle, challenger: Bundle, rows: TextRows, target: float, bounds: Bounds) -> list[Check]:
@@ -79,8 +79,8 @@ def threshold_check(challenger: Bundle) -> Check:
     """Whether its threshold has the precision that it was chosen for, on the rows it was chosen on."""
     chosen = challenger.manifest["threshold"]
     reached, wanted = chosen["precision"], chosen["target_precision"]
-    says = promotion_blocker(challenger.manifest) or f"has precision {reached:.4f} at its threshold on valid"
-    return Check("threshold", reached >= wanted, reached, wanted, says)
+    reason = promotion_blocker(challenger.manifest) or f"has precision {reached:.4f} at its threshold on valid"
+    return Check("threshold", reached >= wanted, reached, wanted, reason)
 
 
 def recall_check(labels: npt.NDArray[Any], old: Scores, new: Scores, target: float, loss: float) -> Check:
@@ -134,8 +134,8 @@ def source_check(rows: TextRows, old: npt.NDArray[np.bool_], new: npt.NDArray[np
     if not lost:
         return Check("sources", True, None, loss, f"no source has {SOURCE_POSITIVES} complaints to judge by")
     worst = max(lost, key=lambda source: lost[source])
-    says = f"of {len(lost)} sources {worst} changes for the worst: recall {-lost[worst]:+.4f} (at least {-loss:+.4f})"
-    return Check("sources", lost[worst] <= loss, lost[worst], loss, says)
+    reason = f"of {len(lost)} sources {worst} changes for the worst: recall {-lost[worst]:+.4f} (at least {-loss:+.4f})"
+    return Check("sources", lost[worst] <= loss, lost[worst], loss, reason)
 
 
 def slowness(new: Scorer, old: Scorer, texts: Sequence[str]) -> float:

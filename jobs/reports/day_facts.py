@@ -38,7 +38,7 @@ DRIFT = {  # what is compared with the model's profile -> the column that has it
     "unknown words": "drift_psi_unknown",
     "sources": "drift_psi_source",
 }
-SAYS = {
+DRIFT_TEXT = {
     "stable": "The day looks like what the model was trained on",
     "moderate": "The day differs somewhat from what the model was trained on",
     "significant": "The day is far from what the model was trained on",
@@ -73,7 +73,7 @@ def day_facts(warehouse: Warehouse, run: Row, bundle: Bundle) -> dict[str, Any]:
             "threshold_source": run.threshold_source or promise.BUNDLE,
         },
         "promise": {
-            "says": promise.promise_text(run),
+            "text": promise.promise_text(run),
             "precision": run.expected_precision,
             "lower": run.precision_lower,
             "upper": run.precision_upper,
@@ -121,7 +121,7 @@ def by_reason(rejected: DataFrame) -> dict[str, int]:
 def drift(run: Mapping[str, Any]) -> dict[str, Any]:
     """The stability indices of a run that are known, and the band of the furthest, in words too."""
     parts = [{"name": name, "psi": run[column]} for name, column in DRIFT.items() if run[column] is not None]
-    return {"band": run["drift_band"], "says": SAYS[run["drift_band"]], "parts": parts}
+    return {"band": run["drift_band"], "text": DRIFT_TEXT[run["drift_band"]], "parts": parts}
 
 
 def sample(warehouse: Warehouse, run: Row) -> dict[str, Any]:

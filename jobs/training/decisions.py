@@ -47,6 +47,6 @@ def decision_text(decision: dict[str, Any]) -> str:
     """The decision for a person, with the reason of each check."""
     lines = [f"challenger {decision['challenger']}, champion {decision['champion'] or 'none yet'}"]
     for check in decision["checks"]:
-        lines.append(f"  {'passed' if check['passed'] else 'FAILED':6}  {check['name']:9}  {check['says']}")
+        lines.append(f"  {'passed' if check['passed'] else 'FAILED':6}  {check['name']:9}  {check['reason']}")
     after = f"{decision['challenger']} is the champion" if decision["promoted"] else "the champion stays"
     return "\n".join([*lines, f"{outcome(decision)}; {after}"])

@@ -46,7 +46,7 @@ def a_day() -> dict[str, Any]:
             "threshold_source": "calibrated",
         },
         "promise": {
-            "says": "precision on the stream: 0.961 (bounds 0.912 to 0.979), certified",
+            "text": "precision on the stream: 0.961 (bounds 0.912 to 0.979), certified",
             "precision": 0.961,
             "lower": 0.912,
             "upper": 0.979,

@@ -126,7 +126,9 @@ def test_errors_are_one_line_with_their_exit_code(home, versions, arguments, cod
 
 
 def decided(challenger: str, champion: str | None, day: int, **found: Any) -> dict[str, Any]:
-    checks = [{"name": "recall", "passed": found.get("promoted", False), "found": 0, "bound": 0, "says": "召回 -0.02"}]
+    checks = [
+        {"name": "recall", "passed": found.get("promoted", False), "value": 0, "bound": 0, "reason": "召回 -0.02"}
+    ]
     return {"challenger": challenger, "champion": champion, "promoted": False, "dry_run": False, "checks": checks,
             "decided": f"2026-11-0{day}T03:00:00+00:00"} | found  # fmt: skip
 

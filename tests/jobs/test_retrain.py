@@ -69,7 +69,7 @@ def test_a_worse_challenger_is_not_promoted_and_every_reason_is_told(registry: R
     said = decision_text(decision)
     assert f"not promoted: {', '.join(failed)}; the champion stays" in said
     assert decisions.read_all(Path(os.environ["OPINION_HOME"])) == [decision]
-    assert all(check["says"] in said for check in decision["checks"])
+    assert all(check["reason"] in said for check in decision["checks"])
 
 
 def test_a_better_one_is_promoted_with_its_reasons_but_not_in_a_dry_run(registry: Registry) -> None:
@@ -88,7 +88,7 @@ def test_a_better_one_is_promoted_with_its_reasons_but_not_in_a_dry_run(registry
     assert decision["promoted"], decision_text(decision)
     now = registry.champion()
     assert now and now.version == good and now.previous == bad
-    assert all(check["says"] in now.reason for check in decision["checks"])
+    assert all(check["reason"] in now.reason for check in decision["checks"])
 
 
 def test_a_champion_promoted_by_hand_meanwhile_is_the_one_to_beat(registry: Registry) -> None:
@@ -175,7 +175,7 @@ def test_a_training_of_the_same_minute_that_somebody_else_began_and_saved_is_not
 
 
 @pytest.mark.parametrize(
-    ("flags", "says"),
+    ("flags", "message"),
     [
         ("", "no teacher bert to reuse: name with --init the pretrained encoder"),
         ("--init x --transfer-days -1", "--transfer-days must be 0 or more"),
@@ -183,6 +183,6 @@ def test_a_training_of_the_same_minute_that_somebody_else_began_and_saved_is_not
         ("--init x --epochs 0", "--epochs and --num-proc must be 1 or more"),
     ],
 )
-def test_flags_that_no_step_could_use_are_refused(registry: Registry, flags: str, says: str) -> None:
-    with pytest.raises(BadInput, match=says):
+def test_flags_that_no_step_could_use_are_refused(registry: Registry, flags: str, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
         from_flags(RetrainOptions, parser().parse_args(flags.split())).check(registry)
