@@ -45,10 +45,10 @@ class PlainTextCNN(nn.Module):
             x = self.embeddings[channel](padded).transpose(1, 2)
             lengths = (padded != PADDING).sum(1, keepdim=True)
             for width in self.widths[channel]:
-                said = self.convolutions[f"{channel}_{width}"](x)
+                convolved = self.convolutions[f"{channel}_{width}"](x)
                 windows = (lengths - width).clamp(min=0) + 1
-                outside = torch.arange(said.shape[2], device=said.device) >= windows
-                pooled.append(F.relu(said.masked_fill(outside[:, None], -math.inf).amax(2)))
+                outside = torch.arange(convolved.shape[2], device=convolved.device) >= windows
+                pooled.append(F.relu(convolved.masked_fill(outside[:, None], -math.inf).amax(2)))
             pooled.append(x.sum(2) / lengths.clamp(min=1).sqrt())
         logits: Tensor = self.output(torch.cat(pooled, 1))
         return logits

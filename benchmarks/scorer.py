@@ -74,8 +74,8 @@ def main() -> None:
 def start(path: str) -> tuple[float, float]:
     """Seconds from the start of a process to its first score and its end, and the most memory it had, in MiB."""
     began = time.perf_counter()
-    said = subprocess.run([sys.executable, "-c", FIRST_ROW, path], check=True, capture_output=True, text=True).stdout
-    return time.perf_counter() - began, float(said)
+    printed = subprocess.run([sys.executable, "-c", FIRST_ROW, path], check=True, capture_output=True, text=True).stdout
+    return time.perf_counter() - began, float(printed)
 
 
 def read(path: Path) -> list[str]:

@@ -180,9 +180,9 @@ class Bench:
             self.linear = linear_pipeline().fit(self.opinion.read(LABELLED_OPINION).where("split = 'train'"))
             prepared = {}
             for split in ("valid", "test"):
-                said = self.linear.transform(self.spark.createDataFrame(splits[split][["text", "label"]]))
+                transformed = self.linear.transform(self.spark.createDataFrame(splits[split][["text", "label"]]))
                 prepared[split] = np.array(
-                    [row.score for row in said.select(probability().alias("score")).collect()], np.float32
+                    [row.score for row in transformed.select(probability().alias("score")).collect()], np.float32
                 )
             self.rate("linear", splits, prepared)
 

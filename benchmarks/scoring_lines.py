@@ -122,7 +122,7 @@ def fasttext(file: str) -> Load:
             labels, chances = model.predict([characters(text) for text in texts], k=2)
             pairs = zip(labels, chances, strict=True)
             either = [dict(zip(names, values, strict=True)) for names, values in pairs]
-            return np.array([said.get("__label__1", 0.0) for said in either], np.float32)
+            return np.array([by_label.get("__label__1", 0.0) for by_label in either], np.float32)
 
         return score
 

@@ -64,16 +64,16 @@ def load(
         samples = label_provenance.known_samples(warehouse, copies)
         parsed = rows.mapInArrow(redact_errors(parser_of(split, run.started)), PARSED_DDL)
         new = label_provenance.place(parsed, samples).persist()
-        there = existing_labels(warehouse)
+        existing_rows = existing_labels(warehouse)
         if replace:
-            there = there.limit(0)
+            existing_rows = existing_rows.limit(0)
         try:
-            read, beside = count(new, source), there.count()
+            read, existing = count(new, source), existing_rows.count()
             why = counts_by(new.where("reason is not null"), "reason")
             skipped = why.pop(UNLABELLED, 0)
             rejects = Rejects(source, read - skipped, new, why)
             refuse_unusable(rejects, read, skipped, accept)
-            labelled = new.where(F.col("reason").isNull() | (F.col("reason") != UNLABELLED)).unionByName(there)
+            labelled = new.where(F.col("reason").isNull() | (F.col("reason") != UNLABELLED)).unionByName(existing_rows)
             expected = expected_rows(labelled)
             run.stage(judge(labelled), tables[:2])
             stage_samples(run, label_provenance.copied(new, samples))
@@ -86,8 +86,8 @@ def load(
             run.switch([(table, {}) for table in tables])
         finally:
             new.unpersist()
-    repeated = read - skipped + beside - sum(expected)
-    return "\n".join([summary(read, skipped, beside, counts, reasons, repeated), *placed])
+    repeated = read - skipped + existing - sum(expected)
+    return "\n".join([summary(read, skipped, existing, counts, reasons, repeated), *placed])
 
 
 def refuse_unusable(rejects: Rejects, read: int, skipped: int, accept: bool) -> None:
@@ -140,7 +140,7 @@ def counts_by(rows: DataFrame, column: str) -> dict[str, int]:
 
 
 def summary(
-    read: int, skipped: int, beside: int, counts: dict[tuple[str, int], int], reasons: dict[str, int], repeated: int
+    read: int, skipped: int, existing: int, counts: dict[tuple[str, int], int], reasons: dict[str, int], repeated: int
 ) -> str:
     """The summary of a load, with a line for conflicts."""
     splits = ", ".join(
@@ -148,7 +148,7 @@ def summary(
         for split in reversed(SPLITS)
     )
     lines = [
-        f"labels: read {read} rows beside {beside} there already: {sum(counts.values())} stored, "
+        f"labels: read {read} rows beside {existing} there already: {sum(counts.values())} stored, "
         f"{sum(reasons.values())} rejected ({reasons_text(reasons) or 'none'}), {repeated} left out as repeats",
         f"stored: {splits}",
     ]

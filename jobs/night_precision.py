@@ -108,15 +108,17 @@ def ratio(name: str, estimate: Estimate | None) -> dict[str, float | None]:
 
 def estimate_text(row: dict[str, Any]) -> str:
     """The estimates of a day for a person."""
-    said = [
+    ratios = [
         f"{name} {row[name]:.3f} (95% interval {row[f'{name}_lower']:.3f} to {row[f'{name}_upper']:.3f})"
         for name in ("precision", "recall")
         if row[name] is not None
     ]
     open_ones = [name for name in ("precision", "recall") if row[name] is None]
     if open_ones:
-        said.append(f"no {' or '.join(open_ones)}: some stratum has too few labels, or no complaint was found")
-    line = f"{row['dt']}: {row['rows_labelled']} of {row['rows_sampled']} sampled rows are labelled; {', '.join(said)}"
+        ratios.append(f"no {' or '.join(open_ones)}: some stratum has too few labels, or no complaint was found")
+    line = (
+        f"{row['dt']}: {row['rows_labelled']} of {row['rows_sampled']} sampled rows are labelled; {', '.join(ratios)}"
+    )
     if row["contradicts_promise"]:
         line += (
             f"\nwarning: {row['dt']} was promised to have precision {row['promised_precision']:.3f} or more, and its "

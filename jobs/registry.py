@@ -103,20 +103,20 @@ def _threshold(switch: Switch) -> str:
 
 
 def _decisions(folder: Path, challenger: str | None) -> None:
-    taken = decisions.read_all(folder)
+    all_decisions = decisions.read_all(folder)
     if challenger:
-        chosen = [decision for decision in taken if decision["challenger"] == challenger]
+        chosen = [decision for decision in all_decisions if decision["challenger"] == challenger]
         if not chosen:
             raise BadInput(f"no retraining decided on {challenger}; those it did: jobs/registry.py decisions")
         print(decisions.decision_text(chosen[0]))
-    elif not taken:
+    elif not all_decisions:
         print("no retraining has come to a decision yet: run jobs/retrain.py")
     else:
         _table(
             [WHEN, "CHALLENGER", "CHAMPION THEN", "DECISION"],
             [
                 [shown(d["decided"]), d["challenger"], d["champion"] or "-", decisions.outcome(d)]
-                for d in reversed(taken)
+                for d in reversed(all_decisions)
             ],
         )
 

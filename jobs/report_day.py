@@ -115,9 +115,9 @@ def trend(facts: dict[str, Any], file: Path) -> str:
         below.legend(ncols=4, loc="upper left", bbox_to_anchor=(0, -0.2), handlelength=1.2, columnspacing=1)
         for axes in (top, below):
             axes.grid(axis="y")
-        for bound, said in ((MODERATE, "moderate"), (SIGNIFICANT, "significant")):
+        for bound, band in ((MODERATE, "moderate"), (SIGNIFICANT, "significant")):
             below.axhline(bound, color=plots.GREY, linewidth=0.8, linestyle="--")
-            below.annotate(said, (0.01, bound), xycoords=("axes fraction", "data"), va="bottom", fontsize=7)
+            below.annotate(band, (0.01, bound), xycoords=("axes fraction", "data"), va="bottom", fontsize=7)
     return "The last scored days up to this one; a new model can move both lines."
 
 

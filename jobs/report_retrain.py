@@ -41,8 +41,8 @@ def main() -> None:
 
 def decision_of(folder: Path, version: str | None) -> dict[str, Any]:
     """The decision about a challenger, or the newest, in a home; raises BadInput when there is none."""
-    taken = decisions.read_all(folder)
-    wanted = [one for one in taken if version in (None, one["challenger"])]
+    all_decisions = decisions.read_all(folder)
+    wanted = [one for one in all_decisions if version in (None, one["challenger"])]
     if not wanted:
         about = f" about {version}" if version else ""
         raise BadInput(f"{folder} keeps no decision{about}; see jobs/registry.py decisions, or run jobs/retrain.py")

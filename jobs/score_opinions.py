@@ -186,8 +186,8 @@ def stage_small(run: publish.Run, version: str, parts: list[tuple[Table, list[di
     of_run = {"model_version": version, "run_id": run.id}
     rows = [row | of_run | {"table": table.name} for table, rows in parts for row in rows]
     ddl = ", ".join(f"{column} {kind}" for column, kind in kinds.items())
-    made = run.warehouse.spark.createDataFrame([[row.get(column) for column in kinds] for row in rows], ddl)
-    run.stage(made.coalesce(1), [table for table, _ in parts], pack=False)
+    frame = run.warehouse.spark.createDataFrame([[row.get(column) for column in kinds] for row in rows], ddl)
+    run.stage(frame.coalesce(1), [table for table, _ in parts], pack=False)
 
 
 if __name__ == "__main__":

@@ -45,17 +45,17 @@ def compare(champion: Bundle, challenger: Bundle, rows: TextRows, target: float,
     caught = [score >= scorer.threshold for score, scorer in zip(scores, (old, new), strict=True)]
     slower = slowness(new, old, rows.texts)
     larger = size(challenger) / size(champion)
-    kept = metrics.coverage(rows.labels, caught[0], caught[1])
+    covered = metrics.coverage(rows.labels, caught[0], caught[1])
     return [
         recall_check(rows.labels, scores[0], scores[1], target, bounds.recall_loss),
         Check(
             "coverage",
-            kept is None or kept >= bounds.coverage,
-            kept,
+            covered is None or covered >= bounds.coverage,
+            covered,
             bounds.coverage,
             "the champion catches nothing"
-            if kept is None
-            else f"catches {kept:.1%} of what the champion catches (at least {bounds.coverage:.1%})",
+            if covered is None
+            else f"catches {covered:.1%} of what the champion catches (at least {bounds.coverage:.1%})",
         ),
         source_check(rows, caught[0], caught[1], bounds.source_loss),
         Check(
@@ -78,9 +78,9 @@ def compare(champion: Bundle, challenger: Bundle, rows: TextRows, target: float,
 def threshold_check(challenger: Bundle) -> Check:
     """Whether its threshold has the precision that it was chosen for, on the rows it was chosen on."""
     chosen = challenger.manifest["threshold"]
-    reached, wanted = chosen["precision"], chosen["target_precision"]
+    reached, target = chosen["precision"], chosen["target_precision"]
     reason = promotion_blocker(challenger.manifest) or f"has precision {reached:.4f} at its threshold on valid"
-    return Check("threshold", reached >= wanted, reached, wanted, reason)
+    return Check("threshold", reached >= target, reached, target, reason)
 
 
 def recall_check(labels: npt.NDArray[Any], old: Scores, new: Scores, target: float, loss: float) -> Check:

@@ -75,13 +75,13 @@ def precision(strata: Sequence[Stratum]) -> Estimate | None:
 
 def recall(strata: Sequence[Stratum]) -> Estimate | None:
     """Share of accepted rows among the complaints of the day; None when no complaint was found, or too few labels."""
-    there = [stratum for stratum in strata if stratum.rows]
-    total = sum(stratum.estimated for stratum in there)
-    if not total or not all(stratum.judged for stratum in there):
+    filled = [stratum for stratum in strata if stratum.rows]
+    total = sum(stratum.estimated for stratum in filled)
+    if not total or not all(stratum.judged for stratum in filled):
         return None
-    accepted = np.array([stratum.accepted for stratum in there])
-    draws = complaints(there)
-    caught = sum(stratum.estimated for stratum in there if stratum.accepted)
+    accepted = np.array([stratum.accepted for stratum in filled])
+    draws = complaints(filled)
+    caught = sum(stratum.estimated for stratum in filled if stratum.accepted)
     return interval(caught / total, draws[accepted].sum(axis=0) / np.maximum(draws.sum(axis=0), 1))
 
 

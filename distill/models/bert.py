@@ -117,8 +117,8 @@ class Bert(nn.Module):
             batch = Padded(batch.ids.new_zeros(1, 1), batch.mask.new_ones(1, 1))
         low = self.precision == "bfloat16"
         with torch.autocast(batch.ids.device.type, torch.bfloat16, enabled=low):
-            said = self.encoder(input_ids=batch.ids, attention_mask=batch.mask, output_hidden_states=layer != -1)
-        hidden = (said.last_hidden_state if layer == -1 else said.hidden_states[layer]).float()
+            outputs = self.encoder(input_ids=batch.ids, attention_mask=batch.mask, output_hidden_states=layer != -1)
+        hidden = (outputs.last_hidden_state if layer == -1 else outputs.hidden_states[layer]).float()
         mask = batch.mask[:, :, None].float()
         mean: Tensor = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
         return mean[:rows]

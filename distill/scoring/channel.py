@@ -105,7 +105,7 @@ def add_channel(
     filters = len(channel.biases) // len(channel.widths)
     flat, columns = channel.table.reshape(-1), channel.table.shape[1]
     best = np.empty(filters + LANES, np.int16)  # what is loaded beyond the filters is not looked at
-    said = np.empty((2, filters), np.float32)  # side by side, so that the sums over widths need no order
+    sums = np.empty((2, filters), np.float32)  # side by side, so that the sums over widths need no order
     for text in range(len(offsets) - 1):
         tokens = ids[offsets[text] : offsets[text + 1]]
         # Rows lie all over the memory: those of the next text are on their way while this one is summed.
@@ -113,23 +113,23 @@ def add_channel(
             for token in ids[offsets[text + 1] : min(offsets[text + 2], offsets[text + 1] + 64)]:
                 for at in range(token * columns, (token + 1) * columns, 32):
                     prefetch(flat, at)  # type: ignore[call-arg]
-        said[:] = np.float32(0)
+        sums[:] = np.float32(0)
         tap = 0
         for w in range(len(channel.widths)):
             best_window(tokens, flat, columns, tap * filters, filters, channel.widths[w], best)
             for f in range(filters):
                 at = w * filters + f
                 feature = max(best[f] * channel.steps[at] + channel.biases[at], np.float32(0))
-                said[0, f] += feature * channel.output[0, at]
-                said[1, f] += feature * channel.output[1, at]
+                sums[0, f] += feature * channel.output[0, at]
+                sums[1, f] += feature * channel.output[1, at]
             tap += channel.widths[w]
         junk, valid = 0.0, 0.0
         for token in tokens:
             junk += channel.bag[token, 0]
             valid += channel.bag[token, 1]
         root = math.sqrt(max(len(tokens), 1))
-        logits[text, 0] += junk / root + sum_of(said[0])
-        logits[text, 1] += valid / root + sum_of(said[1])
+        logits[text, 0] += junk / root + sum_of(sums[0])
+        logits[text, 1] += valid / root + sum_of(sums[1])
 
 
 @numba.njit(cache=True)

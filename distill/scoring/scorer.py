@@ -90,12 +90,12 @@ class Scorer:
         for channel, ids in self.architecture.ids.items():
             if channel not in self.vocabulary.channels or self.vocabulary.size(channel) != ids:
                 raise BadModel(f"the vocabulary of channel {channel} has not the {ids} ids of the architecture")
-        told = section(bundle, "text")
-        if told.get("fingerprint") != self.vocabulary.fingerprint():
+        trained = section(bundle, "text")
+        if trained.get("fingerprint") != self.vocabulary.fingerprint():
             segmenter = self.vocabulary.segmenter
             raise BadModel(
                 "the model was trained with another text pipeline and would be given other ids here "
-                f"(segmenter {told.get('segmenter')} with dictionary {str(told.get('dictionary_sha256'))[:12]}, "
+                f"(segmenter {trained.get('segmenter')} with dictionary {str(trained.get('dictionary_sha256'))[:12]}, "
                 f"here {segmenter.name} with {segmenter.dictionary_sha256[:12]}); "
                 "install the versions in its lineage, or train it again"
             )

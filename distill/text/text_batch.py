@@ -61,8 +61,8 @@ def column_of(texts: Sequence[str | None]) -> pa.BinaryArray:
 def normalise_column(column: pa.Array) -> Normalised:
     """Normalise a column of strings, or of bytes in UTF-8; what is not UTF-8 becomes U+FFFD."""
     data, offsets = _buffers(column)
-    there = np.asarray(column.is_valid())
-    codes, ends, reasons = _read_usual(data, offsets, there, _USUAL)
+    is_valid = np.asarray(column.is_valid())
+    codes, ends, reasons = _read_usual(data, offsets, is_valid, _USUAL)
     cut = np.zeros(len(column), np.bool_)
     unusual = np.flatnonzero(reasons == _UNUSUAL)
     if len(unusual):
@@ -128,7 +128,7 @@ def _continues(byte: int) -> bool:
 
 @numba.njit(cache=True)
 def _read_usual(
-    data: Bytes, offsets: npt.NDArray[np.int32], there: npt.NDArray[np.bool_], table: Codes
+    data: Bytes, offsets: npt.NDArray[np.int32], is_valid: npt.NDArray[np.bool_], table: Codes
 ) -> tuple[Codes, Offsets, Bytes]:
     """Decode and map every text through `table`; one that is not usual is left empty, with the reason _UNUSUAL."""
     count = len(offsets) - 1
@@ -159,9 +159,11 @@ def _read_usual(
             has_word = has_word or image >= 0x4E00 or 0x61 <= image <= 0x7A or 0x30 <= image <= 0x39
             after_space = is_space
             at += size
-        if there[text] and (not usual or at < end or (after_space and written > begin) or written - begin > RAW_LIMIT):
+        if is_valid[text] and (
+            not usual or at < end or (after_space and written > begin) or written - begin > RAW_LIMIT
+        ):
             reasons[text], written = _UNUSUAL, begin
-        elif not there[text]:
+        elif not is_valid[text]:
             reasons[text], written = IS_NULL, begin
         elif not has_word:
             reasons[text] = NO_WORD if written > begin else IS_BLANK

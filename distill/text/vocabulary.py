@@ -210,8 +210,8 @@ def _shorten(codes: Codes, offsets: Offsets, limit: int) -> tuple[Codes, Offsets
     bounds = np.zeros_like(offsets)
     for text in range(len(offsets) - 1):
         bounds[text + 1] = bounds[text] + min(offsets[text + 1] - offsets[text], limit)
-    kept = np.empty(bounds[-1], np.uint32)
+    shortened = np.empty(bounds[-1], np.uint32)
     for text in range(len(offsets) - 1):
         size = bounds[text + 1] - bounds[text]
-        kept[bounds[text] : bounds[text + 1]] = codes[offsets[text] : offsets[text] + size]
-    return kept, bounds
+        shortened[bounds[text] : bounds[text + 1]] = codes[offsets[text] : offsets[text] + size]
+    return shortened, bounds

@@ -103,7 +103,7 @@ class Checkpoints:
         scheme.load_state(with_prefix(random, "scheme"))
         return Progress(**place["progress"]), with_prefix(state, "best")
 
-    def keep(self, learner: Learner, step: int) -> None:
+    def save_anchor(self, learner: Learner, step: int) -> None:
         """Write an anchor point of the learner's route; only rank 0 does."""
         if self.folder is None or self._ranks.rank:
             return

@@ -93,9 +93,9 @@ def known_failure(error: BaseException) -> OpinionError | None:
         failure = kinds[raised[1]](raised[2])
     elif failed := re.search(r"WorkerFailed: ((\w+), .+)", text):
         kind = getattr(builtins, failed[2], Exception)
-        said = f"a Python worker failed: {failed[1].split(' < ')[0]} (trace in {home()}/logs/jobs.log)"
+        line = f"a Python worker failed: {failed[1].split(' < ')[0]} (trace in {home()}/logs/jobs.log)"
         # What a text or a bug raises it raises again; a disk or memory may be mended.
-        failure = Infrastructure(said) if issubclass(kind, (OSError, MemoryError)) else OpinionError(said)
+        failure = Infrastructure(line) if issubclass(kind, (OSError, MemoryError)) else OpinionError(line)
     elif "No space left on device" in trace or "Disk quota exceeded" in trace:
         failure = Infrastructure(f"no space left below {home()}; free some or set OPINION_HOME to a larger disk")
     elif "ERROR XSDB6" in trace:
@@ -114,5 +114,5 @@ def known_failure(error: BaseException) -> OpinionError | None:
 def first_line(text: str) -> str:
     """The first line that says something, at most 300 characters of it; Py4J's first only says that Java was called."""
     lines = [line.strip().lstrip(": ") for line in text.splitlines() if line.strip()]
-    told = [line for line in lines if not line.startswith("An error occurred while calling")]
-    return told[0][:300] if told else "no message"
+    telling = [line for line in lines if not line.startswith("An error occurred while calling")]
+    return telling[0][:300] if telling else "no message"

@@ -38,16 +38,16 @@ def file_error(text: str) -> OpinionError | None:
 
     Infrastructure where the same command may succeed later, BadInput where the file has to be replaced.
     """
-    said = FRAME.sub("", text)
-    file = failed_file(said)
-    if reason := UNREACHABLE.search(said):
+    causes = FRAME.sub("", text)
+    file = failed_file(causes)
+    if reason := UNREACHABLE.search(causes):
         cause = reason[0].split("; For more details")[0].strip().rstrip(";")
         return Infrastructure(f"{file or 'a file system or service'} cannot be reached: {redact_text(cause)[:300]}")
-    if "FAILED_READ_FILE.FILE_NOT_EXIST" in said and "(Permission denied)" not in said:
+    if "FAILED_READ_FILE.FILE_NOT_EXIST" in causes and "(Permission denied)" not in causes:
         return Infrastructure(f"{file} was removed while it was read, perhaps by a run that replaced it; run it again")
-    if "FAILED_READ_FILE" in said:
-        return BadInput(f"{file} cannot be read: {redact_text(innermost_cause(said))}")
-    if denied := PERMISSION.search(said):
+    if "FAILED_READ_FILE" in causes:
+        return BadInput(f"{file} cannot be read: {redact_text(innermost_cause(causes))}")
+    if denied := PERMISSION.search(causes):
         return BadInput(f"no access to files: {redact_text(denied[0])[:300]}")
     return None
 

@@ -22,9 +22,9 @@ def hashed(rows: DataFrame) -> DataFrame:
 def with_hash(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """The function that Spark maps over Arrow batches for `hashed`."""
     for batch in batches:
-        there = batch.filter(batch.column("text").is_valid())
-        texts = normalise_batch(there.column("text").to_pylist())
-        at = there.schema.get_field_index("text")
-        there = there.set_column(at, "text", pa.array(texts, pa.string()))
-        there = there.append_column("text_hash", pa.array([text_hash(text) for text in texts], pa.string()))
-        yield there.filter(pa.array([unscorable_reason(text) is None for text in texts], pa.bool_()))
+        texts_only = batch.filter(batch.column("text").is_valid())
+        texts = normalise_batch(texts_only.column("text").to_pylist())
+        at = texts_only.schema.get_field_index("text")
+        texts_only = texts_only.set_column(at, "text", pa.array(texts, pa.string()))
+        texts_only = texts_only.append_column("text_hash", pa.array([text_hash(text) for text in texts], pa.string()))
+        yield texts_only.filter(pa.array([unscorable_reason(text) is None for text in texts], pa.bool_()))

@@ -196,9 +196,9 @@ def check_numbers(rows: DataFrame, group: Group) -> None:
         wrong.append(F.when(bad, shown))
     if not wrong:
         return
-    first = rows.select(F.coalesce(*wrong).alias("said"), "_metadata.file_path").where("said is not null").first()
+    first = rows.select(F.coalesce(*wrong).alias("fault"), "_metadata.file_path").where("fault is not null").first()
     if first:
         raise BadInput(
-            f"--input {as_path(first.file_path)}: {first.said}; only whole numbers that the type holds exactly are "
+            f"--input {as_path(first.file_path)}: {first.fault}; only whole numbers that the type holds exactly are "
             "taken from it, so write the column as a string"
         )

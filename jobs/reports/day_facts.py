@@ -210,17 +210,17 @@ def explained(scorer: Scorer, rows: Iterable[Row]) -> list[dict[str, Any]]:
     return list(opinions.values())
 
 
-def made_of(said: Explanation) -> dict[str, Any]:
+def made_of(explanation: Explanation) -> dict[str, Any]:
     """Each character's and the strongest n-grams' part of a text's margin, with long numbers masked."""
-    text = mask_digits(said.text)
+    text = mask_digits(explanation.text)
     return {
-        "margin": said.margin,
-        "base": said.base,
+        "margin": explanation.margin,
+        "base": explanation.base,
         "text": text,
-        "characters": [round(weight, 4) for weight in said.characters().tolist()],
+        "characters": [round(weight, 4) for weight in explanation.characters().tolist()],
         "ngrams": [
             {"ngram": text[part.start : part.end], "start": part.start, "end": part.end, "margin": part.margin}
-            for part in said.parts[:NGRAMS]
+            for part in explanation.parts[:NGRAMS]
         ],
     }
 

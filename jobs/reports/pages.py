@@ -66,9 +66,9 @@ def highlighted(text: str, weights: list[float]) -> Markup:
     for end in range(1, len(text) + 1):
         if end == len(text) or levels[end] != levels[start]:
             # A space at the edge of a piece stays; what is invisible goes.
-            said = html.escape("".join(c if c.isprintable() else " " if c.isspace() else "" for c in text[start:end]))
+            piece = html.escape("".join(c if c.isprintable() else " " if c.isspace() else "" for c in text[start:end]))
             sign = "p" if levels[start] > 0 else "n"
-            pieces.append(f'<mark class="{sign}{abs(levels[start])}">{said}</mark>' if levels[start] else said)
+            pieces.append(f'<mark class="{sign}{abs(levels[start])}">{piece}</mark>' if levels[start] else piece)
             start = end
     return Markup("".join(pieces))
 
@@ -81,15 +81,15 @@ def write(folder: Path, facts: Any, draw: Callable[[Path], Pictures], template: 
     if not chinese_font():
         print_stderr("warning: no font with Chinese is installed, so plots show boxes; apt-get install fonts-noto-cjk")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    made = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-    made.mkdir()
+    staged = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    staged.mkdir()
     try:
-        (made / "facts.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        pictures = draw(made)
-        page = render(template, made, facts=facts, pictures=pictures)
-        (made / "index.html").write_text(page, encoding="utf-8", errors="replace")
+        (staged / "facts.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        pictures = draw(staged)
+        page = render(template, staged, facts=facts, pictures=pictures)
+        (staged / "index.html").write_text(page, encoding="utf-8", errors="replace")
         shutil.rmtree(folder, ignore_errors=True)
-        made.rename(folder)
+        staged.rename(folder)
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(staged, ignore_errors=True)
     return folder / "index.html"

@@ -47,14 +47,14 @@ def reached(labels: npt.NDArray[Any], scores: npt.NDArray[np.float32], scorer: S
     """AUC, precision and recall at the model's own threshold, and the curve, thinned for a plot."""
     at = metrics.precision_recall_at(labels, scores, float(scorer.threshold))
     precision, recall, _ = precision_recall_curve(labels, scores)
-    kept = np.unique(np.linspace(0, len(recall) - 1, CURVE_POINTS).astype(int))
+    thinned = np.unique(np.linspace(0, len(recall) - 1, CURVE_POINTS).astype(int))
     return {
         "auc": metrics.auc(labels, scores),
         "precision": at.precision,
         "recall": at.recall,
         "precision_bounds": [at.precision_lower, at.precision_upper],
         "recall_bounds": [at.recall_lower, at.recall_upper],
-        "curve": {"recall": recall[kept].tolist(), "precision": precision[kept].tolist()},
+        "curve": {"recall": recall[thinned].tolist(), "precision": precision[thinned].tolist()},
     }
 
 

@@ -74,10 +74,10 @@ def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 
 def curves_of(registry: Registry, rows: Rows, test_rows: Callable[[], TextRows]) -> Curves:
     """Recall and precision on test of the first student of each label that is still in the registry."""
-    there = set(registry.versions())
+    versions = set(registry.versions())
     curves: dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]] = {}
     for row in rows:
-        if row["label"] not in curves and row["scheme"] in SCHEMES and row["model_version"] in there:
+        if row["label"] not in curves and row["scheme"] in SCHEMES and row["model_version"] in versions:
             test, scorer = test_rows(), Scorer(registry.load(row["model_version"]).bundle)
             precision, recall, _ = precision_recall_curve(test.labels, scorer.score_normalised(test.texts))
             curves[row["label"]] = (recall, precision)

@@ -84,8 +84,8 @@ def bisect(scoring: BatchFunction, batch: pa.RecordBatch, killers: list[pa.Recor
                 f"more than {MOST} rows of a batch kill the process that scores them, so it is not the rows: "
                 "see that workers have the memory and the packages that the model needs"
             )
-        told = {"content": batch.column("text"), "reason": pa.array([REASON])}
-        killers.append(staged(REJECTED_OPINION.name, batch.select(["opinion_id"]), told))
+        rejected = {"content": batch.column("text"), "reason": pa.array([REASON])}
+        killers.append(staged(REJECTED_OPINION.name, batch.select(["opinion_id"]), rejected))
 
 
 def attempt(scoring: BatchFunction, batch: pa.RecordBatch) -> list[pa.RecordBatch] | None:

@@ -79,16 +79,16 @@ class LogitWriter:
                 weights = f"{self.digest[:16]}+{self.precision}"
                 progress = f"{self.warehouse.root}/store_teacher_logits/progress+{self.version}+{weights}+{dt}"
                 computed = self.compute(keyed, progress)
-                wanted = keyed.select("opinion_id", "text_hash").distinct()
+                expected = keyed.select("opinion_id", "text_hash").distinct()
                 if self.train_rows:
                     stored = self.stored().where(F.col("dt") == dt).select("opinion_id", "text_hash")
-                    wanted = wanted.union(stored).distinct()
-                logits = wanted.join(self.known(progress), "text_hash", "left")
+                    expected = expected.union(stored).distinct()
+                logits = expected.join(self.known(progress), "text_hash", "left")
                 logits = logits.withColumns(
                     {"fingerprint": F.lit(self.fingerprint), "table": F.lit(TEACHER_LOGIT.name)}
                 )
                 run.stage(logits.select("table", *TEACHER_LOGIT.columns), [TEACHER_LOGIT])
-                counts = (rows.count(), keyed.count(), wanted.count(), keyed.select("text_hash").distinct().count())
+                counts = (rows.count(), keyed.count(), expected.count(), keyed.select("text_hash").distinct().count())
             finally:
                 keyed.unpersist()
             written = audit(run.read_back(TEACHER_LOGIT), counts[2], dt)
@@ -130,7 +130,7 @@ class LogitWriter:
         return rows.where(F.col("fingerprint") == self.fingerprint)
 
 
-def audit(staged: DataFrame, wanted: int, dt: str) -> int:
+def audit(staged: DataFrame, expected: int, dt: str) -> int:
     """Count what was staged; raises OpinionError unless each of the wanted rows is there once and has two numbers."""
     counts = staged.agg(
         F.count("*").alias("rows"),
@@ -138,12 +138,12 @@ def audit(staged: DataFrame, wanted: int, dt: str) -> int:
         F.expr(f"count_if(not {USABLE})").alias("without"),
     ).first()
     assert counts is not None  # an aggregate over everything has a row
-    if (counts["rows"], counts["distinct"], counts["without"]) != (wanted, wanted, 0):
+    if (counts["rows"], counts["distinct"], counts["without"]) != (expected, expected, 0):
         raise OpinionError(
-            f"{wanted} rows of {dt} became {counts['rows']}, {counts['distinct']} of them distinct, "
+            f"{expected} rows of {dt} became {counts['rows']}, {counts['distinct']} of them distinct, "
             f"{counts['without']} without logits; nothing was published"
         )
-    return wanted
+    return expected
 
 
 def logits_of(

@@ -39,9 +39,9 @@ class Retraining:
             if before["flags"] == flags:
                 self.state = before
                 print(f"going on with the retraining begun {before['since']}", flush=True)
-        self.keep()
+        self.note()
 
-    def keep(self, **facts: Any) -> None:
+    def note(self, **facts: Any) -> None:
         """Write what is known so far."""
         self.state |= facts
         decisions.write(self.progress, self.state)
@@ -53,15 +53,15 @@ class Retraining:
         does not decide again, with another outcome, what was half done.
         """
         if "champion" not in self.state:
-            self.keep(champion=self.champion(), days=self.newest_days())
+            self.note(champion=self.champion(), days=self.newest_days())
         if "teacher" not in self.state:
-            self.keep(teacher=self.teacher())
+            self.note(teacher=self.teacher())
         teachers = [self.state["teacher"], *([self.state["champion"]] if self.state["champion"] else [])]
         if "challenger" not in self.state:
             self.store_logits(teachers)
-            self.keep(challenger=self.distil(teachers))
+            self.note(challenger=self.distil(teachers))
         if "decision" not in self.state:
-            self.keep(decision=self.decide())
+            self.note(decision=self.decide())
         decision: dict[str, Any] = self.state["decision"]
         if decision["promoted"]:
             self.promote(decision)
@@ -85,11 +85,11 @@ class Retraining:
         if not begun and (version := reused_teacher(self.registry, self.options)):
             print(f"teacher: {version}", flush=True)
             return version
-        wanted = self.options.teacher_training()
-        wanted.check()
+        training = self.options.teacher_training()
+        training.check()
         version = self.reserved("teacher", BERT)
         if not self.is_saved(version):
-            train(self.warehouse, wanted, version)
+            train(self.warehouse, training, version)
         return version
 
     def store_logits(self, teachers: list[str]) -> None:
@@ -101,11 +101,11 @@ class Retraining:
 
     def distil(self, teachers: list[str]) -> str:
         """The challenger's version, trained here or by the run before."""
-        wanted = self.options.student_training(tuple(teachers), tuple(self.state["days"]))
-        wanted.check()
-        version = self.reserved("challenger", wanted.scheme)
+        training = self.options.student_training(tuple(teachers), tuple(self.state["days"]))
+        training.check()
+        version = self.reserved("challenger", training.scheme)
         if not self.is_saved(version):
-            distil(lambda: self.warehouse, wanted, version)
+            distil(lambda: self.warehouse, training, version)
         return version
 
     def reserved(self, role: str, scheme: str) -> str:
@@ -116,7 +116,7 @@ class Retraining:
         versions = self.state.get("reserved", {})
         if role not in versions:
             versions = {**versions, role: self.registry.new_version(scheme, datetime.now(UTC))}
-            self.keep(reserved=versions)
+            self.note(reserved=versions)
         return str(versions[role])
 
     def is_saved(self, version: str) -> bool:
@@ -157,7 +157,7 @@ class Retraining:
             return
         if now not in (decision["champion"], challenger):
             del self.state["decision"]
-            self.keep()
+            self.note()
             raise Busy(
                 f"{now} became the champion while {challenger} was compared with {decision['champion'] or 'none'}; "
                 "run retrain again with the same flags to compare with that"

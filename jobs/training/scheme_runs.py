@@ -40,8 +40,8 @@ class SchemeRuns:
         """The rows of this grid and these labels in the table, in the grid's order."""
         runs = self.warehouse.read(SCHEME_RUN, experiment=self.grid.experiment)
         same_labels = runs.where(runs.labels_hash == self.labels_hash)
-        there = {row["run"]: row.asDict() for row in time_zones.collect(same_labels)}
-        return [there[key] for entry, seed in self.all_runs() if (key := self.key(entry, seed)) in there]
+        by_key = {row["run"]: row.asDict() for row in time_zones.collect(same_labels)}
+        return [by_key[key] for entry, seed in self.all_runs() if (key := self.key(entry, seed)) in by_key]
 
     def all_runs(self) -> list[tuple[Entry, int]]:
         """Every run: seed by seed, so that a grid that is stopped has compared all schemes at least once."""
@@ -89,16 +89,18 @@ class SchemeRuns:
         """A student, and the teacher that trained along or whose logits it read."""
         training = training_of(self.grid, entry, seed)
         done = distil(lambda: self.warehouse, training, self.registry.new_version(training.scheme, datetime.now(UTC)))
-        beside = done.teacher_manifest
+        teacher_manifest = done.teacher_manifest
         version = done.teacher_version or (self.registry.resolve(training.teacher[0]) if training.teacher else None)
-        if version and beside is None:
-            beside = self.registry.load(version).bundle.manifest
+        if version and teacher_manifest is None:
+            teacher_manifest = self.registry.load(version).bundle.manifest
         measured: dict[str, Any] = {
             "scheme": training.scheme,
             "model_version": done.version,
             "teacher_version": version,
         }
-        measured |= reached(done.manifest) | {f"teacher_{k}": v for k, v in reached(beside).items() if k != "precision"}
+        measured |= reached(done.manifest) | {
+            f"teacher_{k}": v for k, v in reached(teacher_manifest).items() if k != "precision"
+        }
         curve = done.manifest["lineage"]["curve"]
         return (
             measured | {"cpu_s": float(sum(epoch["cpu_seconds"] for epoch in curve))} | self.against_old(done.version)

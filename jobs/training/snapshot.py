@@ -58,11 +58,11 @@ def write_snapshot(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> tup
     facts = snapshot_labels(warehouse, f"{folder}/labels", spec)
     train = facts["rows"]["train"]
     for teacher in facts["teachers"]:
-        have, version = teacher["train_rows"], teacher["version"]
-        print(f"logits of {version}: {have} of {train} rows of train ({have / train:.1%})", flush=True)
-        if have < train and not spec.allow_missing:
+        with_logits, version = teacher["train_rows"], teacher["version"]
+        print(f"logits of {version}: {with_logits} of {train} rows of train ({with_logits / train:.1%})", flush=True)
+        if with_logits < train and not spec.allow_missing:
             raise BadInput(
-                f"{train - have} of {train} labelled rows of train have no logits of {version}; store them: "
+                f"{train - with_logits} of {train} labelled rows of train have no logits of {version}; store them: "
                 f"jobs/store_teacher_logits.py --teacher {version} --labelled, or pass --allow-missing-logits"
             )
     if spec.days:

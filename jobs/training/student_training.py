@@ -55,14 +55,14 @@ def distil(open_warehouse: Callable[[], Warehouse], options: StudentTraining, ve
     is_joint = SCHEMES[options.scheme].joint
     with training.ended_when_refused():
         work = joint_work(options, training, task) if is_joint else stored_work(options, training, task, registry)
-        made = launch(warehouse.spark, options.num_proc, work, RESTARTS)
-    bundle, beside = made if is_joint else (made, None)
+        trained = launch(warehouse.spark, options.num_proc, work, RESTARTS)
+    bundle, teacher_bundle = trained if is_joint else (trained, None)
     done = Distilled(version, bundle.manifest)
-    if beside:
+    if teacher_bundle:
         name = version.replace(options.scheme, f"{options.scheme}-teacher", 1)
-        registry.add(name, beside.tensors, beside.files, beside.manifest)
-        done = replace(done, teacher_version=name, teacher_manifest=beside.manifest)
-        print(metrics_summary(beside.manifest), f"the teacher, saved as {name}", sep="\n")
+        registry.add(name, teacher_bundle.tensors, teacher_bundle.files, teacher_bundle.manifest)
+        done = replace(done, teacher_version=name, teacher_manifest=teacher_bundle.manifest)
+        print(metrics_summary(teacher_bundle.manifest), f"the teacher, saved as {name}", sep="\n")
     where = registry.add(version, bundle.tensors, bundle.files, bundle.manifest)
     training.end()
     print(metrics_summary(bundle.manifest), f"saved as {version} in {where}", sep="\n", flush=True)

@@ -146,8 +146,8 @@ def begin(
         staged.write_text(json.dumps(begun), encoding="utf-8")
         os.replace(staged, file)
     print(f"training {version}; if it is stopped, the same flags and --resume {version} go on with it", flush=True)
-    there = replace(Snapshot(**begun["snapshot"]), folder=str(folder))
-    return Training(version, folder, there, begun["lineage"], is_new)
+    snapshot_here = replace(Snapshot(**begun["snapshot"]), folder=str(folder))
+    return Training(version, folder, snapshot_here, begun["lineage"], is_new)
 
 
 def refuse_other_options(version: str, begun: Mapping[str, Any], given: Mapping[str, Any]) -> None:

@@ -49,18 +49,18 @@ def run_ddl_ignoring_exists(spark: SparkSession, statement: str) -> None:
 
 def pending_statements(spark: SparkSession, database: str) -> dict[str, str]:
     """Missing or older tables, then views: name -> the statement that upgrades it. Raises BadInput as `migrate`."""
-    there = set()
+    existing = set()
     if spark.catalog.databaseExists(database):
-        there = {row.tableName for row in spark.sql(f"SHOW TABLES IN {database}").collect()}
+        existing = {row.tableName for row in spark.sql(f"SHOW TABLES IN {database}").collect()}
     statements = {}
     for table in TABLES:
-        if table.name not in there:
+        if table.name not in existing:
             statements[table.name] = created(table)
         elif missing := missing_columns(spark, database, table):
             columns = ", ".join(f"{name} {table.columns[name]}" for name in missing)
             statements[table.name] = f"ALTER TABLE {{database}}.{table.name} ADD COLUMNS ({columns})"
     for view in VIEWS:
-        if view.name not in there:
+        if view.name not in existing:
             statements[view.name] = f"CREATE VIEW {{database}}.{view.name} COMMENT '{view.comment}' AS {view.query}"
         elif is_older(spark, database, view):
             # Not CREATE OR REPLACE, which drops the view first: a reader would find none.

@@ -33,7 +33,7 @@ class Decided(Retraining):
         self.folder = Path(os.environ["OPINION_HOME"]) / decisions.FOLDER
         self.progress = self.folder / decisions.PROGRESS
         self.state = {"champion": None, "days": [], "challenger": challenger, "teacher": "bert"}
-        self.keep()
+        self.note()
         random, letters = np.random.default_rng(0), list("".join(TEXTS))
         texts = ["".join(random.choice(letters, 12)) for _ in range(400)]
         scores = Scorer(registry.load(truth).bundle).score(texts).scores
@@ -104,7 +104,7 @@ def test_a_champion_promoted_by_hand_meanwhile_is_the_one_to_beat(registry: Regi
 
         def promote(self, decision: dict[str, Any]) -> None:
             if "late" not in self.state:
-                self.keep(late=True)
+                self.note(late=True)
                 registry.promote(other, "by hand, after the comparison")
             super().promote(decision)
 
@@ -124,7 +124,7 @@ def test_a_challenger_that_was_rolled_back_is_not_promoted_by_the_run_that_goes_
     old, new = add_model("offline", 2), add_model("offline", 1)
     registry.promote(old, "first")
     run = Decided(registry, new, new)
-    run.keep(decision={**run.decide(), "promoted": True})
+    run.note(decision={**run.decide(), "promoted": True})
     run.promote(run.state["decision"])
     assert registry.resolve("champion") == new
     registry.rollback("too many complaints of one merchant")
