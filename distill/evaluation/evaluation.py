@@ -22,14 +22,14 @@ def evaluate(score: Score, valid: TextRows, test: TextRows | None, target: float
     """
     scores = score(valid.texts)
     threshold = metrics.threshold_at_precision(valid.labels, scores, target)
-    by_split = {"valid": report(valid, scores, threshold.value)}
+    by_split = {"valid": split_metrics(valid, scores, threshold.value)}
     if test is not None:
-        by_split["test"] = report(test, score(test.texts), threshold.value)
+        by_split["test"] = split_metrics(test, score(test.texts), threshold.value)
     histogram = np.histogram(scores, SCORE_BINS, (0, 1))[0].tolist()
     return {"threshold": asdict(threshold), "metrics": by_split, "score_histogram": histogram}
 
 
-def report(rows: TextRows, scores: npt.NDArray[np.float32], threshold: float) -> dict[str, Any]:
+def split_metrics(rows: TextRows, scores: npt.NDArray[np.float32], threshold: float) -> dict[str, Any]:
     """AUC, and precision and recall at the threshold, over all rows and by source."""
     return {
         "rows": len(rows.labels),

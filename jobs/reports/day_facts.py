@@ -89,7 +89,7 @@ def day_facts(warehouse: Warehouse, run: Row, bundle: Bundle) -> dict[str, Any]:
             "rejected": run.rows_rejected,
             "cut": run.rows_cut,
         },
-        "valid_share": share(run.rows_valid, run.rows_scored),
+        "valid_share": ratio(run.rows_valid, run.rows_scored),
         "rejected": {"load": at_load, "score": dict(run.rejected_by_reason)},
         "histograms": {"day": list(run.score_histogram), "training": expected.scores if expected else None},
         "drift": drift(run.asDict()),
@@ -103,7 +103,7 @@ def day_facts(warehouse: Warehouse, run: Row, bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def share(part: int, whole: int) -> float | None:
+def ratio(part: int, whole: int) -> float | None:
     """A share of something, None of nothing."""
     return part / whole if whole else None
 
@@ -157,7 +157,7 @@ def sources(warehouse: Warehouse, run: Row) -> list[dict[str, Any]]:
             "source": source,
             "rows": count,
             "valid": valid.get(source, 0),
-            "share": share(valid.get(source, 0), count),
+            "share": ratio(valid.get(source, 0), count),
             "precision": expected.get(source or ""),
         }
         for source, count in rows.items()
@@ -173,7 +173,7 @@ def trend(warehouse: Warehouse, dt: str) -> list[dict[str, Any]]:
             "dt": run.dt,
             "read": run.rows_read,
             "valid": run.rows_valid,
-            "share": share(run.rows_valid, run.rows_scored),
+            "share": ratio(run.rows_valid, run.rows_scored),
             "drift": {name: run[column] for name, column in DRIFT.items()},
             "model": run.model_version,
             "threshold": run.threshold,
@@ -206,11 +206,11 @@ def explained(scorer: Scorer, rows: Iterable[Row]) -> list[dict[str, Any]]:
             opinions[key]["times"] += 1
         else:
             where = {"opinion_id": row.opinion_id, "source": row.source, "published_at": minute(row.published_at)}
-            opinions[key] = {**where, "score": row.score, "times": 1, **made_of(explain(scorer, row.text))}
+            opinions[key] = {**where, "score": row.score, "times": 1, **margin_facts(explain(scorer, row.text))}
     return list(opinions.values())
 
 
-def made_of(explanation: Explanation) -> dict[str, Any]:
+def margin_facts(explanation: Explanation) -> dict[str, Any]:
     """Each character's and the strongest n-grams' part of a text's margin, with long numbers masked."""
     text = mask_digits(explanation.text)
     return {

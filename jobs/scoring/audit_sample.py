@@ -36,7 +36,7 @@ class Aim:
     certified: bool
 
 
-def plan(counts: pd.DataFrame, size: int, aim: Aim | None = None) -> pd.DataFrame:
+def allocation(counts: pd.DataFrame, size: int, aim: Aim | None = None) -> pd.DataFrame:
     """Of each stratum that has rows: is_valid, band, stratum (its name), stratum_rows and how many are drawn.
 
     counts: rows by is_valid and band.
@@ -79,12 +79,12 @@ def sample_rows(
 ) -> list[dict[str, Any]]:
     """Rows of audit_sample, without the model, in the order of their draws; of the candidates that `run` staged.
 
-    Each has `dt` too, for its CSV. counts: the day's scored rows, as `plan` wants them.
+    Each has `dt` too, for its CSV. counts: the day's scored rows, as `allocation` takes them.
     """
     if not size:
         return []
     strata: dict[Any, Any] = {
-        (row.is_valid, row.band): row for row in plan(counts, size, aim).itertuples() if row.drawn
+        (row.is_valid, row.band): row for row in allocation(counts, size, aim).itertuples() if row.drawn
     }
     candidates = run.read_back(CANDIDATE).withColumns({"band": F.expr(BAND), DRAW: draw(dt)})
     low = [low_enough(is_valid, band, row.drawn, row.stratum_rows) for (is_valid, band), row in strata.items()]

@@ -25,7 +25,7 @@ from jobs.ingest.hashed_texts import hashed
 from jobs.scoring.process_cache import cached
 from jobs.training.logit_flags import LogitJob
 from jobs.training.logits import LABELLED, USABLE
-from jobs.training.snapshot import SnapshotSpec, chosen
+from jobs.training.snapshot import SnapshotSpec, chosen_labels
 from jobs.warehouse import publish
 from jobs.warehouse.shipping import check_versions, received, ship, versions
 from jobs.warehouse.tables import LABELLED_OPINION, RAW_OPINION, TEACHER_LOGIT
@@ -59,7 +59,7 @@ class LogitWriter:
             )
         rows = self.warehouse.spark.read.schema(table.ddl).parquet(location)
         if self.train_rows:
-            rows = chosen(rows, SnapshotSpec(train_rows=self.train_rows)).where("split = 'train'")
+            rows = chosen_labels(rows, SnapshotSpec(train_rows=self.train_rows)).where("split = 'train'")
         rows = rows.select("opinion_id", "text")
         if rows.isEmpty():
             raise BadInput(f"{self.warehouse.name(table)} ({dt}) has no rows; load some first")

@@ -72,7 +72,7 @@ def write_snapshot(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> tup
 
 def snapshot_labels(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> dict[str, Any]:
     """Write the labels with the logits of the teachers."""
-    rows = chosen(warehouse.read(LABELLED_OPINION), spec).select("opinion_id", *COLUMNS)
+    rows = chosen_labels(warehouse.read(LABELLED_OPINION), spec).select("opinion_id", *COLUMNS)
     rows = join_logits(warehouse, rows, spec.teachers, LABELLED).drop("text_hash")
     rows.write.parquet(f"file://{folder}")
     written = warehouse.spark.read.parquet(f"file://{folder}")
@@ -98,7 +98,7 @@ def snapshot_labels(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> di
     }
 
 
-def chosen(labels: DataFrame, spec: SnapshotSpec) -> DataFrame:
+def chosen_labels(labels: DataFrame, spec: SnapshotSpec) -> DataFrame:
     """All rows of valid and test, and those of train that are wanted; the same rows for the same number."""
     train = labels.where("split = 'train'")
     if spec.sources:

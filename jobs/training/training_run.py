@@ -154,14 +154,14 @@ def refuse_other_options(version: str, begun: Mapping[str, Any], given: Mapping[
     """Raise BadInput that names an option which is not as it was. The checkpoint knows its number of ranks."""
     for name in sorted(begun.keys() & given.keys() - {"num_proc"}):
         if begun[name] != given[name]:
-            before, now = in_flag(begun[name]), in_flag(given[name])
+            before, now = flag_text(begun[name]), flag_text(given[name])
             raise BadInput(
                 f"--resume {version}: it was begun with {flag(name)} {before}, not {now}; "
                 "give the same flags, or start a new training without --resume"
             )
 
 
-def in_flag(value: Any) -> str:
+def flag_text(value: Any) -> str:
     """A value as it stands after its flag."""
     words = value if isinstance(value, list) else [value]
     return " ".join(":".join(map(str, word)) if isinstance(word, list) else str(word) for word in words) or "none"
