@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from pyspark.sql import functions as F
 
+from distill import __version__
 from distill.errors import BadInput, Busy, Held
 from distill.models.saved_model import SavedModel
 from distill.scoring.drift import BANDS, expected_of
@@ -162,6 +163,7 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
             "unlabelled_sources": unlabelled_sources(run, raw),
             "raw_location": raw_location,
             "application_id": warehouse.spark.sparkContext.applicationId,
+            "software_version": __version__,
             "started": run.started,
             "ended": datetime.now(UTC),
         }

@@ -3,7 +3,8 @@
     model.safetensors   the tensors
     vocabulary          UTF-8 text: how texts become tokens; of a teacher instead tokenizer.json,
                         tokenizer_config.json and config.json, as transformers writes them
-    manifest.json       format, format_version, files {name: {sha256, bytes}}, and the caller's own sections
+    manifest.json       format, format_version, software_version, files {name: {sha256, bytes}}, and the caller's own
+                        sections
 
 This module knows the storage and nothing of models. It works on any file system that pyarrow reaches, and
 holds no pickle: reading a bundle from a stranger can fail, but cannot run their code.
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from pyarrow import fs as pafs
 from safetensors import SafetensorError
 
+from distill import __version__
 from distill.errors import BadInput, BadModel, Infrastructure
 
 FORMAT = "opinion-bundle"
@@ -67,7 +69,8 @@ def save(folder: Location, tensors: Tensors, files: Mapping[str, bytes], manifes
         folder: where to; its parents are made.
         tensors: name to array, any shape, any dtype that both numpy and safetensors have.
         files: name to UTF-8 text as bytes: exactly those of a student or of a teacher.
-        manifest: the caller's sections, of JSON types; `format`, `format_version` and `files` are added.
+        manifest: the caller's sections, of JSON types; `format`, `format_version`, `software_version` and
+            `files` are added.
 
     Raises:
         BadInput: the folder is already there, or what is given cannot be stored.
@@ -180,7 +183,7 @@ def _refuse_non_finite(folder: Location, tensors: Tensors) -> None:
 
 def _manifest_bytes(folder: Location, contents: Mapping[str, bytes], sections: Mapping[str, Any]) -> bytes:
     files = {name: {"sha256": _sha256(data), "bytes": len(data)} for name, data in contents.items()}
-    own = {"format": FORMAT, "format_version": FORMAT_VERSION, "files": files}
+    own = {"format": FORMAT, "format_version": FORMAT_VERSION, "software_version": __version__, "files": files}
     if own.keys() & sections.keys():
         raise BadInput(f"bundle {folder}: the manifest's {', '.join(own)} are written by the bundle itself")
     try:

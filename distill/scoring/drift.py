@@ -73,12 +73,8 @@ def profile(scores: npt.NDArray[np.float32], lengths: Bins, unknown: Bins, sourc
 
 
 def expected_of(manifest: Mapping[str, Any]) -> Profile | None:
-    """The profile in a bundle's manifest; of an older bundle only the scores are known; None for a stranger's."""
-    if section := manifest.get("profile"):
-        return Profile(**section)
-    if scores := manifest.get("score_histogram"):
-        return Profile(sum(scores), scores, [], [], {})
-    return None
+    """The profile in a bundle's manifest; None where it has none."""
+    return Profile(**manifest["profile"]) if "profile" in manifest else None
 
 
 def compare(expected: Profile | None, day: Profile) -> Drift:

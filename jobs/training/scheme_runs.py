@@ -112,8 +112,10 @@ class SchemeRuns:
             raise BadInput("a run has the flags 'teacher' and the grid names no teacher")
         manifest = self.registry.load(self.teacher).bundle.manifest
         curve = manifest["lineage"]["curve"]
-        cpu = [epoch["cpu_seconds"] for epoch in curve if "cpu_seconds" in epoch]  # older trainings did not count it
-        cost = {"wall_s": float(sum(epoch["seconds"] for epoch in curve)), "cpu_s": float(sum(cpu)) if cpu else None}
+        cost = {
+            "wall_s": float(sum(epoch["seconds"] for epoch in curve)),
+            "cpu_s": float(sum(epoch["cpu_seconds"] for epoch in curve)),
+        }
         return {"scheme": BERT, "model_version": self.teacher} | reached(manifest) | cost
 
     def linear(self) -> dict[str, Any]:
