@@ -1,11 +1,11 @@
 """Choose the champion's threshold from the labels of its nights' samples, and certify its precision on the stream.
 
-Label the nights' samples (docs/nights.md) and load them with jobs/load_labels.py. This job pools the labels of all
-nights that the champion scored, weighs each by its inclusion probability, and chooses the lowest threshold whose
-precision is certified. The promise holds although the job runs every night. Where no threshold can be certified yet, it
-uses the best estimate, says so, and says how many labels of which scores are missing. The threshold is a decision in
-the registry: score_opinions uses it for the days scored after, and `registry.py rollback` takes it back. Labels that
-the champion was trained on do not count.
+Label the nights' samples (docs/nights.md) and load them with load_labels. This job pools the labels of all nights that
+the champion scored, weighs each by its inclusion probability, and chooses the lowest threshold whose precision is
+certified. The promise holds even when the job runs every night. While no threshold can be certified, the job uses the
+best estimate, and prints that and the number of missing labels by score. The threshold is a decision in the registry:
+score_opinions uses it for later days, and `opinion registry rollback` undoes it. Labels that the champion was trained
+on do not count.
 """
 
 from distill.errors import BadInput
@@ -45,7 +45,7 @@ def main() -> None:
         if result.chosen is None:
             print(
                 f"too few labels of nights that {version} scored: its threshold stays as it is; label the files in "
-                f"{home() / 'audit'} and load them with jobs/load_labels.py"
+                f"{home() / 'audit'} and load them with opinion load_labels"
             )
             return
         operating = evidence(result.chosen, samples, nights, vars(args))

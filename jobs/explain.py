@@ -1,7 +1,7 @@
-"""Explain a score: which n-grams decided, and what each adds to the margin; of one model, or of two side by side.
+"""Explain a score: what each n-gram adds to the margin, for one model or for two side by side.
 
 The score is 1 / (1 + exp(-margin)), so a margin above that of the threshold is a valid complaint. The parts are exact:
-they sum to the margin. A text of your own needs no Spark; an opinion of a loaded day is read from its table.
+they sum to the margin. --text needs no Spark; an opinion of a loaded day is read from its table.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def main() -> None:
         saved = registry.load(registry.resolve(name))
         scorer = Scorer(saved.bundle, saved.operating)
         explained[saved.version] = scorer, explain(scorer, text)
-    # As far as the model that reads most of it has read.
+    # The text up to the limit of the model that reads most of it.
     shown = max((explanation.text for _, explanation in explained.values()), key=len)
     content = facts(mask_digits(shown) if args.text is None else shown, stored, explained, args.top)
     print(
@@ -65,9 +65,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def stored_opinion(database: str, dt: str, opinion_id: str) -> tuple[str, dict[str, Any] | None]:
-    """The text of an opinion, and the version and score of its day where it has one.
+    """The text of an opinion, with the version and score of its day; None for an opinion without a score.
 
-    Raises BadInput when it is not there, or when Spark was not started by its script.
+    Raises BadInput when the opinion is missing, or when the job was not started by spark-submit.
     """
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         raise BadInput("--opinion-id reads the tables: start it with spark-submit, as --help shows")
@@ -79,7 +79,7 @@ def stored_opinion(database: str, dt: str, opinion_id: str) -> tuple[str, dict[s
 
     warehouse = Warehouse(spark_session("explain"), database)
     raw = warehouse.read(RAW_OPINION, dt=dt).where(F.col("opinion_id") == opinion_id)
-    # Of an id that occurs twice this is the row that is scored.
+    # The row of a repeated id that is scored.
     row = raw.orderBy(F.col("published_at").asc_nulls_last(), "text", "source").select("text").first()
     if row is None:
         raise BadInput(f"{warehouse.name(RAW_OPINION)} has no opinion {opinion_id} on {dt}; see its rejected_opinion")
@@ -90,7 +90,7 @@ def stored_opinion(database: str, dt: str, opinion_id: str) -> tuple[str, dict[s
 def facts(
     shown: str, stored: dict[str, Any] | None, explained: Mapping[str, tuple[Scorer, Explanation]], top: int
 ) -> dict[str, Any]:
-    """All that is printed, as JSON has it; `shown` is the text, perhaps masked, that the n-grams are cut from."""
+    """The content of --json. shown: the text, perhaps masked, that the n-grams are cut from."""
     spans = largest([explanation for _, explanation in explained.values()], top)
     models = [model_facts(shown, version, *one, spans) for version, one in explained.items()]
     return {"text": shown, "stored": stored, "models": models}
@@ -99,7 +99,7 @@ def facts(
 def model_facts(
     shown: str, version: str, scorer: Scorer, explanation: Explanation, spans: list[Span]
 ) -> dict[str, Any]:
-    """One model's score and n-grams; the n-grams are the same for each model, 0 where one has none."""
+    """One model's score and n-grams; every model lists the same n-grams, with 0 for those that it lacks."""
     margins = {(part.start, part.end): part.margin for part in explanation.parts}
     threshold = float(scorer.threshold)
     ngrams = [
@@ -121,7 +121,7 @@ def model_facts(
 
 
 def explanation_lines(content: dict[str, Any]) -> list[str]:
-    """The same for a person: the models, then a column of numbers each with the n-grams beside them."""
+    """The content as text: the models, then one column of numbers per model and the n-grams."""
     models = dict(zip("AB", content["models"], strict=False))
     stored = content["stored"]
 

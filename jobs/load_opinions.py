@@ -1,7 +1,7 @@
-"""Load one day of the opinion stream into raw_opinion(dt); lines that are no record go to rejected_opinion.
+"""Load a day of the opinion stream into raw_opinion(dt); lines that are not records go to rejected_opinion.
 
-Every line of the input ends in exactly one of the two: lines in = rows stored + rejected, checked before anything is
-published. A second load of a day replaces the first. An input that is mostly rejected is refused (docs/inputs.md).
+Every input line ends in exactly one of the two: lines read = rows stored + rejected, checked before anything is
+published. A second load of a day replaces the first. An input with mostly rejected lines is refused (docs/inputs.md).
 """
 
 import argparse
@@ -79,10 +79,10 @@ def chosen_days(args: argparse.Namespace) -> list[str]:
 
 
 def load_day(warehouse: Warehouse, dt: str, lines: DataFrame, source: str, accept: bool = False) -> str:
-    """Publish the day and return the line that says what was counted.
+    """Publish the day and return the summary line.
 
-    Raises BadInput when the input is empty or holds no record at all, or when more than half of it is rejected and
-    `accept` is not given.
+    Raises BadInput when the input is empty or holds no record, or when more than half of it is rejected without
+    `accept`.
     """
     partitions = [(RAW_OPINION, {"dt": dt}), (REJECTED_OPINION, {"dt": dt, "stage": "load"})]
     left = f"the day {dt} is left as it was"

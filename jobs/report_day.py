@@ -1,7 +1,7 @@
-"""Report a scored day: one page to look at, its plots as PNG, and the same numbers as JSON.
+"""Report a scored day: one HTML page, its plots as PNG, and the same numbers as JSON.
 
-Written to OPINION_HOME/reports/day/DT: index.html, facts.json, histogram.png, trend.png, ngrams.png. The page needs
-nothing else and fetches nothing, so it can be mailed. It can be made again at any time; nothing in the tables changes.
+Written to OPINION_HOME/reports/day/DT: index.html, facts.json, histogram.png, trend.png, ngrams.png. The page is
+self-contained, so it can be mailed. The report can be repeated at any time and changes no table.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from jobs.reports.pages import Pictures, write
 from jobs.warehouse.session import spark_session
 from jobs.warehouse.warehouse import Warehouse
 
-DRAWN = ((plots.BLUE, "o-"), (plots.ORANGE, "s-"), (plots.GREEN, "^-"), (plots.GREY, "D-"))  # as many as DRIFT has
+DRAWN = ((plots.BLUE, "o-"), (plots.ORANGE, "s-"), (plots.GREEN, "^-"), (plots.GREY, "D-"))  # one for each of DRIFT
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def funnel(facts: dict[str, Any]) -> list[dict[str, Any]]:
-    """The steps from lines to complaints: name, rows, percent of the lines, and what is lost behind the step."""
+    """The steps from lines to complaints: name, rows, percent of the lines, and the rows lost after the step."""
     counts, rejected = facts["counts"], facts["rejected"]
     steps = [
         ("Lines of the feed", "lines", rejected["load"]),
@@ -61,7 +61,7 @@ def most_first(reasons: dict[str, int]) -> list[dict[str, Any]]:
 
 
 def draw(facts: dict[str, Any], folder: Path) -> Pictures:
-    """The plots of a day, and what each shows."""
+    """Draw the plots of a day; returns their captions."""
     pictures = {
         "histogram.png": histogram(facts, folder / "histogram.png"),
         "trend.png": trend(facts, folder / "trend.png"),
@@ -72,7 +72,7 @@ def draw(facts: dict[str, Any], folder: Path) -> Pictures:
 
 
 def histogram(facts: dict[str, Any], file: Path) -> str:
-    """Scores of the day beside those of the training, and the threshold."""
+    """Scores of the day and of the training, and the threshold."""
     day, training = (facts["histograms"][name] for name in ("day", "training"))
     width, threshold = 1 / len(day), facts["model"]["threshold"]
     edges = [i * width for i in range(len(day) + 1)]
@@ -107,7 +107,7 @@ def trend(facts: dict[str, Any], file: Path) -> str:
             if known:
                 highest = max(highest, *(index for _, index in known))
                 below.plot(*zip(*known, strict=True), mark, color=colour, markersize=3.5, linewidth=1, label=name)
-        # Linear up to `significant`, logarithmic beyond: one index far out must not hide the bounds and the others.
+        # Linear up to `significant`, logarithmic above: one large index must not hide the bounds and the others.
         below.set_yscale("symlog", linthresh=SIGNIFICANT, linscale=1)
         below.set(title="drift, PSI", xticks=places[::every], ylim=(0, 1.5 * highest))
         below.yaxis.set_major_formatter("{x:g}")
@@ -122,7 +122,7 @@ def trend(facts: dict[str, Any], file: Path) -> str:
 
 
 def ngrams(facts: dict[str, Any], file: Path) -> str:
-    """The n-grams that spoke most for complaints."""
+    """The n-grams that added most to the margins of complaints."""
     strongest = facts["ngrams"][::-1]
     with plots.figure(file, (plots.SIZE[0], 0.5 + 0.24 * len(strongest))) as axes:
         axes.barh(range(len(strongest)), [one["margin"] for one in strongest], color=plots.ORANGE, height=0.7)

@@ -131,7 +131,7 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
         raw_location = warehouse.location(RAW_OPINION, {"dt": dt})
         if raw_location is None:
             raise BadInput(
-                f"{warehouse.name(RAW_OPINION)} has no day {dt}; load it: jobs/load_opinions.py --dt {dt} --input PATH"
+                f"{warehouse.name(RAW_OPINION)} has no day {dt}; load it: opinion load_opinions --dt {dt} --input PATH"
             )
         # The files of this moment, so that a load of the day meanwhile changes nothing here.
         raw = warehouse.spark.read.schema(RAW_OPINION.ddl).parquet(raw_location)

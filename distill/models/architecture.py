@@ -20,12 +20,12 @@ class Architecture:
     filters: int
 
     def __post_init__(self) -> None:
-        """Order the channels by name: the output layer's columns go by it, and JSON keeps no other order."""
+        """Sort the channels by name, which is the order of the output layer's columns; JSON keeps no other."""
         object.__setattr__(self, "widths", dict(sorted(self.widths.items())))
 
     @property
     def features(self) -> int:
-        """Length of the feature vector: channel by channel, the filters width by width, then the embeddings' sum."""
+        """Length of the feature vector: for each channel the filters width by width, then the embeddings' sum."""
         return sum(self.filters * len(widths) + self.embedding for widths in self.widths.values())
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -44,7 +44,7 @@ class Architecture:
 
     @classmethod
     def from_json(cls, section: Mapping[str, Any]) -> "Architecture":
-        """Read the section of a manifest; raises BadModel when it is of something else."""
+        """Read the section of a manifest; raises BadModel for another kind of model."""
         try:
             if section["kind"] != KIND:
                 raise BadModel(f"the bundle is a {section['kind']}, not a {KIND}; name a student's version")

@@ -22,7 +22,7 @@ from distill.models.padding import padded
 from distill.models.pretrained import ATTENTION, load, misfit, network
 
 KIND = "bert"
-ENCODED_AT_ONCE = 4096  # texts; their tokens are Python's integers for a moment, a hundred times as large
+ENCODED_AT_ONCE = 4096  # texts; their tokens are Python integers for a moment, a hundred times as large
 HEAD_RATE = 10  # times the encoder's learning rate: the head starts from nothing
 
 
@@ -34,9 +34,9 @@ class Padded(NamedTuple):
 
 
 class TokenIds(NamedTuple):
-    """The view that a teacher has of texts: ids int32 (tokens,), text after text; offsets int64 (texts + 1,).
+    """A teacher's view of texts: ids int32 (tokens,), text after text; offsets int64 (texts + 1,).
 
-    `padding` is the token that fills the shorter rows of a batch, `most` the tokens that the encoder reads at most.
+    `padding` is the token that fills the shorter rows of a batch, `most` the longest text that the encoder reads.
     """
 
     ids: npt.NDArray[np.int32]
@@ -93,7 +93,7 @@ class Tokenizer:
 
 
 class Bert(nn.Module):
-    """The network; `forward` gives logits, `features` what they are made of."""
+    """The network; `forward` returns logits, `features` the input of the output layer."""
 
     def __init__(self, encoder: Any, precision: str):
         super().__init__()
@@ -135,7 +135,7 @@ class Bert(nn.Module):
 
 
 def from_pretrained(init: str, max_length: int, precision: str, layers: int | None = None) -> tuple[Bert, Tokenizer]:
-    """A teacher that is still to be trained, from a folder or a hub name; of its layers all, or the first so many.
+    """An untrained teacher from a folder or a hub name, with all its layers or the first `layers`.
 
     Raises BadInput when transformers cannot read it, something of it is missing, or it cannot read texts of
     `max_length` tokens.
@@ -156,12 +156,14 @@ def to_bundle(model: Bert, tokenizer: Tokenizer, manifest: Mapping[str, Any]) ->
 def from_bundle(bundle: Bundle, precision: str) -> tuple[Bert, Tokenizer]:
     """A trained teacher, in evaluation mode.
 
-    Raises BadModel when the bundle is of something else, its tensors do not fit its configuration, or it cannot read
-    texts as long as its manifest says.
+    Raises BadModel when the bundle holds another kind of model, its tensors do not fit its configuration, or it cannot
+    read texts of the manifest's `max_length`.
     """
     architecture = bundle.manifest.get("architecture", {})
     if architecture.get("kind") != KIND:
-        raise BadModel(f"the bundle is a {architecture.get('kind')}, not a {KIND}; name a version of train_teacher.py")
+        raise BadModel(
+            f"the bundle is a {architecture.get('kind')}, not a {KIND}; name a version of opinion train_teacher"
+        )
     with tempfile.TemporaryDirectory() as folder:
         for name in ENCODER_FILES:
             Path(folder, name).write_bytes(bundle.files[name])

@@ -20,7 +20,7 @@ log = logging.getLogger("opinion")
 
 
 def run_main(main: Callable[[], None]) -> NoReturn:
-    """Run a job and leave: 0, or the exit code of what went wrong after one line that says it.
+    """Run a job and exit: with 0, or with one error line and its exit code.
 
     The full traceback goes to `<home>/logs/jobs.log`.
     """
@@ -37,7 +37,7 @@ def run_main(main: Callable[[], None]) -> NoReturn:
         exit_with(e)
     except KeyboardInterrupt:
         exit_with(Infrastructure("interrupted; nothing was published"))
-    except BrokenPipeError:  # whoever read the output, such as head, has seen enough of it
+    except BrokenPipeError:  # the reader of the output, such as head, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as e:
         exit_with(error_of(e))
@@ -52,7 +52,7 @@ def exit_with(error: OpinionError) -> NoReturn:
 
 
 def print_stderr(line: str) -> None:
-    """Print a line on the user's stderr, by way of spark-submit's JVM where that alone can write to it."""
+    """Print a line on the user's stderr, through spark-submit's JVM where only that can write to it."""
     line, stream = visible(line), user_stderr()
     if stream is None:
         try:
@@ -70,7 +70,7 @@ def print_stderr(line: str) -> None:
 
 
 def error_of(error: BaseException) -> OpinionError:
-    """Turn an exception of Spark, Hive, the file system or a Python worker into one that says the mend."""
+    """Turn an exception of Spark, Hive, the file system or a Python worker into one with cause, place and cure."""
     failure = known_failure(error)
     text = str(error)
     if failure is None and (type(error).__module__.startswith(("py4j", "pyspark")) or isinstance(error, OSError)):
@@ -84,7 +84,7 @@ def error_of(error: BaseException) -> OpinionError:
 
 
 def known_failure(error: BaseException) -> OpinionError | None:
-    """The error with its cause and cure, where the exception is one of those that are known; else None."""
+    """The error of a known exception, with cause and cure; None for an unknown one."""
     text, trace = str(error), full_text(error)
     raised = re.search(r"distill\.errors\.(BadInput|BadModel|Infrastructure|OpinionError): (.+)", text)
     failure: OpinionError | None
@@ -94,7 +94,7 @@ def known_failure(error: BaseException) -> OpinionError | None:
     elif failed := re.search(r"WorkerFailed: ((\w+), .+)", text):
         kind = getattr(builtins, failed[2], Exception)
         line = f"a Python worker failed: {failed[1].split(' < ')[0]} (trace in {home()}/logs/jobs.log)"
-        # What a text or a bug raises it raises again; a disk or memory may be mended.
+        # A text or a bug raises the same again; a disk or memory may recover.
         failure = Infrastructure(line) if issubclass(kind, (OSError, MemoryError)) else OpinionError(line)
     elif "No space left on device" in trace or "Disk quota exceeded" in trace:
         failure = Infrastructure(f"no space left below {home()}; free some or set OPINION_HOME to a larger disk")
@@ -112,7 +112,7 @@ def known_failure(error: BaseException) -> OpinionError | None:
 
 
 def first_line(text: str) -> str:
-    """The first line that says something, at most 300 characters of it; Py4J's first only says that Java was called."""
+    """The first line with content, at most 300 characters; Py4J's first line only states that Java was called."""
     lines = [line.strip().lstrip(": ") for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith("An error occurred while calling")]
     return telling[0][:300] if telling else "no message"

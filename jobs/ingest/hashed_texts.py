@@ -1,4 +1,4 @@
-"""Texts and their hash, the key by which labels, samples and logits of one text find each other."""
+"""Texts and their hash, the key that joins labels, samples and logits of one text."""
 
 from collections.abc import Iterator
 
@@ -11,10 +11,7 @@ from jobs.common.privacy import redact_errors
 
 
 def hashed(rows: DataFrame) -> DataFrame:
-    """The rows, their `text` normalised, with a column `text_hash`; those that cannot be scored are left out.
-
-    Raises nothing of its own; the columns stay otherwise.
-    """
+    """The rows with normalised `text` and a column `text_hash`, without those that cannot be scored."""
     columns = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in rows.schema.fields)
     return rows.mapInArrow(redact_errors(with_hash), f"{columns}, text_hash string")
 

@@ -1,4 +1,4 @@
-"""The numbers of a scored day, as its report shows them and `facts.json` keeps them."""
+"""The numbers of a scored day for its page and `facts.json`."""
 
 import string
 from collections import defaultdict
@@ -29,10 +29,10 @@ from jobs.warehouse.tables import (
 from jobs.warehouse.warehouse import Warehouse
 
 TOP, BORDERLINE, DAYS = 20, 10, 30
-EXPLAINED = 200  # of the highest scores: a feed repeats itself, and equal texts are shown once
+EXPLAINED = 200  # rows with the highest scores; equal texts are shown once
 NGRAMS = 6  # shown of an opinion
 PUNCTUATION = " " + string.punctuation + "。、,《》「」【】“”‘’…—·"
-DRIFT = {  # what is compared with the model's profile -> the column that has its index
+DRIFT = {  # histogram -> the column of its index
     "scores": "drift_psi",
     "lengths": "drift_psi_length",
     "unknown words": "drift_psi_unknown",
@@ -50,12 +50,12 @@ def scoring_run_of(warehouse: Warehouse, dt: str) -> Row:
     """The audit row of a day; raises BadInput when the day is not scored."""
     row = time_zones.first(warehouse.read(SCORING_RUN, dt=dt))
     if row is None:
-        raise BadInput(f"{warehouse.name(SCORING_RUN)} has no day {dt}; score it: jobs/score_opinions.py --dt {dt}")
+        raise BadInput(f"{warehouse.name(SCORING_RUN)} has no day {dt}; score it: opinion score_opinions --dt {dt}")
     return row
 
 
 def day_facts(warehouse: Warehouse, run: Row, bundle: Bundle) -> dict[str, Any]:
-    """Everything a day's report shows; `bundle` is that of the model that scored it."""
+    """All facts of a day's report; bundle: the model that scored it."""
     dt, scorer, expected = run.dt, Scorer(bundle), expected_of(bundle.manifest)
     valid = warehouse.read(VALID_COMPLAINT, dt=dt)
     highest = explained(scorer, time_zones.collect(valid.orderBy(F.desc("score"), "opinion_id").limit(EXPLAINED)))
@@ -104,12 +104,12 @@ def day_facts(warehouse: Warehouse, run: Row, bundle: Bundle) -> dict[str, Any]:
 
 
 def ratio(part: int, whole: int) -> float | None:
-    """A share of something, None of nothing."""
+    """part / whole; None when whole is 0."""
     return part / whole if whole else None
 
 
 def minute(time: Any) -> str | None:
-    """A time, in the zone that it has, to the minute."""
+    """A time in its own zone, to the minute."""
     return f"{time:%Y-%m-%d %H:%M}" if time else None
 
 
@@ -119,13 +119,13 @@ def by_reason(rejected: DataFrame) -> dict[str, int]:
 
 
 def drift(run: Mapping[str, Any]) -> dict[str, Any]:
-    """The stability indices of a run that are known, and the band of the furthest, in words too."""
+    """The known stability indices of a run, the band of the largest, and its sentence."""
     parts = [{"name": name, "psi": run[column]} for name, column in DRIFT.items() if run[column] is not None]
     return {"band": run["drift_band"], "text": DRIFT_TEXT[run["drift_band"]], "parts": parts}
 
 
 def sample(warehouse: Warehouse, run: Row) -> dict[str, Any]:
-    """How many opinions the run sampled, how many are labelled, and the estimates that night_precision kept."""
+    """The numbers of sampled and labelled opinions of the run, and the estimates of night_precision."""
     rows = warehouse.read(AUDIT_SAMPLE, dt=run.dt).where(F.col("run_id") == run.run_id).count()
     estimate = time_zones.first(warehouse.read(NIGHT_PRECISION, dt=run.dt).where(F.col("sample_run_id") == run.run_id))
     return {
@@ -192,13 +192,13 @@ def just_below(warehouse: Warehouse, dt: str) -> list[Row]:
     nearest = scores.orderBy(F.desc("score"), "opinion_id").limit(BORDERLINE * 3).select("opinion_id", "score")
     raw = warehouse.read(RAW_OPINION, dt=dt)
     rows = raw.join(F.broadcast(nearest), "opinion_id", "inner")
-    # Of an id that occurs twice the first is the row that was scored.
+    # The first row of a repeated id is the one that was scored.
     ordered = rows.orderBy(F.desc("score"), "opinion_id", F.col("published_at").asc_nulls_last(), "text")
     return list({row.opinion_id: row for row in reversed(time_zones.collect(ordered))}.values())[::-1]
 
 
 def explained(scorer: Scorer, rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Each opinion with what decided its score, in the order given; equal texts once, with their number."""
+    """Each opinion with its explanation, in the given order; equal texts once, with their number."""
     opinions: dict[str, dict[str, Any]] = {}
     for row in rows:
         key = normalise(row.text or "")
@@ -211,7 +211,7 @@ def explained(scorer: Scorer, rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def margin_facts(explanation: Explanation) -> dict[str, Any]:
-    """Each character's and the strongest n-grams' part of a text's margin, with long numbers masked."""
+    """The parts of a text's margin by character and by the strongest n-grams; long numbers are masked."""
     text = mask_digits(explanation.text)
     return {
         "margin": explanation.margin,
@@ -226,7 +226,7 @@ def margin_facts(explanation: Explanation) -> dict[str, Any]:
 
 
 def strongest_ngrams(opinions: Iterable[Mapping[str, Any]], count: int = 15) -> list[dict[str, Any]]:
-    """The n-grams that contributed most to complaints, summed over the opinions shown; numbers apart."""
+    """The n-grams that contribute most to complaints, summed over the shown opinions, without numbers."""
     total: dict[str, float] = defaultdict(float)
     for opinion in opinions:
         for one in opinion["ngrams"]:

@@ -1,4 +1,4 @@
-"""HTML pages that need nothing but themselves: templates/ filled in, everything escaped, pictures inside."""
+"""Self-contained HTML pages: filled templates, every value escaped, pictures embedded."""
 
 import base64
 import functools
@@ -19,14 +19,14 @@ from jobs.reports.console import one_line
 from jobs.reports.plots import chinese_font
 
 TEMPLATES = Path(__file__).parent / "templates"
-LEVELS = 4  # of highlighting, on either side of nothing
+LEVELS = 4  # of highlighting, for either sign
 
 Pictures = Mapping[str, str]  # PNG file name -> what it shows
 
 
 @functools.cache
 def templates() -> jinja2.Environment:
-    """The templates; every value is escaped, and shows or moves nothing that a reader would not see."""
+    """The templates; every value is escaped and loses control and invisible characters."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -54,18 +54,18 @@ def render(template: str, folder: Path, **content: Any) -> str:
 
 
 def picture(name: str, folder: Path) -> Markup:
-    """A PNG file as an address that holds all of it."""
+    """A PNG file as a data URI."""
     return Markup("data:image/png;base64,") + base64.b64encode((folder / name).read_bytes()).decode()
 
 
 def highlighted(text: str, weights: list[float]) -> Markup:
-    """The text with marks of LEVELS strengths, by what each character adds: weights (characters,), of both signs."""
+    """The text with marks in LEVELS strengths by each character's signed weight, (characters,)."""
     largest = max(map(abs, weights), default=0) or 1
     levels = [round(LEVELS * weight / largest) for weight in weights]
     pieces, start = [], 0
     for end in range(1, len(text) + 1):
         if end == len(text) or levels[end] != levels[start]:
-            # A space at the edge of a piece stays; what is invisible goes.
+            # A space at the edge of a piece stays; invisible characters go.
             piece = html.escape("".join(c if c.isprintable() else " " if c.isspace() else "" for c in text[start:end]))
             sign = "p" if levels[start] > 0 else "n"
             pieces.append(f'<mark class="{sign}{abs(levels[start])}">{piece}</mark>' if levels[start] else piece)
@@ -74,9 +74,9 @@ def highlighted(text: str, weights: list[float]) -> Markup:
 
 
 def write(folder: Path, facts: Any, draw: Callable[[Path], Pictures], template: str) -> Path:
-    """Write a report as a folder of facts.json, PNGs and index.html, in place of the one before it; returns the page.
+    """Write a report (facts.json, PNGs and index.html), replacing the previous folder; returns the page's path.
 
-    The template is given `facts` and `pictures`. A reader never sees half of a report.
+    The template gets `facts` and `pictures`. A reader never sees half of a report.
     """
     if not chinese_font():
         print_stderr("warning: no font with Chinese is installed, so plots show boxes; apt-get install fonts-noto-cjk")

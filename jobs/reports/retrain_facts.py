@@ -18,10 +18,10 @@ Models = Mapping[str, SavedModel]  # "champion" (where there was one) and "chall
 
 
 def retrain_facts(decision: Mapping[str, Any], models: Models, rows: TextRows, labels_hash: str) -> dict[str, Any]:
-    """Everything the page of a retraining shows.
+    """All facts of a retraining's page.
 
-    decision: as `jobs/retrain.py` keeps it. rows: the held-out labels of today, whose hash tells whether they are those
-    that decided.
+    decision: as `jobs/retrain.py` stores it. rows: the held-out labels of today; their hash shows whether they are
+    those of the decision.
     """
     scorers = {role: Scorer(model.bundle) for role, model in models.items()}
     scores = {role: scorer.score_normalised(rows.texts) for role, scorer in scorers.items()}
@@ -77,7 +77,7 @@ def changes(
 
 
 def by_source(rows: TextRows, caught: Mapping[str, npt.NDArray[np.bool_]]) -> list[dict[str, Any]]:
-    """Recall of each source by each model, the source with most complaints first; `judged` where there are enough."""
+    """Recall by source and model, the source with most complaints first. judged: it has enough complaints."""
     recalls = []
     for source in np.unique(rows.sources):
         here = (rows.sources == source) & (rows.labels == 1)

@@ -55,7 +55,7 @@ class LogitWriter:
         location = self.warehouse.location(table, partition)
         if location is None:
             raise BadInput(
-                f"{self.warehouse.name(table)} has no day {dt}; load it: jobs/load_opinions.py --dt {dt} --input PATH"
+                f"{self.warehouse.name(table)} has no day {dt}; load it: opinion load_opinions --dt {dt} --input PATH"
             )
         rows = self.warehouse.spark.read.schema(table.ddl).parquet(location)
         if self.train_rows:

@@ -22,7 +22,7 @@ def with_logits(warehouse: Warehouse, rows: DataFrame, version: str, dt: str, al
     """
     stored = warehouse.read(TEACHER_LOGIT, teacher=version, dt=dt)
     fingerprints = {row.fingerprint for row in stored.select("fingerprint").distinct().collect()}
-    mend = f"jobs/store_teacher_logits.py --teacher {version} " + ("--labelled" if dt == LABELLED else f"--dt {dt}")
+    mend = f"opinion store_teacher_logits --teacher {version} " + ("--labelled" if dt == LABELLED else f"--dt {dt}")
     if not fingerprints:
         raise BadInput(f"{warehouse.name(TEACHER_LOGIT)} holds nothing of {version} for {dt}; store it: {mend}")
     if strange := sorted(fingerprints - set(allowed)):

@@ -63,7 +63,7 @@ def write_snapshot(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> tup
         if with_logits < train and not spec.allow_missing:
             raise BadInput(
                 f"{train - with_logits} of {train} labelled rows of train have no logits of {version}; store them: "
-                f"jobs/store_teacher_logits.py --teacher {version} --labelled, or pass --allow-missing-logits"
+                f"opinion store_teacher_logits --teacher {version} --labelled, or pass --allow-missing-logits"
             )
     if spec.days:
         facts["transfer"] = snapshot_transfer(warehouse, f"{folder}/transfer", spec)
@@ -82,7 +82,7 @@ def snapshot_labels(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> di
             of = f" of the sources {', '.join(spec.sources)}" if spec.sources and split == "train" else ""
             raise BadInput(
                 f"{warehouse.name(LABELLED_OPINION)} has no rows of the split {split!r}{of}; "
-                "load some with jobs/load_labels.py"
+                "load some with opinion load_labels"
             )
     train = written.where("split = 'train'")
     return {
@@ -115,7 +115,7 @@ def snapshot_transfer(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> 
         if warehouse.location(RAW_OPINION, {"dt": day}) is None:
             raise BadInput(
                 f"--transfer-dt {day}: {warehouse.name(RAW_OPINION)} has no such day; "
-                f"load it: jobs/load_opinions.py --dt {day} --input PATH"
+                f"load it: opinion load_opinions --dt {day} --input PATH"
             )
         rows = warehouse.read(RAW_OPINION, dt=day).select("opinion_id", "text", "source")
         rows = rows.withColumns({"label": F.lit(None).cast("int"), "split": F.lit("transfer")})

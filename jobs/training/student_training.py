@@ -75,7 +75,7 @@ def check_encoder(registry: Registry, version: str) -> None:
     if manifest.get("architecture", {}).get("kind") == KIND:
         raise BadInput(
             f"--hint and --embeddings teacher read features of the first teacher, a BERT; {version} is a textCNN: "
-            "name a teacher of jobs/train_teacher.py first"
+            "name a teacher of opinion train_teacher first"
         )
 
 

@@ -73,7 +73,7 @@ def test_list_shows_a_broken_version_beside_the_whole_ones(home, versions, capsy
 
 def test_list_without_versions_says_how_to_make_one(home, capsys):
     main(["--home", str(home), "list"])
-    assert "train one with jobs/distill_student.py" in capsys.readouterr().out
+    assert "train one with opinion distill_student" in capsys.readouterr().out
 
 
 def test_show_prints_all_of_the_manifest_exactly(home, versions, capsys):

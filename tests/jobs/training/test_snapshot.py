@@ -120,9 +120,9 @@ def test_logits_of_other_weights_are_refused(warehouse: Warehouse, tmp_path: Pat
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        (SnapshotSpec([NONE], allow_missing=True), f"jobs/store_teacher_logits.py --teacher {NONE.version} --labelled"),
-        (SnapshotSpec([PART], [DAY], True), f"jobs/store_teacher_logits.py --teacher {PART.version} --dt {DAY}"),
-        (SnapshotSpec([WHOLE], ["2026-01-01"]), "jobs/load_opinions.py --dt 2026-01-01 --input PATH"),
+        (SnapshotSpec([NONE], allow_missing=True), f"opinion store_teacher_logits --teacher {NONE.version} --labelled"),
+        (SnapshotSpec([PART], [DAY], True), f"opinion store_teacher_logits --teacher {PART.version} --dt {DAY}"),
+        (SnapshotSpec([WHOLE], ["2026-01-01"]), "opinion load_opinions --dt 2026-01-01 --input PATH"),
         (SnapshotSpec(sources=["forum"]), "no rows of the split 'train' of the sources forum"),
     ],
 )
