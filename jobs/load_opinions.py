@@ -1,7 +1,7 @@
-"""Load one day of the opinion stream into raw_opinion(dt); lines that are no record go to rejected_opinion.
+"""Load a day of the opinion stream into raw_opinion(dt); lines that are not records go to rejected_opinion.
 
-Every line of the input ends in exactly one of the two: lines in = rows stored + rejected, checked before anything is
-published. A second load of a day replaces the first. An input that is mostly rejected is refused (docs/inputs.md).
+Every input line ends in exactly one of the two: lines read = rows stored + rejected, checked before anything is
+published. A second load of a day replaces the first. An input with mostly rejected lines is refused (docs/inputs.md).
 """
 
 import argparse
@@ -54,16 +54,16 @@ def parser() -> Parser:
     """The command line."""
     example = "load_opinions --dt 2026-11-09 --input stream/dt=2026-11-09.jsonl.gz"
     several = "--from 2026-11-09 --to 2026-11-15 --input 'stream/dt={dt}.jsonl.gz'"
-    found = job_parser(__doc__, example, f".venv/bin/opinion load_opinions {several}")
-    found.add_argument("--dt", type=day, help="the day that the input is of")
-    found.add_argument("--from", type=day, dest="first", metavar="DT", help="load all days from this one on …")
-    found.add_argument("--to", type=day, dest="last", metavar="DT", help="… to this one, also those loaded before")
-    found.add_argument(
+    flags = job_parser(__doc__, example, f".venv/bin/opinion load_opinions {several}")
+    flags.add_argument("--dt", type=day, help="the day that the input is of")
+    flags.add_argument("--from", type=day, dest="first", metavar="DT", help="load all days from this one on …")
+    flags.add_argument("--to", type=day, dest="last", metavar="DT", help="… to this one, also those loaded before")
+    flags.add_argument(
         "--input", required=True, help=f"file, folder or glob on any file system of Spark; {DAY} stands for the day"
     )
-    found.add_argument("--format", choices=["jsonl", "csv", "parquet"], default="jsonl", help="format of the input")
-    add_flag(found)
-    return found
+    flags.add_argument("--format", choices=["jsonl", "csv", "parquet"], default="jsonl", help="format of the input")
+    add_flag(flags)
+    return flags
 
 
 def chosen_days(args: argparse.Namespace) -> list[str]:
@@ -79,10 +79,10 @@ def chosen_days(args: argparse.Namespace) -> list[str]:
 
 
 def load_day(warehouse: Warehouse, dt: str, lines: DataFrame, source: str, accept: bool = False) -> str:
-    """Publish the day and return the line that says what was counted.
+    """Publish the day and return the summary line.
 
-    Raises BadInput when the input is empty or holds no record at all, or when more than half of it is rejected and
-    `accept` is not given.
+    Raises BadInput when the input is empty or holds no record, or when more than half of it is rejected without
+    `accept`.
     """
     partitions = [(RAW_OPINION, {"dt": dt}), (REJECTED_OPINION, {"dt": dt, "stage": "load"})]
     left = f"the day {dt} is left as it was"

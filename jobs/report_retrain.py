@@ -1,7 +1,7 @@
-"""Report a retraining: what was decided and why, champion beside challenger on the held-out labels, and a model card.
+"""Report a retraining: the decision and its reasons, champion and challenger on the held-out labels, a model card.
 
 Written to OPINION_HOME/reports/retrain/VERSION of the challenger: index.html, facts.json, curve.png, sources.png. The
-page needs nothing else and fetches nothing. Without --version it is the newest decision's.
+page is self-contained. Without --version the report is about the newest decision.
 """
 
 from pathlib import Path
@@ -40,25 +40,25 @@ def main() -> None:
 
 
 def decision_of(folder: Path, version: str | None) -> dict[str, Any]:
-    """The decision about a challenger, or the newest, in a home; raises BadInput when there is none."""
-    found = decisions.read_all(folder)
-    wanted = [one for one in found if version in (None, one["challenger"])]
+    """The decision about a challenger, or the newest one, in a home; raises BadInput when it is missing."""
+    all_decisions = decisions.read_all(folder)
+    wanted = [one for one in all_decisions if version in (None, one["challenger"])]
     if not wanted:
         about = f" about {version}" if version else ""
-        raise BadInput(f"{folder} keeps no decision{about}; see jobs/registry.py decisions, or run jobs/retrain.py")
+        raise BadInput(f"{folder} keeps no decision{about}; see opinion registry decisions, or run opinion retrain")
     return wanted[-1]
 
 
 def draw(facts: dict[str, Any], folder: Path) -> Pictures:
-    """The plots of a retraining, and what each shows."""
-    found = {"curve.png": curves(facts, folder / "curve.png")}
+    """Draw the plots of a retraining; returns their captions."""
+    pictures = {"curve.png": curves(facts, folder / "curve.png")}
     if any(one["judged"] for one in facts["sources"]):
-        found["sources.png"] = sources(facts, folder / "sources.png")
-    return found
+        pictures["sources.png"] = sources(facts, folder / "sources.png")
+    return pictures
 
 
 def curves(facts: dict[str, Any], file: Path) -> str:
-    """Precision and recall of both models, and where their thresholds stand."""
+    """Precision and recall of both models, and their thresholds."""
     with plots.figure(file) as axes:
         lowest = 1.0
         for role, model in facts["models"].items():
@@ -78,7 +78,7 @@ def curves(facts: dict[str, Any], file: Path) -> str:
 
 
 def sources(facts: dict[str, Any], file: Path) -> str:
-    """Recall of each source that has complaints enough to judge by."""
+    """Recall of each source with enough complaints."""
     judged = [one for one in facts["sources"] if one["judged"]][::-1]
     names = [fit_width(one["source"], 16).rstrip() for one in judged]
     with plots.figure(file, (plots.SIZE[0], 0.9 + 0.3 * len(judged))) as axes:

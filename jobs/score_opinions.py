@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from pyspark.sql import functions as F
 
+from distill import __version__
 from distill.errors import BadInput, Busy, Held
 from distill.models.saved_model import SavedModel
 from distill.scoring.drift import BANDS, expected_of
@@ -80,14 +81,14 @@ def main() -> None:
 
 def parser() -> Parser:
     """The command line."""
-    found = job_parser(__doc__, "score_opinions --dt 2026-11-09")
-    found.add_argument("--dt", type=day, help="the day to score, loaded by load_opinions before")
-    found.add_argument("--from", type=day, dest="first", metavar="DT", help="score all days from this one on …")
-    found.add_argument("--to", type=day, dest="last", metavar="DT", help="… to this one, where it is not done already")
-    found.add_argument("--force", action="store_true", help="with --from and --to: days that are done, too")
-    found.add_argument("--model", default="champion", help="champion, or a version of the registry")
-    add_options(found, ScoringRun)
-    return found
+    flags = job_parser(__doc__, "score_opinions --dt 2026-11-09")
+    flags.add_argument("--dt", type=day, help="the day to score, loaded by load_opinions before")
+    flags.add_argument("--from", type=day, dest="first", metavar="DT", help="score all days from this one on …")
+    flags.add_argument("--to", type=day, dest="last", metavar="DT", help="… to this one, where it is not done already")
+    flags.add_argument("--force", action="store_true", help="with --from and --to: days that are done, too")
+    flags.add_argument("--model", default="champion", help="champion, or a version of the registry")
+    add_options(flags, ScoringRun)
+    return flags
 
 
 def chosen_days(args: argparse.Namespace) -> list[str]:
@@ -130,7 +131,7 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
         raw_location = warehouse.location(RAW_OPINION, {"dt": dt})
         if raw_location is None:
             raise BadInput(
-                f"{warehouse.name(RAW_OPINION)} has no day {dt}; load it: jobs/load_opinions.py --dt {dt} --input PATH"
+                f"{warehouse.name(RAW_OPINION)} has no day {dt}; load it: opinion load_opinions --dt {dt} --input PATH"
             )
         # The files of this moment, so that a load of the day meanwhile changes nothing here.
         raw = warehouse.spark.read.schema(RAW_OPINION.ddl).parquet(raw_location)
@@ -162,6 +163,7 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
             "unlabelled_sources": unlabelled_sources(run, raw),
             "raw_location": raw_location,
             "application_id": warehouse.spark.sparkContext.applicationId,
+            "software_version": __version__,
             "started": run.started,
             "ended": datetime.now(UTC),
         }
@@ -186,8 +188,8 @@ def stage_small(run: publish.Run, version: str, parts: list[tuple[Table, list[di
     of_run = {"model_version": version, "run_id": run.id}
     rows = [row | of_run | {"table": table.name} for table, rows in parts for row in rows]
     ddl = ", ".join(f"{column} {kind}" for column, kind in kinds.items())
-    made = run.warehouse.spark.createDataFrame([[row.get(column) for column in kinds] for row in rows], ddl)
-    run.stage(made.coalesce(1), [table for table, _ in parts], pack=False)
+    frame = run.warehouse.spark.createDataFrame([[row.get(column) for column in kinds] for row in rows], ddl)
+    run.stage(frame.coalesce(1), [table for table, _ in parts], pack=False)
 
 
 if __name__ == "__main__":

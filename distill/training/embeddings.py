@@ -33,6 +33,6 @@ def principal_components(hidden: Tensor, width: int) -> Tensor:
     """(rows, d) -> (rows, min(width, d)): along the directions of most variance, scaled as random embeddings are."""
     centred = (hidden - hidden.mean(0)).double()
     _, directions = torch.linalg.eigh(centred.T @ centred)  # in ascending order of variance
-    found = centred @ directions[:, -width:]
-    scaled: Tensor = (found / found.std() * EMBEDDING_STD).float()
+    components = centred @ directions[:, -width:]
+    scaled: Tensor = (components / components.std() * EMBEDDING_STD).float()
     return scaled

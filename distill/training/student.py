@@ -119,10 +119,10 @@ def train_student(
     curve = fit(STORED[scheme](learner, config), [learner], seen, unseen, config, ranks, task.outputs)
     if ranks.rank:
         return None
-    made = lineage_of({**task.lineage, "scheme": scheme}, config, ranks, curve)
+    lineage = lineage_of({**task.lineage, "scheme": scheme}, config, ranks, curve)
     if features:
-        made["teacher_features"] = {name: value for name, value in asdict(features).items() if name != "registry"}
-    return student.bundle(made, splits, task.target_precision)
+        lineage["teacher_features"] = {name: value for name, value in asdict(features).items() if name != "registry"}
+    return student.bundle(lineage, splits, task.target_precision)
 
 
 def learn_teacher_features(

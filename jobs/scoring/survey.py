@@ -22,7 +22,7 @@ Hashes = npt.NDArray[np.int64]
 RANGES = 64  # of hashes; each task sends one block of bytes a range, and one task finds what is double in a range
 BOUNDS = (np.arange(1, RANGES, dtype=np.float64) * (2.0**64 / RANGES) - 2.0**63).astype(np.int64)
 LOW = 0xFFFFFFFF  # half of a hash: the sum of as many as a day can have rows stays below 2^63
-FOUND = pa.schema(
+RANGE_ROWS = pa.schema(
     [
         ("range", pa.int32()),
         ("hashes", pa.binary()),
@@ -31,7 +31,7 @@ FOUND = pa.schema(
         ("id_sum", pa.int64()),
     ]
 )
-FOUND_DDL = "range int, hashes binary, source string, rows bigint, id_sum bigint"
+RANGE_ROWS_DDL = "range int, hashes binary, source string, rows bigint, id_sum bigint"
 
 
 class Survey(NamedTuple):
@@ -62,19 +62,19 @@ def survey(raw: DataFrame, known: Sequence[str]) -> Survey:
     """
     source = F.col("source") if known else F.lit(None).cast("string")
     rows = raw.select(id_hash().alias("hash"), source.alias("source"))
-    ranges = rows.mapInArrow(redact_errors(find_repeated(frozenset(known))), FOUND_DDL)
-    found = ranges.repartition("range").mapInArrow(redact_errors(doubles), FOUND_DDL).collect()
+    ranges = rows.mapInArrow(redact_errors(find_repeated(frozenset(known))), RANGE_ROWS_DDL)
+    blocks = ranges.repartition("range").mapInArrow(redact_errors(find_doubles), RANGE_ROWS_DDL).collect()
     sources: Counter[str] = Counter()
-    for row in found:
+    for row in blocks:
         if row.rows:
             sources[row.source] += row.rows
-    return Survey(dict(sources), hashes_of([row.hashes for row in found]), sum(row.id_sum or 0 for row in found))
+    return Survey(dict(sources), hashes_of([row.hashes for row in blocks]), sum(row.id_sum or 0 for row in blocks))
 
 
 def find_repeated(known: frozenset[str]) -> BatchFunction:
     """The task over batches of hash and source: it gives its sorted hashes, a row a range, and rows by source."""
 
-    def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def find(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         sources: Counter[str] = Counter()
         parts = []
         for batch in batches:
@@ -86,12 +86,12 @@ def find_repeated(known: frozenset[str]) -> BatchFunction:
         rows = [{"range": i, "hashes": block.tobytes()} for i, block in enumerate(blocks) if len(block)]
         rows += [{"range": 0, "source": source, "rows": count} for source, count in sources.items()]
         rows.append({"range": 0, "rows": 0, "id_sum": int((hashes & LOW).sum())})
-        yield pa.RecordBatch.from_pylist(rows, FOUND)
+        yield pa.RecordBatch.from_pylist(rows, RANGE_ROWS)
 
-    return look
+    return find
 
 
-def doubles(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def find_doubles(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """The task over all rows of some ranges: it gives the hashes that occur twice, and passes counts on."""
     blocks: list[bytes | None] = []
     for batch in batches:
@@ -99,7 +99,7 @@ def doubles(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield batch.filter(pc.is_valid(batch.column("rows")))
     hashes = np.sort(hashes_of(blocks))
     again = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
-    yield pa.RecordBatch.from_pylist([{"hashes": again.tobytes()}] if len(again) else [], FOUND)
+    yield pa.RecordBatch.from_pylist([{"hashes": again.tobytes()}] if len(again) else [], RANGE_ROWS)
 
 
 def hashes_of(blocks: Sequence[bytes | None]) -> Hashes:

@@ -49,23 +49,23 @@ def run_ddl_ignoring_exists(spark: SparkSession, statement: str) -> None:
 
 def pending_statements(spark: SparkSession, database: str) -> dict[str, str]:
     """Missing or older tables, then views: name -> the statement that upgrades it. Raises BadInput as `migrate`."""
-    there = set()
+    existing = set()
     if spark.catalog.databaseExists(database):
-        there = {row.tableName for row in spark.sql(f"SHOW TABLES IN {database}").collect()}
-    found = {}
+        existing = {row.tableName for row in spark.sql(f"SHOW TABLES IN {database}").collect()}
+    statements = {}
     for table in TABLES:
-        if table.name not in there:
-            found[table.name] = created(table)
+        if table.name not in existing:
+            statements[table.name] = created(table)
         elif missing := missing_columns(spark, database, table):
             columns = ", ".join(f"{name} {table.columns[name]}" for name in missing)
-            found[table.name] = f"ALTER TABLE {{database}}.{table.name} ADD COLUMNS ({columns})"
+            statements[table.name] = f"ALTER TABLE {{database}}.{table.name} ADD COLUMNS ({columns})"
     for view in VIEWS:
-        if view.name not in there:
-            found[view.name] = f"CREATE VIEW {{database}}.{view.name} COMMENT '{view.comment}' AS {view.query}"
+        if view.name not in existing:
+            statements[view.name] = f"CREATE VIEW {{database}}.{view.name} COMMENT '{view.comment}' AS {view.query}"
         elif is_older(spark, database, view):
             # Not CREATE OR REPLACE, which drops the view first: a reader would find none.
-            found[view.name] = f"ALTER VIEW {{database}}.{view.name} AS {view.query}"
-    return found
+            statements[view.name] = f"ALTER VIEW {{database}}.{view.name} AS {view.query}"
+    return statements
 
 
 def created(table: Table) -> str:

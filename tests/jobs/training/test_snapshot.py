@@ -118,18 +118,18 @@ def test_logits_of_other_weights_are_refused(warehouse: Warehouse, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("wanted", "says"),
+    ("wanted", "message"),
     [
-        (SnapshotSpec([NONE], allow_missing=True), f"jobs/store_teacher_logits.py --teacher {NONE.version} --labelled"),
-        (SnapshotSpec([PART], [DAY], True), f"jobs/store_teacher_logits.py --teacher {PART.version} --dt {DAY}"),
-        (SnapshotSpec([WHOLE], ["2026-01-01"]), "jobs/load_opinions.py --dt 2026-01-01 --input PATH"),
+        (SnapshotSpec([NONE], allow_missing=True), f"opinion store_teacher_logits --teacher {NONE.version} --labelled"),
+        (SnapshotSpec([PART], [DAY], True), f"opinion store_teacher_logits --teacher {PART.version} --dt {DAY}"),
+        (SnapshotSpec([WHOLE], ["2026-01-01"]), "opinion load_opinions --dt 2026-01-01 --input PATH"),
         (SnapshotSpec(sources=["forum"]), "no rows of the split 'train' of the sources forum"),
     ],
 )
 def test_what_is_not_there_is_named_with_the_command_that_makes_it(
-    warehouse: Warehouse, tmp_path: Path, wanted: SnapshotSpec, says: str
+    warehouse: Warehouse, tmp_path: Path, wanted: SnapshotSpec, message: str
 ) -> None:
-    with pytest.raises(BadInput, match=re.escape(says)):
+    with pytest.raises(BadInput, match=re.escape(message)):
         write_snapshot(warehouse, f"{tmp_path}/all", wanted)
 
 
