@@ -63,7 +63,7 @@ def load(
         copies = warehouse.read(SAMPLE_LABEL).limit(0) if replace else warehouse.read(SAMPLE_LABEL)
         samples = label_provenance.known_samples(warehouse, copies)
         parsed = rows.mapInArrow(redact_errors(parser_of(split, run.started)), PARSED_DDL)
-        new = label_provenance.place(parsed, samples).persist()
+        new = label_provenance.place(parsed, samples, split).persist()
         existing_rows = existing_labels(warehouse)
         if replace:
             existing_rows = existing_rows.limit(0)

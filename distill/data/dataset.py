@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from distill.data.labelled import TextRows
 from distill.models.padding import padded
 
 
@@ -23,12 +24,14 @@ class Batch:
     """Rows of a split on the device of the rank.
 
     labels: int64 (batch,), -1 where there is none. inputs: by name of a network, what it reads. logits: those stored
-    of each teacher, float32 (batch, teachers, 2), NaN where there are none.
+    of each teacher, float32 (batch, teachers, 2), NaN where there are none. weights: of the hard loss, float32
+    (batch,); None: each row weighs 1.
     """
 
     labels: Tensor
     inputs: dict[str, Any]
     logits: Tensor
+    weights: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -37,19 +40,27 @@ class Examples:
 
     labels: int64 (rows,), -1 where there is none. views: by name of a network. logits: those stored of each teacher,
     float32 (rows, teachers, 2). lengths: int64 (rows,), where rows of a batch should be of similar length because they
-    are padded to the longest.
+    are padded to the longest. weights: as in `Batch`.
     """
 
     labels: Tensor
     views: Mapping[str, View]
     logits: Tensor
     lengths: Tensor | None = None
+    weights: Tensor | None = None
+
+    @classmethod
+    def of(cls, rows: TextRows, views: Mapping[str, View], lengths: Tensor | None = None) -> "Examples":
+        """Rows of texts, by these views of them."""
+        weights = None if rows.weights is None else torch.from_numpy(rows.weights)
+        return cls(torch.from_numpy(rows.labels), views, torch.from_numpy(rows.logits), lengths, weights)
 
     def batch(self, rows: Tensor, device: torch.device, teachers: Sequence[int] | None = None) -> Batch:
         """The batch of the rows, int64 (batch,), with the logits of all teachers or of the given ones."""
         inputs = {name: to_device(view.take(rows), device) for name, view in self.views.items()}
         logits = self.logits[rows] if teachers is None else self.logits[rows][:, list(teachers)]
-        return Batch(self.labels[rows].to(device), inputs, logits.to(device))
+        weights = None if self.weights is None else self.weights[rows].to(device)
+        return Batch(self.labels[rows].to(device), inputs, logits.to(device), weights)
 
 
 def to_device(tensors: Any, device: torch.device) -> Any:

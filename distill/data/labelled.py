@@ -15,6 +15,7 @@ from distill.text.text_batch import normalise_batch
 
 NO_LABEL = -1  # of a row of the transfer set
 LOGITS = "logits_"  # of a column, before the number of the teacher
+WEIGHT = "weight"  # of a column that not every snapshot has: the weight of the hard loss
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,15 @@ class TextRows:
     """The rows of one split, or of the transfer set.
 
     texts: normalised. labels: int64 (rows,), 0 junk, 1 valid complaint, -1 none. sources: the source of each. logits:
-    those stored of each teacher, float32 (rows, teachers, 2), NaN where there are none.
+    those stored of each teacher, float32 (rows, teachers, 2), NaN where there are none. weights: of the hard loss,
+    float32 (rows,); None: each row weighs 1.
     """
 
     texts: list[str]
     labels: npt.NDArray[np.int64]
     sources: npt.NDArray[np.str_]
     logits: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float32] | None = None
 
 
 def read_labelled(location: str, split: str) -> TextRows:
@@ -57,7 +60,8 @@ def read(location: str, rows: pads.Expression | None = None) -> TextRows:
     for teacher, name in enumerate(columns):
         stored = [values or (np.nan, np.nan) for values in table[name].to_pylist()]
         logits[:, teacher] = np.array(stored, np.float32).reshape(-1, 2)  # there may be no rows
-    return TextRows(normalise_batch(table["text"].to_pylist()), labels, sources, logits)
+    weights = table[WEIGHT].to_numpy() if WEIGHT in table.column_names else None
+    return TextRows(normalise_batch(table["text"].to_pylist()), labels, sources, logits, weights)
 
 
 class Splits(NamedTuple):
@@ -84,4 +88,10 @@ def concat(one: TextRows, other: TextRows) -> TextRows:
         np.concatenate([one.labels, other.labels]),
         np.concatenate([one.sources, other.sources]),
         np.concatenate([one.logits, other.logits]),
+        None if one.weights is other.weights is None else np.concatenate([weights_of(one), weights_of(other)]),
     )
+
+
+def weights_of(rows: TextRows) -> npt.NDArray[np.float32]:
+    """The weights of rows, ones where they have none."""
+    return np.ones(len(rows.labels), np.float32) if rows.weights is None else rows.weights

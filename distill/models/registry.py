@@ -143,8 +143,10 @@ class Registry:
         with bundle.storage_errors(self.root):
             return [self._read(posixpath.join(self._path, "history", name)) for name in names]
 
-    def promote(self, version: str, reason: str) -> Switch:
+    def promote(self, version: str, reason: str, operating: Mapping[str, Any] | None = None) -> Switch:
         """Make a version the champion; nothing changes if it already is.
+
+        operating: the threshold that it starts with, as in `set_threshold`; None: the one that it last had, if any.
 
         Raises:
             BadModel: the version is missing, or its bundle is damaged. BadInput: this is not the name of a version,
@@ -156,7 +158,10 @@ class Registry:
         current = self.champion()
         if current is not None and current.version == version:
             return current
-        return self._switch("promote", version, current, reason, self._last_operating(version))
+        if operating is not None:
+            check_operating(operating)
+        started = self._last_operating(version) if operating is None else dict(operating)
+        return self._switch("promote", version, current, reason, started)
 
     def set_threshold(self, version: str, operating: Mapping[str, Any], reason: str) -> Switch:
         """Make `operating` the champion's threshold: a `value` between 0 and 1 and the evidence for it.

@@ -41,7 +41,7 @@ def train_on_rank(
     def examples(rows: TextRows) -> Examples:
         view = tokenizer.encode(rows.texts)
         views: dict[str, View] = {students.VIEW: student.view(rows.texts), teachers.VIEW: view}
-        return Examples(torch.from_numpy(rows.labels), views, torch.from_numpy(rows.logits), view.lengths)
+        return Examples.of(rows, views, view.lengths)
 
     pupil = Learner(students.VIEW, student.model, config, ranks)
     teacher = Learner(teachers.VIEW, model, teacher_config, ranks)

@@ -18,9 +18,16 @@ def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     return -(p * q).sum()
 
 
-def hard_loss(logits: Tensor, labels: Tensor, class_weight: Tensor | None = None) -> Tensor:
-    """L_hard, the cross-entropy with the labels, int64 (batch,); rows of NO_LABEL add nothing. A scalar."""
-    return F.cross_entropy(logits, labels, class_weight, ignore_index=NO_LABEL, reduction="sum")
+def hard_loss(
+    logits: Tensor, labels: Tensor, class_weight: Tensor | None = None, weights: Tensor | None = None
+) -> Tensor:
+    """L_hard, the cross-entropy with the labels, int64 (batch,); rows of NO_LABEL add nothing. A scalar.
+
+    weights: of each row, float32 (batch,), beside those of the classes; None: each row weighs 1.
+    """
+    if weights is None:
+        return F.cross_entropy(logits, labels, class_weight, ignore_index=NO_LABEL, reduction="sum")
+    return (F.cross_entropy(logits, labels, class_weight, ignore_index=NO_LABEL, reduction="none") * weights).sum()
 
 
 def hint_loss(regressed: Tensor, hint: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 BERT = "bert"  # of a teacher's own training, on hard labels
+LINEAR = "linear"  # a teacher that is fitted as a student's training begins (`distill.training.cross_fitting`)
 MANY = 1_000_000
 
 

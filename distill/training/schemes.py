@@ -61,7 +61,8 @@ class HardLabel(Scheme):
             self.learner,
             micro_batches,
             lambda micro_batch: (
-                hard_loss(self.learner.logits(micro_batch), micro_batch.labels, self.class_weight) / rows
+                hard_loss(self.learner.logits(micro_batch), micro_batch.labels, self.class_weight, micro_batch.weights)
+                / rows
             ),
         )
 
@@ -86,7 +87,7 @@ class Offline(Scheme):
                 alpha * config.temperature**2 * soft_loss(z, micro_batch.logits[:, k], config.temperature)
                 for k, alpha in enumerate(config.alpha_soft)
             ]
-            return (sum(soft) + config.beta_hard * hard_loss(z, micro_batch.labels)) / rows
+            return (sum(soft) + config.beta_hard * hard_loss(z, micro_batch.labels, weights=micro_batch.weights)) / rows
 
         return optimizer_step(self.student, micro_batches, loss)
 
@@ -108,7 +109,7 @@ class JointIsolated(Scheme):
         def teacher_loss(micro_batch: Batch) -> Tensor:
             v = self.teacher.logits(micro_batch)
             teacher_logits.append(v.detach())
-            return hard_loss(v, micro_batch.labels) / rows
+            return hard_loss(v, micro_batch.labels, weights=micro_batch.weights) / rows
 
         optimizer_step(self.teacher, micro_batches, teacher_loss)
         before_update = iter(teacher_logits)
@@ -149,7 +150,7 @@ class JointCoupled(Scheme):
                 next_gradients, torch.autograd.grad(soft, self.parameters, retain_graph=True), strict=True
             ):
                 total += g
-            (hard_loss(v, micro_batch.labels) / rows).backward()  # type: ignore[no-untyped-call]
+            (hard_loss(v, micro_batch.labels, weights=micro_batch.weights) / rows).backward()  # type: ignore[no-untyped-call]
             loss = student_loss(v.detach(), z, micro_batch, config) / rows
             loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
@@ -185,7 +186,7 @@ class JointSum(Scheme):
         for micro_batch in micro_batches:
             v, z = self.teacher.logits(micro_batch), self.student.logits(micro_batch)
             loss = student_loss(v, z, micro_batch, self.config) / rows
-            (hard_loss(v, micro_batch.labels) / rows + loss).backward()  # type: ignore[no-untyped-call]
+            (hard_loss(v, micro_batch.labels, weights=micro_batch.weights) / rows + loss).backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
         self.teacher.update()
         self.student.update()
@@ -195,7 +196,9 @@ class JointSum(Scheme):
 def student_loss(v: Tensor, z: Tensor, micro_batch: Batch, config: TrainingConfig) -> Tensor:
     """The student's loss with one teacher, alpha_soft T^2 L_soft(v, z) + beta_hard L_hard(z), summed over the rows."""
     soft = config.temperature**2 * soft_loss(z, v, config.temperature)
-    return config.alpha_soft[0] * soft + config.beta_hard * hard_loss(z, micro_batch.labels)
+    return config.alpha_soft[0] * soft + config.beta_hard * hard_loss(
+        z, micro_batch.labels, weights=micro_batch.weights
+    )
 
 
 BUILDERS: dict[str, Callable[..., Scheme]] = {

@@ -112,10 +112,7 @@ def train_student(
     """
     config = task.config
     student = Student(splits.train.texts, config)
-    seen, unseen = (
-        Examples(torch.from_numpy(rows.labels), {VIEW: student.view(rows.texts)}, torch.from_numpy(rows.logits))
-        for rows in (splits.train, splits.valid)
-    )
+    seen, unseen = (Examples.of(rows, {VIEW: student.view(rows.texts)}) for rows in (splits.train, splits.valid))
     if features:
         learn_teacher_features(ranks, student, (seen, unseen), (splits.train.texts, splits.valid.texts), task, features)
     learner = Learner(VIEW, student.model, config, ranks)

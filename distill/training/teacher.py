@@ -61,7 +61,7 @@ def train_on_rank(
 def examples(rows: TextRows, tokenizer: Tokenizer) -> Examples:
     """A split as the teacher sees it; texts of a batch are of similar length."""
     view = tokenizer.encode(rows.texts)
-    return Examples(torch.from_numpy(rows.labels), {VIEW: view}, torch.from_numpy(rows.logits), view.lengths)
+    return Examples.of(rows, {VIEW: view}, view.lengths)
 
 
 def class_weight(rows: TextRows, config: TrainingConfig) -> torch.Tensor:

@@ -29,10 +29,17 @@ def known_samples(warehouse: Warehouse, copies: DataFrame) -> DataFrame:
     return hashed(both.withColumn("raw_text", F.col("text")))
 
 
-def place(labels: DataFrame, samples: DataFrame) -> DataFrame:
-    """The labels with stratum and inclusion probability of the sampled row that they name; null without one."""
+def place(labels: DataFrame, samples: DataFrame, split: str | None = None) -> DataFrame:
+    """The labels with the stratum and inclusion probability of the sampled row that they name, null where none is.
+
+    Without a split for all rows those of a sample go to train: a sample is denser where scores are high, so in valid
+    it would move the threshold. A retraining judges by them out of fold.
+    """
     of = F.broadcast(samples.select(*KEY, *DRAWN).dropDuplicates(KEY))
-    return labels.drop(*DRAWN).join(of, KEY, "left").select(labels.columns)
+    placed = labels.drop(*DRAWN).join(of, KEY, "left")
+    if split is None:
+        placed = placed.withColumn("split", F.when(F.col("stratum").isNotNull(), "train").otherwise(F.col("split")))
+    return placed.select(labels.columns)
 
 
 def copied(labels: DataFrame, samples: DataFrame) -> DataFrame:

@@ -7,13 +7,16 @@ from distill.models.architecture import Precision
 from distill.models.fitness import Bounds
 from distill.models.registry import Registry
 from distill.training.config import Encoder, TrainingConfig
-from distill.training.scheme_table import scheme_for
+from distill.training.scheme_table import LINEAR, scheme_for
 from jobs.common.cli import Parser, job_parser
 from jobs.common.options import add_options, option
 from jobs.training.logit_flags import LogitJob
 from jobs.training.student_flags import StudentTraining
 from jobs.training.teacher_flags import TeacherTraining
 from jobs.training.training_run import TrainingOptions
+
+# Of BERT and the champion, of BERT and the linear model.
+ALPHA_SOFT = {False: (0.7, 0.3), True: (0.5, 0.5)}
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,8 @@ class RetrainOptions:
     def student_training(self, teachers: tuple[str, ...], days: tuple[str, ...]) -> StudentTraining:
         """The training of the challenger, by the recipe that closed most of the gap between textCNN and teacher.
 
-        It takes the soft labels of the teacher, and of the champion, which the challenger is to cover; texts that
-        nobody labelled; embeddings from the teacher's features (docs/distillation.md).
+        It takes the soft labels of its teachers; texts that nobody labelled; embeddings from features of the first
+        teacher (docs/distillation.md).
         """
         return StudentTraining(
             epochs=self.epochs,
@@ -77,7 +80,7 @@ class RetrainOptions:
             num_proc=self.num_proc,
             scheme=scheme_for(len(teachers)),
             teacher=teachers,
-            alpha_soft=(0.7, 0.3) if len(teachers) > 1 else (),
+            alpha_soft=ALPHA_SOFT[teachers[1] == LINEAR] if len(teachers) > 1 else (),
             embeddings="teacher",
             transfer_dt=days,
         )

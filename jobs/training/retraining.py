@@ -5,19 +5,26 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pandas as pd
+
 from distill.data.labelled import TextRows
 from distill.errors import Busy
 from distill.evaluation.comparison import compare, threshold_check
+from distill.evaluation.out_of_fold import LEAST_LABELS, NightLabels, nights_check, start_threshold
 from distill.models.fitness import Bounds
-from distill.training.scheme_table import BERT
+from distill.scoring.scorer import Scorer
+from distill.training.cross_fitting import LEAST_NIGHT_LABELS
+from distill.training.scheme_table import BERT, LINEAR
 from jobs.common.home import home, home_registry
+from jobs.scoring.sample_nights import CANDIDATES
 from jobs.training import decisions
 from jobs.training.logit_flags import LogitJob
 from jobs.training.logit_store import LogitWriter
 from jobs.training.logits import LABELLED
+from jobs.training.night_labels import judged_by, night_labels, operating_threshold, scores_of, unlearned_by
 from jobs.training.retrain_flags import RetrainOptions, reused_teacher
 from jobs.training.snapshot import held_out
-from jobs.training.student_training import distil
+from jobs.training.student_training import distil, fit_without
 from jobs.training.teacher_training import train
 from jobs.training.training_run import discard
 from jobs.warehouse.tables import RAW_OPINION
@@ -56,10 +63,13 @@ class Retraining:
             self.note(champion=self.champion(), days=self.newest_days())
         if "teacher" not in self.state:
             self.note(teacher=self.teacher())
-        teachers = [self.state["teacher"], *([self.state["champion"]] if self.state["champion"] else [])]
+        if "night_labels" not in self.state:
+            self.note(night_labels=len(self.night_labels()))
         if "challenger" not in self.state:
-            self.store_logits(teachers)
-            self.note(challenger=self.distil(teachers))
+            self.store_logits([name for name in self.teachers() if name != LINEAR])
+            self.note(challenger=self.distil())
+        if "out_of_fold" not in self.state:
+            self.note(out_of_fold=self.out_of_fold())
         if "decision" not in self.state:
             self.note(decision=self.decide())
         decision: dict[str, Any] = self.state["decision"]
@@ -92,6 +102,15 @@ class Retraining:
             train(self.warehouse, training, version)
         return version
 
+    def teachers(self) -> tuple[str, ...]:
+        """Whose logits teach the challenger: BERT's, and those of the linear model once nights are labelled.
+
+        Before that the champion's, which the challenger is to cover; it has the stream's mistakes that labels correct.
+        """
+        if self.state["night_labels"] >= LEAST_NIGHT_LABELS:
+            return self.state["teacher"], LINEAR
+        return self.state["teacher"], *([self.state["champion"]] if self.state["champion"] else [])
+
     def store_logits(self, teachers: list[str]) -> None:
         """Store what is missing of the teachers' logits, for the labels and the days."""
         for version in teachers:
@@ -99,14 +118,39 @@ class Retraining:
             for dt in [LABELLED, *self.state["days"]]:
                 print(writer.write(dt), flush=True)
 
-    def distil(self, teachers: list[str]) -> str:
+    def distil(self) -> str:
         """The challenger's version, trained here or by the run before."""
-        training = self.options.student_training(tuple(teachers), tuple(self.state["days"]))
+        training = self.options.student_training(self.teachers(), tuple(self.state["days"]))
         training.check()
         version = self.reserved("challenger", training.scheme)
         if not self.is_saved(version):
             distil(lambda: self.warehouse, training, version)
         return version
+
+    def night_labels(self) -> pd.DataFrame:
+        """The labels of nights that a training may learn, as they are now."""
+        return night_labels(self.warehouse)
+
+    def out_of_fold(self) -> dict[str, float]:
+        """The score of each night's label, by text hash, from a student like the challenger that has not learned it.
+
+        Empty where there are too few labels to say anything.
+        """
+        rows = self.night_labels()
+        scores: dict[str, float] = self.state.get("folds", {})
+        training = self.options.student_training(self.teachers(), tuple(self.state["days"]))
+        for fold in sorted(set(rows["fold"])) if len(rows) >= LEAST_LABELS else []:
+            held_out = rows[rows["fold"] == fold]
+            if not set(held_out["text_hash"]) <= scores.keys():
+                print(f"a student without fold {fold} of the nights' labels, to judge by them", flush=True)
+                bundle = fit_without(self.warehouse, training, self.state["challenger"], fold)
+                scores |= scores_of(Scorer(bundle), held_out)
+                self.note(folds=scores)
+        return scores
+
+    def judged(self, rows: pd.DataFrame) -> NightLabels:
+        """The challenger's out-of-fold scores of rows that have them; labels loaded meanwhile have none."""
+        return judged_by(rows, self.state["out_of_fold"])
 
     def reserved(self, role: str, scheme: str) -> str:
         """The version of this retraining's teacher or challenger, noted before its training begins.
@@ -132,9 +176,16 @@ class Retraining:
         rows, labels_hash = self.held_out()
         new = self.registry.load(challenger).bundle
         checks = [threshold_check(new)]
+        nights = self.night_labels()
+        nights = nights[nights["text_hash"].isin(self.state["out_of_fold"])]
         if champion:
             bounds = replace(Bounds(), coverage=self.options.min_coverage)
-            checks += compare(self.registry.load(champion).bundle, new, rows, self.options.target_precision, bounds)
+            old = self.registry.load(champion)
+            checks += compare(old.bundle, new, rows, self.options.target_precision, bounds)
+            fresh = unlearned_by(nights, old)
+            checks.append(nights_check(judged_by(fresh, scores_of(Scorer(old.bundle), fresh)), self.judged(fresh)))
+        start = start_threshold(self.judged(nights), [one for one, _ in CANDIDATES], self.options.target_precision)
+        target, database = self.options.target_precision, self.state["flags"]["database"]
         return {
             "challenger": challenger,
             "champion": champion,
@@ -142,6 +193,7 @@ class Retraining:
             "promoted": all(one.passed for one in checks) and not self.options.dry_run,
             "dry_run": self.options.dry_run,
             "checks": [asdict(one) for one in checks],
+            "operating": operating_threshold(start, target, database) if start else None,
             "trained_on": {"labels_hash": new.manifest.get("lineage", {}).get("data_hash")},
             "held_out": {"rows": len(rows.labels), "labels_hash": labels_hash},
             "decided": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -162,8 +214,9 @@ class Retraining:
                 f"{now} became the champion while {challenger} was compared with {decision['champion'] or 'none'}; "
                 "run retrain again with the same flags to compare with that"
             )
-        why = "; ".join(check["reason"] for check in decision["checks"])
-        self.registry.promote(challenger, f"retrain: {why}" if now else f"retrain: there was no champion; {why}")
+        why = "; ".join(check["says"] for check in decision["checks"])
+        reason = f"retrain: {why}" if now else f"retrain: there was no champion; {why}"
+        self.registry.promote(challenger, reason, decision["operating"])
 
     def held_out(self) -> tuple[TextRows, str]:
         """The held-out rows on which both are compared."""

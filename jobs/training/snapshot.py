@@ -12,7 +12,7 @@ from functools import reduce
 from typing import Any
 
 import pyarrow.dataset as pads
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from distill.data.labelled import LOGITS, TextRows, read
@@ -20,11 +20,14 @@ from distill.data.snapshot import Snapshot
 from distill.errors import BadInput
 from jobs.common.home import home
 from jobs.ingest.hashed_texts import hashed
+from jobs.training import linear_logits
+from jobs.training.linear_logits import FROM_NIGHT
 from jobs.training.logits import LABELLED, with_logits
 from jobs.warehouse.tables import LABELLED_OPINION, RAW_OPINION
 from jobs.warehouse.warehouse import Warehouse
 
 COLUMNS = ["text", "label", "source", "split"]
+FOLDS = 2  # of the nights' labels, so that every one of them is judged by a student that has not learned it
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,16 @@ class StoredTeacher:
 class SnapshotSpec:
     """The content of a snapshot: whose logits, which days as a transfer set, how many labels for training.
 
-    No sources and no number of rows mean all of them; rows of valid and test are always all there.
+    teachers: None stands for the linear teacher, which has no stored logits. No sources and no number of rows mean all
+    of them; rows of valid and test are always all there. held_out: a fold of the nights' labels that is left out.
     """
 
-    teachers: Sequence[StoredTeacher] = ()
+    teachers: Sequence[StoredTeacher | None] = ()
     days: Sequence[str] = ()
     allow_missing: bool = False
     sources: Sequence[str] = ()
     train_rows: int | None = None
+    held_out: int | None = None
 
 
 def write_snapshot(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> tuple[Snapshot, dict[str, Any]]:
@@ -67,12 +72,14 @@ def write_snapshot(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> tup
             )
     if spec.days:
         facts["transfer"] = snapshot_transfer(warehouse, f"{folder}/transfer", spec)
+    facts |= linear_logits.complete(folder, spec.teachers.index(None) if None in spec.teachers else None)
     return Snapshot(folder, has_test="test" in facts["rows"], has_transfer=bool(spec.days)), facts
 
 
 def snapshot_labels(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> dict[str, Any]:
     """Write the labels with the logits of the teachers."""
-    rows = chosen_labels(warehouse.read(LABELLED_OPINION), spec).select("opinion_id", *COLUMNS)
+    rows = chosen_labels(warehouse.read(LABELLED_OPINION), spec)
+    rows = rows.withColumn(FROM_NIGHT, is_of_night()).select("opinion_id", *COLUMNS, FROM_NIGHT)
     rows = join_logits(warehouse, rows, spec.teachers, LABELLED).drop("text_hash")
     rows.write.parquet(f"file://{folder}")
     written = warehouse.spark.read.parquet(f"file://{folder}")
@@ -94,6 +101,7 @@ def snapshot_labels(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> di
         "teachers": [
             asdict(teacher) | {"train_rows": train.where(F.col(f"{LOGITS}{number}").isNotNull()).count()}
             for number, teacher in enumerate(spec.teachers)
+            if teacher
         ],
     }
 
@@ -101,6 +109,8 @@ def snapshot_labels(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> di
 def chosen_labels(labels: DataFrame, spec: SnapshotSpec) -> DataFrame:
     """All rows of valid and test, and those of train that are wanted; the same rows for the same number."""
     train = labels.where("split = 'train'")
+    if spec.held_out is not None:
+        train = train.where(~is_of_night() | (fold_of_night(F.col("text")) != spec.held_out))
     if spec.sources:
         train = train.where(F.col("source").isin(list(spec.sources)))
     if spec.train_rows:
@@ -118,12 +128,13 @@ def snapshot_transfer(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> 
                 f"load it: opinion load_opinions --dt {day} --input PATH"
             )
         rows = warehouse.read(RAW_OPINION, dt=day).select("opinion_id", "text", "source")
-        rows = rows.withColumns({"label": F.lit(None).cast("int"), "split": F.lit("transfer")})
-        parts.append(join_logits(warehouse, rows.select("opinion_id", *COLUMNS), teachers, day))
+        none = {"label": F.lit(None).cast("int"), "split": F.lit("transfer"), FROM_NIGHT: F.lit(False)}
+        parts.append(join_logits(warehouse, rows.withColumns(none), teachers, day))
     texts = reduce(DataFrame.unionByName, parts)
     labelled = hashed(warehouse.read(LABELLED_OPINION).select("text")).select("text_hash")
     # A text of the transfer set without logits would teach nothing; another row of it may have them.
-    texts = texts.dropna(subset=[f"{LOGITS}{number}" for number in range(len(teachers))])
+    if stored := [f"{LOGITS}{number}" for number, teacher in enumerate(teachers) if teacher]:
+        texts = texts.dropna(subset=stored)
     fresh = texts.join(labelled, "text_hash", "left_anti").dropDuplicates(["text_hash"]).drop("text_hash")
     fresh.write.parquet(f"file://{folder}")
     written = warehouse.spark.read.parquet(f"file://{folder}")
@@ -134,13 +145,25 @@ def snapshot_transfer(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> 
     return {"days": list(spec.days), "rows": count, "data_hash": hash_of(written.select("text"))}
 
 
-def join_logits(warehouse: Warehouse, rows: DataFrame, teachers: Sequence[StoredTeacher], dt: str) -> DataFrame:
-    """COLUMNS of the rows, text_hash, and a column of logits a teacher."""
-    rows = hashed(rows)
+def join_logits(warehouse: Warehouse, rows: DataFrame, teachers: Sequence[StoredTeacher | None], dt: str) -> DataFrame:
+    """COLUMNS and FROM_NIGHT of the rows, text_hash, and a column of logits for each teacher that stores them."""
+    rows, names = hashed(rows), []
     for number, teacher in enumerate(teachers):
-        rows = with_logits(warehouse, rows, teacher.version, dt, teacher.fingerprints)
-        rows = rows.withColumnRenamed("logits", f"{LOGITS}{number}")
-    return rows.select(*COLUMNS, "text_hash", *(f"{LOGITS}{number}" for number in range(len(teachers))))
+        if teacher:
+            names.append(f"{LOGITS}{number}")
+            rows = with_logits(warehouse, rows, teacher.version, dt, teacher.fingerprints)
+            rows = rows.withColumnRenamed("logits", names[-1])
+    return rows.select(*COLUMNS, FROM_NIGHT, "text_hash", *names)
+
+
+def is_of_night() -> Column:
+    """Whether a night's sample drew the labelled row."""
+    return F.col("stratum").isNotNull()
+
+
+def fold_of_night(text: Column) -> Column:
+    """The fold of a night's label, from 0 to FOLDS - 1."""
+    return F.pmod(F.xxhash64(text), F.lit(FOLDS))
 
 
 def hash_of(rows: DataFrame) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from distill.errors import BadInput
 from distill.models.packages import need_transformers
 from distill.training.config import TEACHER, Encoder, TrainingConfig
-from distill.training.scheme_table import SCHEMES, scheme_for
+from distill.training.scheme_table import LINEAR, SCHEMES, scheme_for
 from jobs.common.cli import Parser, day
 from jobs.common.options import option
 from jobs.training.teacher_flags import check_encoder
@@ -41,7 +41,10 @@ class StudentTraining(TrainingOptions):
     alpha_soft: tuple[float, ...] = option("weight of each teacher's soft loss (default: 1)", (), group=SOFT)
     beta_hard: float = option("weight of the hard loss", TrainingConfig.beta_hard, group=SOFT)
     teacher: tuple[str, ...] = option(
-        "whose stored logits the student learns from", (), group=STORED, metavar="NAME[@VERSION]"
+        f"whose stored logits the student learns from; {LINEAR}: a linear model, fitted as the training begins",
+        (),
+        group=STORED,
+        metavar="NAME[@VERSION]",
     )
     transfer_dt: tuple[str, ...] = option(
         "days of raw_opinion whose texts, unlabelled, teach too", (), parse=day, group=STORED
@@ -68,6 +71,8 @@ class StudentTraining(TrainingOptions):
     max_length: int = option("tokens of a text that the teacher reads", Encoder.max_length, group=JOINT)
     layers: int | None = option("keep the first layers of the encoder only (default: all)", None, group=JOINT)
     teacher_learning_rate: float = option("of the encoder at its peak", TEACHER.learning_rate, group=JOINT)
+
+    held_out: int | None = None  # a fold of the nights' labels that is left out
 
     @property
     def uses_teacher_features(self) -> bool:

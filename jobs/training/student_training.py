@@ -7,12 +7,12 @@ from typing import Any
 
 from distill.errors import BadInput
 from distill.models.architecture import KIND
-from distill.models.bundle import load_manifest
+from distill.models.bundle import Bundle, load_manifest
 from distill.models.registry import Registry, anchor_name
 from distill.scoring.logits import PRECISIONS, fingerprint
 from distill.training import joint, student
 from distill.training.config import TEACHER, TrainingTask
-from distill.training.scheme_table import SCHEMES
+from distill.training.scheme_table import LINEAR, SCHEMES
 from distill.training.student import TeacherFeatureSpec
 from jobs.common.home import home_registry
 from jobs.training.launch import launch
@@ -38,25 +38,7 @@ def distil(open_warehouse: Callable[[], Warehouse], options: StudentTraining, ve
     The warehouse is opened when the teachers were found in the registry.
     """
     registry = home_registry()
-    options = replace(options, teacher=tuple(registry.resolve(name) for name in options.teacher))
-    if options.uses_teacher_features:
-        check_encoder(registry, options.teacher[0])
-    anchors = [anchor_name(options.teacher[0], step) for step, _ in options.route]
-    spec = SnapshotSpec(
-        [stored_teacher(registry, name) for name in (*options.teacher, *anchors)],
-        sorted(set(options.transfer_dt)),
-        options.allow_missing_logits,
-        options.sources,
-        options.train_rows,
-    )
-    warehouse = open_warehouse()
-    training = begin(version, options, lambda folder: write_snapshot(warehouse, folder, spec))
-    task = training.task(options, options.config())
-    is_joint = SCHEMES[options.scheme].joint
-    with training.ended_when_refused():
-        work = joint_work(options, training, task) if is_joint else stored_work(options, training, task, registry)
-        trained = launch(warehouse.spark, options.num_proc, work, RESTARTS)
-    bundle, teacher_bundle = trained if is_joint else (trained, None)
+    training, bundle, teacher_bundle = fit(registry, open_warehouse, options, version)
     done = Distilled(version, bundle.manifest)
     if teacher_bundle:
         name = version.replace(options.scheme, f"{options.scheme}-teacher", 1)
@@ -69,18 +51,59 @@ def distil(open_warehouse: Callable[[], Warehouse], options: StudentTraining, ve
     return done
 
 
+def fit_without(warehouse: Warehouse, options: StudentTraining, version: str, fold: int) -> Bundle:
+    """Train the version's like without a fold of the nights' labels, or go on with it; it is not saved."""
+    options = replace(options, held_out=fold)
+    training, bundle, _ = fit(home_registry(), lambda: warehouse, options, f"{version}-without-{fold}")
+    training.end()
+    return bundle
+
+
+def fit(
+    registry: Registry, open_warehouse: Callable[[], Warehouse], options: StudentTraining, version: str
+) -> tuple[Training, Bundle, Bundle | None]:
+    """Train a student, or go on with it: the training, the student, and the teacher that trained along, if any."""
+    options = replace(options, teacher=tuple(resolved(registry, name) for name in options.teacher))
+    if options.uses_teacher_features:
+        check_encoder(registry, options.teacher[0])
+    anchors = [anchor_name(options.teacher[0], step) for step, _ in options.route]
+    spec = SnapshotSpec(
+        [stored_teacher(registry, name) for name in (*options.teacher, *anchors)],
+        sorted(set(options.transfer_dt)),
+        options.allow_missing_logits,
+        options.sources,
+        options.train_rows,
+        options.held_out,
+    )
+    warehouse = open_warehouse()
+    training = begin(version, options, lambda folder: write_snapshot(warehouse, folder, spec))
+    task = training.task(options, options.config())
+    is_joint = SCHEMES[options.scheme].joint
+    with training.ended_when_refused():
+        work = joint_work(options, training, task) if is_joint else stored_work(options, training, task, registry)
+        trained = launch(warehouse.spark, options.num_proc, work, RESTARTS)
+    return (training, *trained) if is_joint else (training, trained, None)
+
+
+def resolved(registry: Registry, name: str) -> str:
+    """The version that a name means; the linear teacher is none of the registry's."""
+    return name if name == LINEAR else registry.resolve(name)
+
+
 def check_encoder(registry: Registry, version: str) -> None:
-    """Raise BadInput when the version is a textCNN, which has no such layers."""
-    manifest, _ = load_manifest(registry.path(version))
-    if manifest.get("architecture", {}).get("kind") == KIND:
+    """Raise BadInput when the version is no BERT, and so has no such layers."""
+    kind = LINEAR if version == LINEAR else load_manifest(registry.path(version))[0]["architecture"]["kind"]
+    if kind in (KIND, LINEAR):
         raise BadInput(
-            f"--hint and --embeddings teacher read features of the first teacher, a BERT; {version} is a textCNN: "
-            "name a teacher of opinion train_teacher first"
+            f"--hint and --embeddings teacher read features of the first teacher, a BERT; {version} is not one: "
+            "name a teacher of jobs/train_teacher.py first"
         )
 
 
-def stored_teacher(registry: Registry, version: str) -> StoredTeacher:
-    """The teacher, with the fingerprints that its logits can be stored under."""
+def stored_teacher(registry: Registry, version: str) -> StoredTeacher | None:
+    """The teacher, with the fingerprints that its logits can be stored under; None for the linear teacher."""
+    if version == LINEAR:
+        return None
     _, digest = load_manifest(registry.path(version))
     return StoredTeacher(version, tuple(fingerprint(digest, precision) for precision in PRECISIONS))
 

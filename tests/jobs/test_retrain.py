@@ -2,11 +2,13 @@
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from distill.data.labelled import TextRows
@@ -15,7 +17,7 @@ from distill.errors import BadInput, Busy
 from distill.models.registry import Registry
 from distill.scoring.scorer import Scorer
 from jobs.common.options import from_flags
-from jobs.training import decisions, retraining
+from jobs.training import decisions, night_labels, retraining
 from jobs.training.decisions import decision_text
 from jobs.training.retrain_flags import RetrainOptions, parser
 from jobs.training.retraining import Retraining
@@ -32,7 +34,9 @@ class Decided(Retraining):
         self.options = RetrainOptions(target_precision=0.8)
         self.folder = Path(os.environ["OPINION_HOME"]) / decisions.FOLDER
         self.progress = self.folder / decisions.PROGRESS
-        self.state = {"champion": None, "days": [], "challenger": challenger, "teacher": "bert"}
+        flags = {"database": "opinion"}
+        self.state = {"champion": None, "days": [], "challenger": challenger, "teacher": "bert", "flags": flags}
+        self.nights = pd.DataFrame(columns=night_labels.COLUMNS)
         self.note()
         random, letters = np.random.default_rng(0), list("".join(TEXTS))
         texts = ["".join(random.choice(letters, 12)) for _ in range(400)]
@@ -42,6 +46,9 @@ class Decided(Retraining):
 
     def held_out(self) -> tuple[TextRows, str]:
         return self.rows, "hash"
+
+    def night_labels(self) -> pd.DataFrame:
+        return self.nights
 
 
 @pytest.fixture
@@ -89,6 +96,67 @@ def test_a_better_one_is_promoted_with_its_reasons_but_not_in_a_dry_run(registry
     now = registry.champion()
     assert now and now.version == good and now.previous == bad
     assert all(check["reason"] in now.reason for check in decision["checks"])
+
+
+def with_nights(run: Decided, out_of_fold: Callable[[int, int], float], known_at: str = "2026-11-20") -> None:
+    """Labels of nights, every third a complaint, and what the challenger's like says of each; the champion has 0.5."""
+    rows = [
+        {
+            "text": f"夜里的第{number}条",
+            "text_hash": f"{number:064}",
+            "label": int(number % 3 == 0),
+            "inclusion_probability": 0.1,
+            "fold": number % 2,
+            "known_at": pd.Timestamp(known_at, tz="UTC"),
+        }
+        for number in range(120)
+    ]
+    run.nights = pd.DataFrame(rows)
+    scores = {row["text_hash"]: out_of_fold(number, row["label"]) for number, row in enumerate(rows)}
+    run.note(night_labels=120, out_of_fold=scores)
+
+
+def test_one_that_is_better_on_old_labels_and_worse_on_the_nights_is_refused(registry: Registry) -> None:
+    good, bad = add_model("offline", 1), add_model("offline", 2)
+    registry.promote(bad, "first")
+    run = Decided(registry, good, good)
+    run.options = replace(run.options, min_coverage=0.0)
+    run.rows = replace(run.rows, sources=np.arange(400).astype(str))
+    with_nights(run, lambda number, label: 0.9 - 0.8 * label + number / 10_000)  # the wrong way round
+    decision = run.run()
+    assert [check["name"] for check in decision["checks"] if not check["passed"]] == ["nights"], decision_text(decision)
+    assert registry.resolve("champion") == bad
+
+
+def test_a_new_champion_starts_at_the_threshold_of_the_nights_labels(registry: Registry) -> None:
+    """Out of fold 0.9 and more has the target precision, 0.8 has not; the bundle's own threshold does not count."""
+    good, bad = add_model("offline", 1), add_model("offline", 2)
+    registry.promote(bad, "first")
+    run = Decided(registry, good, good)
+    run.options = replace(run.options, min_coverage=0.0)
+    run.rows = replace(run.rows, sources=np.arange(400).astype(str))
+    with_nights(run, lambda number, label: 0.96 if label else 0.75 if number % 5 == 0 else 0.05)
+    decision = run.run()
+    assert decision["promoted"], decision_text(decision)
+    started = registry.load("champion").operating
+    assert started == decision["operating"] and started is not None
+    assert (started["value"], started["source"], started["certified"], started["labels"]) == (
+        0.8,
+        "estimate",
+        False,
+        120,
+    )
+    assert started["precision"] >= 0.8 and registry.load("champion").threshold == np.float32(0.8)
+
+
+def test_labels_that_the_champion_has_learned_do_not_compare(registry: Registry) -> None:
+    """Its bundle says when its labels were read; of an older night it has learned what the challenger has not."""
+    good, bad = add_model("offline", 1), add_model("offline", 2, lineage={"labels_at": "2026-11-21T00:00:00+00:00"})
+    registry.promote(bad, "first")
+    run = Decided(registry, good, good)
+    with_nights(run, lambda number, label: 0.9 - 0.8 * label)
+    check = next(check for check in run.run()["checks"] if check["name"] == "nights")
+    assert check["passed"] and check["reason"] == "0 labels of nights are too few to judge by"
 
 
 def test_a_champion_promoted_by_hand_meanwhile_is_the_one_to_beat(registry: Registry) -> None:

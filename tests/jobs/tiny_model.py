@@ -43,9 +43,9 @@ def tiny_bundle(seed: int, threshold: float = 0.5) -> Bundle:
     return Bundle(json.loads(json.dumps(manifest)), tensors, {VOCABULARY: vocabulary.to_bytes()}, "")
 
 
-def add_model(scheme: str, seed: int) -> str:
-    """Save a tiny bundle as a version of the home's registry; its name."""
+def add_model(scheme: str, seed: int, **sections: Any) -> str:
+    """Save a tiny bundle, with these further sections of its manifest, in the home's registry; its version."""
     registry, bundle = Registry(str(home() / "registry")), tiny_bundle(seed)
     version = registry.new_version(scheme.lower(), datetime.now(UTC))
-    registry.add(version, bundle.tensors, bundle.files, bundle.manifest)
+    registry.add(version, bundle.tensors, bundle.files, bundle.manifest | sections)
     return version

@@ -98,3 +98,13 @@ def test_the_hint_loss_is_half_the_squared_distance_summed_over_rows() -> None:
     loss.backward()
     assert loss.item() == (3**2 + 4**2 + 2**2) / 2
     assert regressed.grad is not None and regressed.grad.tolist() == [[-3, -4], [0, 2]]
+
+
+def test_a_row_of_weight_three_counts_as_three_and_rows_without_a_label_add_nothing() -> None:
+    logits = logs((1, 3), (4, 1), (2, 5)).requires_grad_()
+    labels, weights = torch.tensor([1, 1, NO_LABEL]), torch.tensor([1.0, 3.0, 9.0]).double()
+    loss = hard_loss(logits, labels, weights=weights)
+    loss.backward()
+    assert loss.item() == pytest.approx(math.log(4 / 3) + 3 * math.log(5))
+    expected = [[1 / 4, 3 / 4 - 1], [3 * 4 / 5, 3 * (1 / 5 - 1)], [0, 0]]
+    torch.testing.assert_close(logits.grad, torch.tensor(expected).double())
