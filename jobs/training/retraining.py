@@ -214,7 +214,7 @@ class Retraining:
                 f"{now} became the champion while {challenger} was compared with {decision['champion'] or 'none'}; "
                 "run retrain again with the same flags to compare with that"
             )
-        why = "; ".join(check["says"] for check in decision["checks"])
+        why = "; ".join(check["reason"] for check in decision["checks"])
         reason = f"retrain: {why}" if now else f"retrain: there was no champion; {why}"
         self.registry.promote(challenger, reason, decision["operating"])
 

@@ -96,7 +96,7 @@ def check_encoder(registry: Registry, version: str) -> None:
     if kind in (KIND, LINEAR):
         raise BadInput(
             f"--hint and --embeddings teacher read features of the first teacher, a BERT; {version} is not one: "
-            "name a teacher of jobs/train_teacher.py first"
+            "name a teacher of opinion train_teacher first"
         )
 
 
