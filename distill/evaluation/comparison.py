@@ -37,8 +37,9 @@ def compare(champion: Bundle, challenger: Bundle, rows: TextRows, target: float,
     """Every check against the champion, passed or not.
 
     Recall "at target precision" is that of the lowest threshold which has it on the rows themselves, so that neither
-    model gains by a threshold that happened to be low; coverage and sources are at each model's own threshold, which
-    is how it would score tonight. Raises BadModel for a bundle that is no student.
+    model gains by a threshold that happened to be low. Coverage and sources are at the threshold of each bundle: both
+    were chosen on the same rows for the same precision, while operating thresholds differ in what is known of the
+    nights. Raises BadModel for a bundle that is no student.
     """
     old, new = Scorer(champion), Scorer(challenger)
     scores = [scorer.score_normalised(rows.texts) for scorer in (old, new)]

@@ -179,11 +179,13 @@ class Retraining:
         nights = self.night_labels()
         nights = nights[nights["text_hash"].isin(self.state["out_of_fold"])]
         if champion:
-            bounds = replace(Bounds(), coverage=self.options.min_coverage)
             old = self.registry.load(champion)
-            checks += compare(old.bundle, new, rows, self.options.target_precision, bounds)
             fresh = unlearned_by(nights, old)
-            checks.append(nights_check(judged_by(fresh, scores_of(Scorer(old.bundle), fresh)), self.judged(fresh)))
+            by_nights = nights_check(judged_by(fresh, scores_of(Scorer(old.bundle), fresh)), self.judged(fresh))
+            bounds = replace(Bounds(), coverage=self.options.min_coverage)
+            if by_nights.value is not None:
+                bounds = replace(bounds, recall_loss=bounds.recall_loss_with_nights)
+            checks += [*compare(old.bundle, new, rows, self.options.target_precision, bounds), by_nights]
         start = start_threshold(self.judged(nights), [one for one, _ in CANDIDATES], self.options.target_precision)
         target, database = self.options.target_precision, self.state["flags"]["database"]
         return {

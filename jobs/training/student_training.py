@@ -14,7 +14,7 @@ from distill.training import joint, student
 from distill.training.config import TEACHER, TrainingTask
 from distill.training.scheme_table import LINEAR, SCHEMES
 from distill.training.student import TeacherFeatureSpec
-from jobs.common.home import home_registry
+from jobs.common.home import home, home_registry
 from jobs.training.launch import launch
 from jobs.training.snapshot import SnapshotSpec, StoredTeacher, write_snapshot
 from jobs.training.student_flags import StudentTraining
@@ -115,7 +115,14 @@ def stored_work(
     features = None
     if options.uses_teacher_features:
         embeddings = options.embeddings == "teacher"
-        features = TeacherFeatureSpec(registry.root, options.teacher[0], embeddings, options.hint, options.hint_epochs)
+        features = TeacherFeatureSpec(
+            registry.root,
+            options.teacher[0],
+            str(home() / "cache" / "token_features"),
+            embeddings,
+            options.hint,
+            options.hint_epochs,
+        )
     return partial(
         student.train_on_rank, snapshot=training.snapshot, task=task, scheme=options.scheme, features=features
     )
