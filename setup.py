@@ -1,10 +1,16 @@
 """Package metadata and dependencies; exact versions are pinned in constraints.txt."""
 
+import re
+from pathlib import Path
+
 from setuptools import find_packages, setup
+
+# Read, not imported: the build has none of the packages.
+VERSION = re.search('__version__ = "(.+?)"', Path(__file__).with_name("distill").joinpath("__init__.py").read_text())
 
 setup(
     name="opinion-distill",
-    version="0.1.0",
+    version=VERSION[1],
     description="Find the valid complaints in a junk opinion stream: BERT distilled into a textCNN, on Spark",
     packages=find_packages(include=["distill*", "jobs*"]),
     package_data={"jobs.reports": ["templates/*"]},

@@ -83,7 +83,7 @@ def student(version: str, splits: dict[str, list[dict[str, str]]]) -> dict[str, 
 
 
 def measured(splits: dict[str, list[dict[str, str]]], scores: dict[str, np.ndarray]) -> dict[str, object]:
-    found: dict[str, object] = {}
+    measurements: dict[str, object] = {}
     for part, sources in (("all", None), ("reviews", REVIEWS)):
         chosen = {
             name: np.array([sources is None or row["source"] in sources for row in splits[name]]) for name in scores
@@ -92,13 +92,13 @@ def measured(splits: dict[str, list[dict[str, str]]], scores: dict[str, np.ndarr
         valid, test = scores["valid"][chosen["valid"]], scores["test"][chosen["test"]]
         threshold = metrics.threshold_at_precision(labels["valid"], valid, 0.95).value
         at = metrics.precision_recall_at(labels["test"], test, threshold)
-        found[part] = {
+        measurements[part] = {
             "rows": at.rows,
             "auc": round(metrics.auc(labels["test"], test), 5),
             "recall_at_95_precision": at.recall and round(at.recall, 4),
             "precision": at.precision and round(at.precision, 4),
         }
-    return found
+    return measurements
 
 
 def write(rows: list[dict[str, object]], command: str) -> None:

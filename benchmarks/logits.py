@@ -107,8 +107,8 @@ def padded(teacher: BertTeacher, texts: list[str]) -> None:
         batch = fast(
             part, truncation=True, max_length=teacher.tokenizer.max_length, padding="max_length", return_tensors="pt"
         )
-        said = teacher.model.encoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
-        teacher.model.output(said.last_hidden_state.mean(1))
+        outputs = teacher.model.encoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+        teacher.model.output(outputs.last_hidden_state.mean(1))
 
 
 def start(path: str, precision: str) -> Connection:

@@ -45,10 +45,10 @@ class PlainTextCNN(nn.Module):
             x = self.embeddings[channel](padded).transpose(1, 2)
             lengths = (padded != PADDING).sum(1, keepdim=True)
             for width in self.widths[channel]:
-                said = self.convolutions[f"{channel}_{width}"](x)
+                convolved = self.convolutions[f"{channel}_{width}"](x)
                 windows = (lengths - width).clamp(min=0) + 1
-                outside = torch.arange(said.shape[2], device=said.device) >= windows
-                pooled.append(F.relu(said.masked_fill(outside[:, None], -math.inf).amax(2)))
+                outside = torch.arange(convolved.shape[2], device=convolved.device) >= windows
+                pooled.append(F.relu(convolved.masked_fill(outside[:, None], -math.inf).amax(2)))
             pooled.append(x.sum(2) / lengths.clamp(min=1).sqrt())
         logits: Tensor = self.output(torch.cat(pooled, 1))
         return logits
@@ -84,7 +84,7 @@ class Reader:
         """Row numbers and padded ids of batches of similar length."""
         encoded = [self.encode(text) for text in texts]
         order = np.argsort([len(channels[0]) for channels in encoded], kind="stable")
-        found = []
+        in_batches = []
         for rows in np.split(order, range(BATCH, len(order), BATCH)):
             padded = []
             for c in range(len(self.ids)):
@@ -93,5 +93,5 @@ class Reader:
                 for i, row in enumerate(rows):
                     block[i, : len(encoded[row][c])] = encoded[row][c]
                 padded.append(block)
-            found.append((rows, padded))
-        return found
+            in_batches.append((rows, padded))
+        return in_batches

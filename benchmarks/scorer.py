@@ -66,7 +66,7 @@ def main() -> None:
             began = time.perf_counter()
             step()
             seconds[name].append(time.perf_counter() - began)
-    rates = {name: round(len(texts) / statistics.median(found[1:])) for name, found in seconds.items()}
+    rates = {name: round(len(texts) / statistics.median(times[1:])) for name, times in seconds.items()}
     mean = sum(map(len, texts)) / len(texts)
     write(version, len(texts), mean, starts, rates, shlex.join(["benchmarks/scorer.py", *sys.argv[1:]]))
 
@@ -74,8 +74,8 @@ def main() -> None:
 def start(path: str) -> tuple[float, float]:
     """Seconds from the start of a process to its first score and its end, and the most memory it had, in MiB."""
     began = time.perf_counter()
-    said = subprocess.run([sys.executable, "-c", FIRST_ROW, path], check=True, capture_output=True, text=True).stdout
-    return time.perf_counter() - began, float(said)
+    printed = subprocess.run([sys.executable, "-c", FIRST_ROW, path], check=True, capture_output=True, text=True).stdout
+    return time.perf_counter() - began, float(printed)
 
 
 def read(path: Path) -> list[str]:
@@ -85,7 +85,7 @@ def read(path: Path) -> list[str]:
 
 
 def write(version: str, texts: int, mean: float, starts: Starts, rates: dict[str, int], command: str) -> None:
-    seconds, memory = (statistics.median(found) for found in zip(*starts, strict=True))
+    seconds, memory = (statistics.median(measured) for measured in zip(*starts, strict=True))
     result = {
         "command": command,
         "python": platform.python_version(),

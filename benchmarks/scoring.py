@@ -142,16 +142,16 @@ class Bench:
             self.job(line, self.sizes[min(self.args.rows) if line not in SLOW else SLOW["teacher"]])
         for number in range(self.args.rounds):
             for line, rows in plan:
-                found = self.measured.setdefault((line, rows), Measured(rows))
+                measured = self.measured.setdefault((line, rows), Measured(rows))
                 with resource_usage(line) as used:
                     began = time.perf_counter()
                     self.job(line, self.sizes[rows])
-                    found.seconds.append(time.perf_counter() - began)
-                found.worker_s.append(used.worker_s)
-                found.jvm_s.append(used.jvm_s)
-                found.worker_mib = max(found.worker_mib, used.worker_mib)
-                found.jvm_mib = max(found.jvm_mib, used.jvm_mib)
-                print(f"round {number + 1}: {line} {rows} rows {found.seconds[-1]:.1f} s", flush=True)
+                    measured.seconds.append(time.perf_counter() - began)
+                measured.worker_s.append(used.worker_s)
+                measured.jvm_s.append(used.jvm_s)
+                measured.worker_mib = max(measured.worker_mib, used.worker_mib)
+                measured.jvm_mib = max(measured.jvm_mib, used.jvm_mib)
+                print(f"round {number + 1}: {line} {rows} rows {measured.seconds[-1]:.1f} s", flush=True)
 
     def prepare(self) -> None:
         """Train and export the other models, and find how good each is."""
@@ -179,13 +179,13 @@ class Bench:
             self.rate(name, splits, {split: score(splits[split].text.tolist()) for split in ("valid", "test")})
         if "linear" in wanted:
             self.linear = linear_pipeline().fit(self.opinion.read(LABELLED_OPINION).where("split = 'train'"))
-            found = {}
+            prepared = {}
             for split in ("valid", "test"):
-                said = self.linear.transform(self.spark.createDataFrame(splits[split][["text", "label"]]))
-                found[split] = np.array(
-                    [row.score for row in said.select(probability().alias("score")).collect()], np.float32
+                transformed = self.linear.transform(self.spark.createDataFrame(splits[split][["text", "label"]]))
+                prepared[split] = np.array(
+                    [row.score for row in transformed.select(probability().alias("score")).collect()], np.float32
                 )
-            self.rate("linear", splits, found)
+            self.rate("linear", splits, prepared)
 
     def rate(self, name: str, splits: dict[str, Any], scores: dict[str, Any]) -> None:
         """AUC and recall on test, the threshold of 95% precision chosen on valid."""
@@ -240,11 +240,11 @@ class Bench:
         largest = max(self.args.rows)
         base = max((r for r in self.args.rows if r <= MOST), default=largest)
         floor = self.measured["floor", base]
-        found: dict[str, Any] = {}
+        figures: dict[str, Any] = {}
         for line in self.args.lines:
             at = self.measured[line, SLOW.get(line, base)]
             rate = at.rows / at.median / self.cores
-            found[line] = {
+            figures[line] = {
                 "rows": at.rows,
                 "rows_per_s_per_core": round(rate, 1),
                 "ratio_to_floor": round(floor.rows / floor.median / self.cores / rate, 3),
@@ -271,7 +271,7 @@ class Bench:
             "teacher_model": self.named,
             "rows": base,
             "rounds": self.args.rounds,
-            **found,
+            **figures,
             "us_per_row_by_rows": growth,
             "ours_peak_rss_mb_by_rows": memory,
         }

@@ -60,8 +60,8 @@ def plain_torch(path: str) -> Load:
         from distill.models import bundle
 
         torch.set_num_threads(1)
-        found = bundle.load(path)
-        model, reader = PlainTextCNN(found).eval(), Reader(found)
+        saved = bundle.load(path)
+        model, reader = PlainTextCNN(saved).eval(), Reader(saved)
 
         def run(ids: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
             with torch.no_grad():
@@ -86,8 +86,8 @@ def onnx(path: str, file: str) -> Load:
         session, reader = onnxruntime.InferenceSession(file, options), Reader(bundle.load(path))
 
         def run(ids: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
-            found: npt.NDArray[np.float32] = session.run(None, dict(zip(reader.ids, ids, strict=True)))[0]
-            return found
+            logits: npt.NDArray[np.float32] = session.run(None, dict(zip(reader.ids, ids, strict=True)))[0]
+            return logits
 
         return lambda texts: batched(reader, run, texts)
 
@@ -119,10 +119,10 @@ def fasttext(file: str) -> Load:
         model = fasttext.load_model(file)
 
         def score(texts: list[str]) -> npt.NDArray[np.float32]:
-            labels, found = model.predict([characters(text) for text in texts], k=2)
-            pairs = zip(labels, found, strict=True)
+            labels, chances = model.predict([characters(text) for text in texts], k=2)
+            pairs = zip(labels, chances, strict=True)
             either = [dict(zip(names, values, strict=True)) for names, values in pairs]
-            return np.array([said.get("__label__1", 0.0) for said in either], np.float32)
+            return np.array([by_label.get("__label__1", 0.0) for by_label in either], np.float32)
 
         return score
 
@@ -172,12 +172,12 @@ def export_onnx(path: str, folder: Path) -> str:
 
     from distill.models import bundle
 
-    found = bundle.load(path)
-    reader = Reader(found)
+    saved = bundle.load(path)
+    reader = Reader(saved)
     ((_, ids),) = reader.batches(["物业乱收费,多次投诉无果", "今天天气真好"])
     axes = {name: {0: "batch", 1: f"{name}_tokens"} for name in reader.ids}
     torch.onnx.export(
-        PlainTextCNN(found).eval(), tuple(map(torch.from_numpy, ids)), str(folder / "student.onnx"),
+        PlainTextCNN(saved).eval(), tuple(map(torch.from_numpy, ids)), str(folder / "student.onnx"),
         input_names=list(reader.ids), output_names=["logits"], dynamo=True, verbose=False,
         dynamic_shapes={"ids": tuple({0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC} for _ in axes)},
     )  # fmt: skip

@@ -106,7 +106,7 @@ def train(ranks: ProcessGroup, texts: list[str], labels: list[int], steps: int) 
 
 
 def write(speeds: dict[str, list[float]], command: str) -> None:
-    medians = {name: statistics.median(found) for name, found in speeds.items()}
+    medians = {name: statistics.median(rates) for name, rates in speeds.items()}
     ratios = {
         "Horovod, 1 rank / plain torch": medians["Horovod, 1 rank"] / medians["plain torch"],
         "Horovod, 2 ranks / 1 rank": medians["Horovod, 2 ranks"] / medians["Horovod, 1 rank"],
@@ -117,7 +117,7 @@ def write(speeds: dict[str, list[float]], command: str) -> None:
         "machine": f"{platform.machine()}, 2 cores",
         "python": platform.python_version(),
         "versions": versions,
-        "texts_per_s": {name: [round(s) for s in found] for name, found in speeds.items()},
+        "texts_per_s": {name: [round(s) for s in rates] for name, rates in speeds.items()},
         "ratios": {name: round(ratio, 3) for name, ratio in ratios.items()},
     }
     (RESULTS / "training.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -129,7 +129,7 @@ def write(speeds: dict[str, list[float]], command: str) -> None:
         "",
         "| | texts/s | rounds |",
         "| --- | --- | --- |",
-        *(f"| {n} | {medians[n]:,.0f} | {', '.join(f'{s:,.0f}' for s in found)} |" for n, found in speeds.items()),
+        *(f"| {n} | {medians[n]:,.0f} | {', '.join(f'{s:,.0f}' for s in rates)} |" for n, rates in speeds.items()),
         "",
         *(f"- {name}: {ratio:.2f}" for name, ratio in ratios.items()),
     ]

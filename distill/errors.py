@@ -1,12 +1,12 @@
 """Failures that a person can cure, each kind with its exit code.
 
-A job ends with the code of the error that stopped it, after one line that names what is wrong and the mend.
-Anything else that escapes is a bug and ends with 1.
+A job ends with the code of the error that stopped it, after one line with cause, place and cure. Any other exception is
+a bug and ends with code 1.
 """
 
 
 class OpinionError(Exception):
-    """A failure that a person can mend; its message is one line: what is wrong, and what to do."""
+    """A failure that a person can cure; its message is one line: the cause, the place and the cure."""
 
     exit_code = 1
 
@@ -18,7 +18,7 @@ class BadInput(OpinionError):
 
 
 class BadModel(OpinionError):
-    """There is no such model, or the bundle is altered, truncated, newer or would score otherwise."""
+    """The model is missing, or its bundle is altered, truncated, newer or would give other scores."""
 
     exit_code = 3
 

@@ -1,6 +1,6 @@
 """Refuse a home folder that Spark cannot use or this user cannot write to, before anything starts.
 
-python -m distill.home prints the folder, for spark_conf/local/spark-env.sh, or says what is wrong.
+python -m distill.home prints the folder for spark_conf/local/spark-env.sh, or an error line.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from distill.errors import BadInput, Infrastructure, OpinionError
 
 # Each means something to Java's class path, Spark's lists, Hadoop's patterns, Derby's addresses or the shell.
 SIGNS = "'\"\\`$#%,;:?*|<>[]{}^"
-# What a run makes directly below its home; a disk's own lost+found is nobody's business.
+# What a run makes directly below its home. Other entries, such as a disk's lost+found, are not checked.
 MADE = ["audit", "cache", "data", "locks", "logs", "metastore_db", "registry", "reports", "retrain", "tensorboard"]
 MADE += ["tmp", "train", "warehouse"]
 # A run writes into these files again; all others are written once or replaced.
@@ -31,7 +31,7 @@ BY_PERSONS = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ENAM
 def usable_home() -> Path:
     """The home folder, with its `logs/`.
 
-    Raises BadInput when its path or its owner is in the way, Infrastructure when the disk is.
+    Raises BadInput for a path or an owner that it cannot use, Infrastructure when the disk fails.
     """
     folder = home_folder()
     refuse_signs(folder)
@@ -61,11 +61,11 @@ def fill_cache(folder: Path) -> None:
 
 
 def refuse_signs(folder: Path) -> None:
-    """Raise BadInput where a path has a sign that Spark would take for something else."""
+    """Raise BadInput for a path with a character that Spark would interpret."""
     for name, path in ((f"OPINION_HOME={folder}", folder), (f"the checkout {CHECKOUT}", CHECKOUT)):
-        found = next((c for c in str(path) if c in SIGNS or not c.isprintable()), None)
-        if found:
-            shown = found if found.isprintable() and found.isascii() else ascii(found).strip("'")
+        sign = next((c for c in str(path) if c in SIGNS or not c.isprintable()), None)
+        if sign:
+            shown = sign if sign.isprintable() and sign.isascii() else ascii(sign).strip("'")
             printed = "".join(c if c.isprintable() else ascii(c).strip("'") for c in name)
             raise BadInput(f"{printed} has the sign {shown} in its path, which Spark cannot use; choose another path")
 
@@ -92,7 +92,7 @@ def written_to(folder: Path) -> Iterator[Path]:
 
 
 def not_ours(path: Path, folder: Path | None = None) -> str:
-    """Whose the path is, who cannot write to it, and the cure."""
+    """The error line of a path: its owner, the user who cannot write to it, and the cure."""
     owner, me = user(path.stat().st_uid), user(os.geteuid())
     if os.statvfs(path).f_flag & os.ST_RDONLY:
         raise Infrastructure(f"{path} is on a disk that is mounted read-only")

@@ -1,11 +1,11 @@
 """Choose the champion's threshold from the labels of its nights' samples, and certify its precision on the stream.
 
-Label the nights' samples (docs/nights.md) and load them with jobs/load_labels.py. This job pools the labels of all
-nights that the champion scored, weighs each by its inclusion probability, and chooses the lowest threshold whose
-precision is certified. The promise holds although the job runs every night. Where no threshold can be certified yet, it
-uses the best estimate, says so, and says how many labels of which scores are missing. The threshold is a decision in
-the registry: score_opinions uses it for the days scored after, and `registry.py rollback` takes it back. Labels that
-the champion was trained on do not count.
+Label the nights' samples (docs/nights.md) and load them with load_labels. This job pools the labels of all nights that
+the champion scored, weighs each by its inclusion probability, and chooses the lowest threshold whose precision is
+certified. The promise holds even when the job runs every night. While no threshold can be certified, the job uses the
+best estimate, and prints that and the number of missing labels by score. The threshold is a decision in the registry:
+score_opinions uses it for later days, and `opinion registry rollback` undoes it. Labels that the champion was trained
+on do not count.
 """
 
 from distill.errors import BadInput
@@ -35,9 +35,9 @@ def main() -> None:
         champion = registry.load(CHAMPION)
         version = champion.version
         warehouse = Warehouse(spark_session("calibrate_threshold"), args.database)
-        found = sampled(warehouse, version, learned_at(champion.bundle.manifest, registry, version))
-        print("\n".join(label_lines(found, version)), flush=True)
-        result, nights = calibrate(found, args.target_precision, args.certified_precision, args.confidence)
+        samples = sampled(warehouse, version, learned_at(champion.bundle.manifest, registry, version))
+        print("\n".join(label_lines(samples, version)), flush=True)
+        result, nights = calibrate(samples, args.target_precision, args.certified_precision, args.confidence)
         print(
             "\n".join(certification_lines(result, args.target_precision, args.certified_precision, args.confidence)),
             flush=True,
@@ -45,10 +45,10 @@ def main() -> None:
         if result.chosen is None:
             print(
                 f"too few labels of nights that {version} scored: its threshold stays as it is; label the files in "
-                f"{home() / 'audit'} and load them with jobs/load_labels.py"
+                f"{home() / 'audit'} and load them with opinion load_labels"
             )
             return
-        operating = evidence(result.chosen, found, nights, vars(args))
+        operating = evidence(result.chosen, samples, nights, vars(args))
         if args.dry_run:
             return
         why = f"calibrate_threshold: {chosen_text(result.chosen, args.certified_precision)}"
@@ -58,12 +58,12 @@ def main() -> None:
 
 def parser() -> Parser:
     """The command line."""
-    found = job_parser(__doc__, "calibrate_threshold --dry-run")
-    found.add_argument("--target-precision", type=float, default=0.95, help="that the estimate should reach")
-    found.add_argument("--certified-precision", type=float, default=0.9, help="that is certified as a lower bound")
-    found.add_argument("--confidence", type=float, default=0.95, help="of the certified bound, on all nights together")
-    found.add_argument("--dry-run", action="store_true", help="say what would be decided, and change nothing")
-    return found
+    flags = job_parser(__doc__, "calibrate_threshold --dry-run")
+    flags.add_argument("--target-precision", type=float, default=0.95, help="that the estimate should reach")
+    flags.add_argument("--certified-precision", type=float, default=0.9, help="that is certified as a lower bound")
+    flags.add_argument("--confidence", type=float, default=0.95, help="of the certified bound, on all nights together")
+    flags.add_argument("--dry-run", action="store_true", help="say what would be decided, and change nothing")
+    return flags
 
 
 if __name__ == "__main__":

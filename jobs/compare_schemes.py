@@ -1,7 +1,7 @@
-"""Run a declared grid of schemes and seeds, keep one row a run in scheme_run, and write a report of all rows.
+"""Run a grid of schemes and seeds, store one row per run in scheme_run, and write a report of all rows.
 
-The grid is a TOML file (see benchmarks/*.toml). A run that is in the table, with the same flags, seed and labels, is
-skipped, so that a grid that was stopped goes on where it was.
+The grid is a TOML file (see benchmarks/*.toml). A run with the same flags, seed and labels in the table is skipped, so
+a stopped grid continues.
 """
 
 import shlex

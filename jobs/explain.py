@@ -1,7 +1,7 @@
-"""Explain a score: which n-grams decided, and what each adds to the margin; of one model, or of two side by side.
+"""Explain a score: what each n-gram adds to the margin, for one model or for two side by side.
 
 The score is 1 / (1 + exp(-margin)), so a margin above that of the threshold is a valid complaint. The parts are exact:
-they sum to the margin. A text of your own needs no Spark; an opinion of a loaded day is read from its table.
+they sum to the margin. --text needs no Spark; an opinion of a loaded day is read from its table.
 """
 
 import argparse
@@ -34,15 +34,15 @@ def main() -> None:
     text, stored = args.text, None
     if args.opinion_id is not None:
         text, stored = stored_opinion(args.database, args.dt, args.opinion_id)
-    found: dict[str, tuple[Scorer, Explanation]] = {}
+    explained: dict[str, tuple[Scorer, Explanation]] = {}
     wanted = args.model or (stored["version"] if stored else CHAMPION)
     for name in (wanted, *([args.against] if args.against else [])):
         saved = registry.load(registry.resolve(name))
         scorer = Scorer(saved.bundle, saved.operating)
-        found[saved.version] = scorer, explain(scorer, text)
-    # As far as the model that reads most of it has read.
-    shown = max((explanation.text for _, explanation in found.values()), key=len)
-    content = facts(mask_digits(shown) if args.text is None else shown, stored, found, args.top)
+        explained[saved.version] = scorer, explain(scorer, text)
+    # The text up to the limit of the model that reads most of it.
+    shown = max((explanation.text for _, explanation in explained.values()), key=len)
+    content = facts(mask_digits(shown) if args.text is None else shown, stored, explained, args.top)
     print(
         json.dumps(content, ensure_ascii=False, indent=1) if args.json else "\n".join(explanation_lines(content)),
         flush=True,
@@ -52,22 +52,22 @@ def main() -> None:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     alone = '.venv/bin/opinion explain --text "…" --against VERSION'
-    found = job_parser(__doc__, "explain --opinion-id ID --dt 2026-11-09", alone)
-    which = found.add_mutually_exclusive_group(required=True)
+    flags = job_parser(__doc__, "explain --opinion-id ID --dt 2026-11-09", alone)
+    which = flags.add_mutually_exclusive_group(required=True)
     which.add_argument("--text", help="a text of your own")
     which.add_argument("--opinion-id", metavar="ID", help="an opinion of the day --dt; long numbers in it are masked")
-    found.add_argument("--dt", type=day, help="the day of the opinion")
-    found.add_argument("--model", help="a version (default: the one that scored the opinion, or else the champion)")
-    found.add_argument("--against", metavar="VERSION", help="another version, or champion, beside it")
-    found.add_argument("--top", type=int, default=TOP, help="n-grams to show")
-    found.add_argument("--json", action="store_true", help="print JSON for machines")
-    return found
+    flags.add_argument("--dt", type=day, help="the day of the opinion")
+    flags.add_argument("--model", help="a version (default: the one that scored the opinion, or else the champion)")
+    flags.add_argument("--against", metavar="VERSION", help="another version, or champion, beside it")
+    flags.add_argument("--top", type=int, default=TOP, help="n-grams to show")
+    flags.add_argument("--json", action="store_true", help="print JSON for machines")
+    return flags
 
 
 def stored_opinion(database: str, dt: str, opinion_id: str) -> tuple[str, dict[str, Any] | None]:
-    """The text of an opinion, and the version and score of its day where it has one.
+    """The text of an opinion, with the version and score of its day; None for an opinion without a score.
 
-    Raises BadInput when it is not there, or when Spark was not started by its script.
+    Raises BadInput when the opinion is missing, or when the job was not started by spark-submit.
     """
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         raise BadInput("--opinion-id reads the tables: start it with spark-submit, as --help shows")
@@ -79,7 +79,7 @@ def stored_opinion(database: str, dt: str, opinion_id: str) -> tuple[str, dict[s
 
     warehouse = Warehouse(spark_session("explain"), database)
     raw = warehouse.read(RAW_OPINION, dt=dt).where(F.col("opinion_id") == opinion_id)
-    # Of an id that occurs twice this is the row that is scored.
+    # The row of a repeated id that is scored.
     row = raw.orderBy(F.col("published_at").asc_nulls_last(), "text", "source").select("text").first()
     if row is None:
         raise BadInput(f"{warehouse.name(RAW_OPINION)} has no opinion {opinion_id} on {dt}; see its rejected_opinion")
@@ -88,18 +88,18 @@ def stored_opinion(database: str, dt: str, opinion_id: str) -> tuple[str, dict[s
 
 
 def facts(
-    shown: str, stored: dict[str, Any] | None, found: Mapping[str, tuple[Scorer, Explanation]], top: int
+    shown: str, stored: dict[str, Any] | None, explained: Mapping[str, tuple[Scorer, Explanation]], top: int
 ) -> dict[str, Any]:
-    """All that is printed, as JSON has it; `shown` is the text, perhaps masked, that the n-grams are cut from."""
-    spans = largest([explanation for _, explanation in found.values()], top)
-    models = [model_facts(shown, version, *one, spans) for version, one in found.items()]
+    """The content of --json. shown: the text, perhaps masked, that the n-grams are cut from."""
+    spans = largest([explanation for _, explanation in explained.values()], top)
+    models = [model_facts(shown, version, *one, spans) for version, one in explained.items()]
     return {"text": shown, "stored": stored, "models": models}
 
 
 def model_facts(
     shown: str, version: str, scorer: Scorer, explanation: Explanation, spans: list[Span]
 ) -> dict[str, Any]:
-    """One model's score and n-grams; the n-grams are the same for each model, 0 where one has none."""
+    """One model's score and n-grams; every model lists the same n-grams, with 0 for those that it lacks."""
     margins = {(part.start, part.end): part.margin for part in explanation.parts}
     threshold = float(scorer.threshold)
     ngrams = [
@@ -121,7 +121,7 @@ def model_facts(
 
 
 def explanation_lines(content: dict[str, Any]) -> list[str]:
-    """The same for a person: the models, then a column of numbers each with the n-grams beside them."""
+    """The content as text: the models, then one column of numbers per model and the n-grams."""
     models = dict(zip("AB", content["models"], strict=False))
     stored = content["stored"]
 

@@ -1,11 +1,11 @@
-"""Load labelled texts into labelled_opinion, one row a text, beside what is there already.
+"""Load labelled texts into labelled_opinion, one row per text, in addition to the existing ones.
 
-A label is 1 (valid complaint) or 0 (junk); docs/inputs.md lists how it may be written. A text that carries both labels,
-in these files or together with what is in the table, is taken out of labelled_opinion and put into rejected_label for
-people to decide; lines that are not readable go there too. A row whose label is still empty is skipped and counted, so
-that an audit sample of score_opinions can be loaded half labelled, and again later; the apostrophe that keeps a
-spreadsheet from taking a cell for a formula (`'=1+1`) is taken away. Without --split a text goes to train, valid or
-test (80/10/10) by the hash of its normalised form, so it never changes sides and equal texts are never on two.
+A label is 1 (valid complaint) or 0 (junk); docs/inputs.md lists how it may be written. A text with both labels, in
+these files or in the table, moves from labelled_opinion to rejected_label, for people to decide; unreadable lines go
+there too. A row with an empty label is skipped and counted, so that an audit sample of score_opinions can be loaded
+half labelled, and again later. The apostrophe that stops a spreadsheet from reading a cell as a formula (`'=1+1`) is
+removed. Without --split the hash of a text's normalised form decides between train, valid and test (80/10/10), so a
+text never changes its split and equal texts share one.
 """
 
 from functools import reduce
@@ -26,10 +26,10 @@ from jobs.warehouse.session import spark_session
 from jobs.warehouse.tables import LABELLED_OPINION, REJECTED_LABEL, SAMPLE_LABEL
 from jobs.warehouse.warehouse import Warehouse
 
-FIELDS = ("opinion_id", "text", "label", "source", "dt", "run_id")  # the last two: of a night's sample
+FIELDS = ("opinion_id", "text", "label", "source", "dt", "run_id")  # the last two come from a night's sample
 NEEDED = f"each needs {', '.join(FIELDS[:3])}, label 1 or 0"
 CONFLICT = "conflicting_label"
-# Where a text is in several splits, the split that must stay unseen keeps it.
+# A text in several splits goes to the first of these, which must stay unseen in training.
 SPLITS = ("test", "valid", "train")
 COLUMNS = list(REJECTED_LABEL.columns)
 
@@ -53,27 +53,27 @@ def main() -> None:
 def load(
     warehouse: Warehouse, rows: DataFrame, source: str, split: str | None, replace: bool, accept: bool = False
 ) -> str:
-    """Publish the labels and return the lines that say what was counted.
+    """Publish the labels and return the summary lines.
 
-    Raises BadInput when no row is usable, or more than half of the labelled ones are not and `accept` is not given.
+    Raises BadInput when no row is usable, or when more than half of the labelled rows are rejected without `accept`.
     """
     tables = [LABELLED_OPINION, REJECTED_LABEL, SAMPLE_LABEL]
     with publish.run(warehouse, "load_labels", "labels", [(table, {}) for table in tables]) as run:
-        # Kept, so that counting and writing see one reading of the input and of the clock.
+        # Persisted, so that counting and writing use one read of the input and of the clock.
         copies = warehouse.read(SAMPLE_LABEL).limit(0) if replace else warehouse.read(SAMPLE_LABEL)
         samples = label_provenance.known_samples(warehouse, copies)
         parsed = rows.mapInArrow(redact_errors(parser_of(split, run.started)), PARSED_DDL)
         new = label_provenance.place(parsed, samples, split).persist()
-        there = existing_labels(warehouse)
+        existing_rows = existing_labels(warehouse)
         if replace:
-            there = there.limit(0)
+            existing_rows = existing_rows.limit(0)
         try:
-            read, beside = count(new, source), there.count()
+            read, existing = count(new, source), existing_rows.count()
             why = counts_by(new.where("reason is not null"), "reason")
             skipped = why.pop(UNLABELLED, 0)
             rejects = Rejects(source, read - skipped, new, why)
             refuse_unusable(rejects, read, skipped, accept)
-            labelled = new.where(F.col("reason").isNull() | (F.col("reason") != UNLABELLED)).unionByName(there)
+            labelled = new.where(F.col("reason").isNull() | (F.col("reason") != UNLABELLED)).unionByName(existing_rows)
             expected = expected_rows(labelled)
             run.stage(judge(labelled), tables[:2])
             stage_samples(run, label_provenance.copied(new, samples))
@@ -86,12 +86,12 @@ def load(
             run.switch([(table, {}) for table in tables])
         finally:
             new.unpersist()
-    repeated = read - skipped + beside - sum(expected)
-    return "\n".join([summary(read, skipped, beside, counts, reasons, repeated), *placed])
+    repeated = read - skipped + existing - sum(expected)
+    return "\n".join([summary(read, skipped, existing, counts, reasons, repeated), *placed])
 
 
 def refuse_unusable(rejects: Rejects, read: int, skipped: int, accept: bool) -> None:
-    """Raise BadInput for an input without a usable row, and for one most of whose labelled rows are rejected."""
+    """Raise BadInput for an input without usable rows, and for one with mostly rejected labelled rows."""
     source, left = rejects.source, "the labels are left as they were"
     if read == 0:
         raise BadInput(f"{source} holds no row; {left}")
@@ -103,7 +103,7 @@ def refuse_unusable(rejects: Rejects, read: int, skipped: int, accept: bool) -> 
 
 
 def expected_rows(labels: DataFrame) -> tuple[int, int]:
-    """How many distinct rows labelled_opinion and rejected_label must get, counted before `judge` and without it."""
+    """The distinct rows that labelled_opinion and rejected_label must get, counted independently of `judge`."""
     rows = labels.select("text_hash", "reason", "label", "opinion_id").distinct()
     by_text = rows.where("reason is null").groupBy("text_hash")
     texts = by_text.agg(F.count_distinct("label").alias("labels"), F.count("*").alias("rows"))
@@ -112,7 +112,7 @@ def expected_rows(labels: DataFrame) -> tuple[int, int]:
 
 
 def check_staged(expected: tuple[int, int], counts: dict[tuple[str, int], int], reasons: dict[str, int]) -> None:
-    """Raise OpinionError when the staged files do not hold exactly the rows that they should."""
+    """Raise OpinionError unless the staged files hold exactly the expected rows."""
     staged = sum(counts.values()), sum(reasons.values())
     known = {(split, label) for split in SPLITS for label in (0, 1)}
     if staged != expected or not counts.keys() <= known or None in reasons:
@@ -123,7 +123,7 @@ def check_staged(expected: tuple[int, int], counts: dict[tuple[str, int], int], 
 
 
 def stage_samples(run: publish.Run, rows: DataFrame) -> None:
-    """Stage the rows of sample_label; raises OpinionError when the staged files do not hold exactly these."""
+    """Stage the rows of sample_label; raises OpinionError unless the staged files hold exactly these."""
     expected = label_provenance.counted(rows)
     run.stage(rows.withColumn("table", F.lit(SAMPLE_LABEL.name)), [SAMPLE_LABEL])
     staged = label_provenance.counted(run.read_back(SAMPLE_LABEL))
@@ -140,7 +140,7 @@ def counts_by(rows: DataFrame, column: str) -> dict[str, int]:
 
 
 def summary(
-    read: int, skipped: int, beside: int, counts: dict[tuple[str, int], int], reasons: dict[str, int], repeated: int
+    read: int, skipped: int, existing: int, counts: dict[tuple[str, int], int], reasons: dict[str, int], repeated: int
 ) -> str:
     """The summary of a load, with a line for conflicts."""
     splits = ", ".join(
@@ -148,7 +148,7 @@ def summary(
         for split in reversed(SPLITS)
     )
     lines = [
-        f"labels: read {read} rows beside {beside} there already: {sum(counts.values())} stored, "
+        f"labels: read {read} rows beside {existing} there already: {sum(counts.values())} stored, "
         f"{sum(reasons.values())} rejected ({reasons_text(reasons) or 'none'}), {repeated} left out as repeats",
         f"stored: {splits}",
     ]
@@ -163,7 +163,7 @@ def summary(
 
 
 def existing_labels(warehouse: Warehouse) -> DataFrame:
-    """The labels there already, conflicts among them, since a further row can neither settle nor hide one."""
+    """The stored labels and conflicts; a conflict stays one whatever rows follow."""
     labelled = warehouse.read(LABELLED_OPINION).withColumns({"content": F.lit(None), "reason": F.lit(None)})
     rejected = warehouse.read(REJECTED_LABEL)
     rejected = rejected.withColumn("reason", F.when(F.col("reason") != CONFLICT, F.col("reason")))
@@ -172,10 +172,10 @@ def existing_labels(warehouse: Warehouse) -> DataFrame:
 
 
 def judge(labels: DataFrame) -> DataFrame:
-    """One row a text for labelled_opinion, and what is rejected; rows that say nothing new are left out.
+    """One row per text for labelled_opinion, and the rejects; rows without news are left out.
 
-    Those are a text with the label it has, a conflict's row of the same id and label, and an unreadable row that is
-    there with the same content: a file loaded twice changes nothing.
+    Such rows are a text with its stored label, a conflict's row with the same id and label, and an unreadable row with
+    stored content: a file loaded twice changes nothing.
     """
     conflicting = (
         labels.where(F.col("reason").isNull())
@@ -194,7 +194,7 @@ def judge(labels: DataFrame) -> DataFrame:
     first = F.row_number().over(same.orderBy(rank, "labelled_at", "opinion_id"))
     return (
         rows.withColumn("first", first)
-        # A text that moves to another split has been known since its first label: a model may have learned it.
+        # The time of a text's first label stays when it moves to another split: a model may have learned it.
         .withColumn("labelled_at", F.min("labelled_at").over(same))
         .where(F.col("first") == 1)
         .withColumn("table", F.when(F.col("reason").isNull(), LABELLED_OPINION.name).otherwise(REJECTED_LABEL.name))

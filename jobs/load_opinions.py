@@ -1,7 +1,7 @@
-"""Load one day of the opinion stream into raw_opinion(dt); lines that are no record go to rejected_opinion.
+"""Load a day of the opinion stream into raw_opinion(dt); lines that are not records go to rejected_opinion.
 
-Every line of the input ends in exactly one of the two: lines in = rows stored + rejected, checked before anything is
-published. A second load of a day replaces the first. An input that is mostly rejected is refused (docs/inputs.md).
+Every input line ends in exactly one of the two: lines read = rows stored + rejected, checked before anything is
+published. A second load of a day replaces the first. An input with mostly rejected lines is refused (docs/inputs.md).
 """
 
 from jobs.common.cli import Parser, job_parser

@@ -1,7 +1,7 @@
 """Estimate the precision and recall of scored nights from the audit samples that people labelled.
 
-Every night draws a sample (audit_sample, and a CSV in audit/ of the home folder). Label it and load it with
-jobs/load_labels.py; this job then weighs the labels by stratum and keeps the estimates in night_precision.
+Every night draws a sample (audit_sample, and a CSV in audit/ of the home folder). Label the sample and load it with
+load_labels. This job weighs the labels by stratum and stores the estimates in night_precision.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from jobs.warehouse.warehouse import Warehouse
 
 
 def main() -> None:
-    """Estimate and publish day by day, and show what was found."""
+    """Estimate, publish and print day by day."""
     args = parser().parse_args()
     warehouse = Warehouse(spark_session("night_precision"), args.database)
     sampled = warehouse.days(AUDIT_SAMPLE)
@@ -35,22 +35,22 @@ def main() -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    found = job_parser(__doc__, "night_precision --dt 2026-11-09")
-    found.add_argument("--dt", type=day, nargs="+", default=[], help="the days (default: all that have a sample)")
-    return found
+    flags = job_parser(__doc__, "night_precision --dt 2026-11-09")
+    flags.add_argument("--dt", type=day, nargs="+", default=[], help="the days (default: all that have a sample)")
+    return flags
 
 
 def estimate(warehouse: Warehouse, dt: str) -> dict[str, Any]:
     """Publish the estimates of one day; the row that was written, with its day."""
     partitions = [(NIGHT_PRECISION, {"dt": dt})]
     with publish.run(warehouse, "night_precision", f"dt={dt}", partitions) as run:
-        found = warehouse.read(AUDIT_SAMPLE, dt=dt)
-        first = found.select("model_version", F.col("run_id").alias("sample_run_id")).first()
+        sample = warehouse.read(AUDIT_SAMPLE, dt=dt)
+        first = sample.select("model_version", F.col("run_id").alias("sample_run_id")).first()
         strata = labelled_strata(warehouse, dt)
         row = {
             "model_version": first and first.model_version,
             "sample_run_id": first and first.sample_run_id,
-            "rows_sampled": found.count(),
+            "rows_sampled": sample.count(),
             "rows_labelled": sum(stratum.labelled for stratum in strata),
             "complaints": sum(stratum.complaints for stratum in strata),
             **ratio("precision", precision(strata)),
@@ -65,10 +65,10 @@ def estimate(warehouse: Warehouse, dt: str) -> dict[str, Any]:
 
 
 def labelled_strata(warehouse: Warehouse, dt: str) -> list[Stratum]:
-    """The strata of a day's sample with what people said of their rows.
+    """The strata of a day's sample with the labels of their rows.
 
-    A row is judged by the label of its text, under whatever id that was loaded; a text that carries both labels is
-    in rejected_label, and so not labelled.
+    A row has the label of its text, whatever id the label was loaded with. A text with both labels is in rejected_label
+    and counts as not labelled.
     """
     sample = hashed(warehouse.read(AUDIT_SAMPLE, dt=dt).select("text", "is_valid", "stratum", "stratum_rows"))
     labels = hashed(warehouse.read(LABELLED_OPINION).select("text", "label")).select("text_hash", "label")
@@ -83,9 +83,9 @@ def labelled_strata(warehouse: Warehouse, dt: str) -> list[Stratum]:
 
 
 def against_promise(warehouse: Warehouse, dt: str, row: dict[str, Any]) -> dict[str, Any]:
-    """The precision that the run of the sample promised, and whether the night's labels contradict it.
+    """The precision promised by the sample's run, and whether the night's labels contradict it.
 
-    They do when the whole interval of the night's precision lies below the lower bound that was promised.
+    They do when the whole interval of the night's precision is below the promised lower bound.
     """
     runs = warehouse.read(SCORING_RUN, dt=dt).where(F.col("run_id") == row["sample_run_id"])
     run = runs.select("precision_lower").first()
@@ -97,23 +97,25 @@ def against_promise(warehouse: Warehouse, dt: str, row: dict[str, Any]) -> dict[
     }
 
 
-def ratio(name: str, found: Estimate | None) -> dict[str, float | None]:
+def ratio(name: str, estimate: Estimate | None) -> dict[str, float | None]:
     """The columns of an estimate."""
-    values = astuple(found) if found else (None, None, None)
+    values = astuple(estimate) if estimate else (None, None, None)
     return dict(zip((name, f"{name}_lower", f"{name}_upper"), values, strict=True))
 
 
 def estimate_text(row: dict[str, Any]) -> str:
-    """The estimates of a day for a person."""
-    said = [
+    """The line with a day's estimates."""
+    ratios = [
         f"{name} {row[name]:.3f} (95% interval {row[f'{name}_lower']:.3f} to {row[f'{name}_upper']:.3f})"
         for name in ("precision", "recall")
         if row[name] is not None
     ]
     open_ones = [name for name in ("precision", "recall") if row[name] is None]
     if open_ones:
-        said.append(f"no {' or '.join(open_ones)}: some stratum has too few labels, or no complaint was found")
-    line = f"{row['dt']}: {row['rows_labelled']} of {row['rows_sampled']} sampled rows are labelled; {', '.join(said)}"
+        ratios.append(f"no {' or '.join(open_ones)}: some stratum has too few labels, or no complaint was found")
+    line = (
+        f"{row['dt']}: {row['rows_labelled']} of {row['rows_sampled']} sampled rows are labelled; {', '.join(ratios)}"
+    )
     if row["contradicts_promise"]:
         line += (
             f"\nwarning: {row['dt']} was promised to have precision {row['promised_precision']:.3f} or more, and its "

@@ -1,4 +1,4 @@
-"""List the saved models, show one, choose the champion that scores, and take such choices back.
+"""List the saved models, show one, choose the champion that scores, and undo such choices.
 
 .venv/bin/opinion registry list
 .venv/bin/opinion registry show VERSION|champion
@@ -71,12 +71,12 @@ def _parser() -> argparse.ArgumentParser:
 def _list(registry: Registry) -> None:
     champion, versions = registry.champion(), registry.versions()
     if not versions:
-        print(f"no version in {registry.root} yet: train one with jobs/distill_student.py")
+        print(f"no version in {registry.root} yet: train one with opinion distill_student")
         return
     in_use = champion.version if champion else None
     _table(["", "VERSION", "METRICS"], [["*" if v == in_use else "", v, _metrics(registry, v)] for v in versions])
     if champion is None:
-        print("\nno champion: choose one with jobs/registry.py promote VERSION")
+        print("\nno champion: choose one with opinion registry promote VERSION")
         return
     print(f"\n* champion, at {_threshold(champion)}; its history, newest first:")
     _table(
@@ -103,20 +103,20 @@ def _threshold(switch: Switch) -> str:
 
 
 def _decisions(folder: Path, challenger: str | None) -> None:
-    found = decisions.read_all(folder)
+    all_decisions = decisions.read_all(folder)
     if challenger:
-        chosen = [decision for decision in found if decision["challenger"] == challenger]
+        chosen = [decision for decision in all_decisions if decision["challenger"] == challenger]
         if not chosen:
-            raise BadInput(f"no retraining decided on {challenger}; those it did: jobs/registry.py decisions")
+            raise BadInput(f"no retraining decided on {challenger}; those it did: opinion registry decisions")
         print(decisions.decision_text(chosen[0]))
-    elif not found:
-        print("no retraining has come to a decision yet: run jobs/retrain.py")
+    elif not all_decisions:
+        print("no retraining has come to a decision yet: run opinion retrain")
     else:
         _table(
             [WHEN, "CHALLENGER", "CHAMPION THEN", "DECISION"],
             [
                 [shown(d["decided"]), d["challenger"], d["champion"] or "-", decisions.outcome(d)]
-                for d in reversed(found)
+                for d in reversed(all_decisions)
             ],
         )
 
@@ -127,8 +127,8 @@ def _metrics(registry: Registry, version: str) -> str:
     except BadModel as error:
         return f"unusable: {error}"
     return "; ".join(
-        f"{split}: " + ", ".join(f"{name} {found[name]:.4f}" for name in MEASURES if found.get(name) is not None)
-        for split, found in sorted(manifest.get("metrics", {}).items())
+        f"{split}: " + ", ".join(f"{name} {metrics[name]:.4f}" for name in MEASURES if metrics.get(name) is not None)
+        for split, metrics in sorted(manifest.get("metrics", {}).items())
     )
 
 

@@ -1,7 +1,7 @@
-"""Report a scored day: one page to look at, its plots as PNG, and the same numbers as JSON.
+"""Report a scored day: one HTML page, its plots as PNG, and the same numbers as JSON.
 
-Written to OPINION_HOME/reports/day/DT: index.html, facts.json, histogram.png, trend.png, ngrams.png. The page needs
-nothing else and fetches nothing, so it can be mailed. It can be made again at any time; nothing in the tables changes.
+Written to OPINION_HOME/reports/day/DT: index.html, facts.json, histogram.png, trend.png, ngrams.png. The page is
+self-contained, so it can be mailed. The report can be repeated at any time and changes no table.
 """
 
 from jobs.common.cli import Parser, day, job_parser

@@ -1,7 +1,7 @@
-"""Report a retraining: what was decided and why, champion beside challenger on the held-out labels, and a model card.
+"""Report a retraining: the decision and its reasons, champion and challenger on the held-out labels, a model card.
 
 Written to OPINION_HOME/reports/retrain/VERSION of the challenger: index.html, facts.json, curve.png, sources.png. The
-page needs nothing else and fetches nothing. Without --version it is the newest decision's.
+page is self-contained. Without --version the report is about the newest decision.
 """
 
 from pathlib import Path
@@ -29,12 +29,12 @@ def main() -> None:
 
 
 def decision_of(folder: Path, version: str | None) -> dict[str, Any]:
-    """The decision about a challenger, or the newest, in a home; raises BadInput when there is none."""
-    found = decisions.read_all(folder)
-    wanted = [one for one in found if version in (None, one["challenger"])]
+    """The decision about a challenger, or the newest one, in a home; raises BadInput when it is missing."""
+    all_decisions = decisions.read_all(folder)
+    wanted = [one for one in all_decisions if version in (None, one["challenger"])]
     if not wanted:
         about = f" about {version}" if version else ""
-        raise BadInput(f"{folder} keeps no decision{about}; see jobs/registry.py decisions, or run jobs/retrain.py")
+        raise BadInput(f"{folder} keeps no decision{about}; see opinion registry decisions, or run opinion retrain")
     return wanted[-1]
 
 

@@ -1,7 +1,7 @@
 """Pack the Python environment of executors, with pinned packages, into one file.
 
-A cluster's workers then need Spark, a Python of the same minor version as here, and nothing else: the settings below
-spark_conf/ take the file from dist/, and each job sends its own code (jobs/warehouse/shipping.py).
+A cluster's workers then need only Spark and a Python of the same minor version. The settings in spark_conf/ take the
+file from dist/, and each job sends its own code (jobs/warehouse/shipping.py).
 """
 
 import subprocess
@@ -16,7 +16,7 @@ from distill.models.packages import SCORING, TRAINING
 from jobs.common.cli import HelpFormatter, Parser
 from jobs.common.failures import run_main
 
-AROUND_TRAINING = ("packaging", "psutil", "tensorboard", "tqdm")  # used beside what a training depends on
+AROUND_TRAINING = ("packaging", "psutil", "tensorboard", "tqdm")  # used in addition to the packages of a training
 
 
 def main() -> None:
@@ -34,9 +34,9 @@ def main() -> None:
 
 
 def pack_environment(target: Path, requirements: tuple[str, ...]) -> None:
-    """A fresh environment with the pinned requirements, as an archive that runs wherever it is unpacked.
+    """Build an environment with the pinned requirements, as an archive that runs wherever it is unpacked.
 
-    Raises Infrastructure with pip's last line when a package cannot be had.
+    Raises Infrastructure with pip's last line when a package cannot be installed.
     """
     import venv_pack
 
@@ -50,7 +50,7 @@ def pack_environment(target: Path, requirements: tuple[str, ...]) -> None:
             last = done.stderr.strip().splitlines()[-1]
             raise Infrastructure(f"pip cannot install {', '.join(requirements)}: {last}")
         venv_pack.pack(folder, str(target), force=True, compress_level=1)
-    target.chmod(0o644)  # it is made as a temporary file, for its owner alone
+    target.chmod(0o644)  # a temporary file is readable by its owner alone
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Store a teacher's logits for the labels or for days of the stream, in teacher_logit.
 
-Texts whose logits are there under the same fingerprint are not computed again, equal texts are computed once, and a run
-that is stopped leaves what it has computed to the next.
+Only logits that are missing under the teacher's fingerprint are computed, once for equal texts. A stopped run leaves
+its results to the next one.
 """
 
 from jobs.common.failures import run_main

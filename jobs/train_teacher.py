@@ -1,6 +1,6 @@
 """Train a BERT teacher on labelled_opinion and keep it in the registry as a new version.
 
-Checkpoints along the way are kept as versions of their own: the anchor points of a route.
+Checkpoints along the way become versions of their own: the anchor points of a route.
 """
 
 from distill.training.scheme_table import BERT
@@ -12,7 +12,7 @@ from jobs.training.training_run import version_of
 
 
 def main() -> None:
-    """Train one teacher, print what it reaches."""
+    """Train one teacher and print its metrics."""
     args = parser(__doc__).parse_args()
     options = from_flags(TeacherTraining, args)
     options.check()

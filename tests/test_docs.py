@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from distill import errors
+from distill import __version__, errors
 from jobs.common import cli
 from tests.pages import OPERATIONS, PAGES, ROOT, blocks
 
@@ -61,6 +61,11 @@ def test_the_targets_that_pages_name_are_there():
 def test_links_lead_somewhere(page):
     for link in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / link).exists(), link
+
+
+def test_the_changelog_has_the_version():
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert headings[0] == "Unreleased" and headings[1].split(" ")[0] == __version__
 
 
 def test_every_exit_code_has_its_first_look():

@@ -21,7 +21,7 @@ class View(Protocol):
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows of a split on the device of the rank.
+    """Rows of a split on the device of the rank.
 
     labels: int64 (batch,), -1 where there is none. inputs: by name of a network, what it reads. logits: those stored
     of each teacher, float32 (batch, teachers, 2), NaN where there are none. weights: of the hard loss, float32
@@ -56,7 +56,7 @@ class Examples:
         return cls(torch.from_numpy(rows.labels), views, torch.from_numpy(rows.logits), lengths, weights)
 
     def batch(self, rows: Tensor, device: torch.device, teachers: Sequence[int] | None = None) -> Batch:
-        """The rows, int64 (batch,), with the logits of all teachers or of those numbers."""
+        """The batch of the rows, int64 (batch,), with the logits of all teachers or of the given ones."""
         inputs = {name: to_device(view.take(rows), device) for name, view in self.views.items()}
         logits = self.logits[rows] if teachers is None else self.logits[rows][:, list(teachers)]
         weights = None if self.weights is None else self.weights[rows].to(device)
@@ -73,7 +73,7 @@ def to_device(tensors: Any, device: torch.device) -> Any:
     return tuple(values) if type(tensors) is tuple else type(tensors)(*values)  # a named tuple takes its fields
 
 
-# Of a batch that is not trained on, with its padding: what fits a core's cache; a GPU wants more at once.
+# Padded tokens of a batch that is not trained on: what fits a core's cache; a GPU needs more at once.
 BATCH_TOKENS = {"cpu": 1024, "cuda": 65_536}
 POOL = 64  # batches whose rows are sorted by length together
 
@@ -84,7 +84,7 @@ def shuffled(rows: int, batch: int, seed: int, epoch: int, lengths: Tensor | Non
     With lengths, int64 (rows,), the rows of a batch are of similar length: shuffled rows are sorted a pool at a time,
     then the batches are shuffled, all but the smaller one.
 
-    The batches are those of all ranks together; `shard` says which rows of one are a rank's.
+    A batch holds the rows of all ranks; `shard` gives those of one rank.
     """
     random = torch.Generator().manual_seed(seed * 100_003 + epoch)
     order = torch.randperm(rows, generator=random)
@@ -97,7 +97,7 @@ def shuffled(rows: int, batch: int, seed: int, epoch: int, lengths: Tensor | Non
 
 
 def length_buckets(lengths: Tensor, tokens: int) -> list[Tensor]:
-    """Every row once, the shortest first, in batches of at most so many tokens padded; a longer text comes alone.
+    """Every row once, the shortest first, in batches of at most `tokens` padded tokens; a longer text is a batch alone.
 
     lengths: int64 (rows,).
     """
@@ -110,12 +110,12 @@ def length_buckets(lengths: Tensor, tokens: int) -> list[Tensor]:
     return [*batches, order[first:]] if len(order) else []
 
 
-# Of a pass that is trained on: an encoder of 12 layers of 384 keeps some 0.6 MB for the gradient of each on the CPU.
+# Padded tokens of a backward pass: an encoder of 12 layers of 384 keeps about 0.6 MB of each on the CPU.
 PASS_TOKENS = {"cpu": 1536, "cuda": 65_536}
 
 
 def passes(batch: Tensor, size: int, device: torch.device, lengths: Tensor | None) -> int:
-    """Backward passes that a batch of all ranks, int64 (rows,), is divided into for memory; the same on every rank."""
+    """The number of backward passes that a batch of all ranks, int64 (rows,), needs for memory; equal on every rank."""
     if lengths is None:
         return 1
     tokens = -(-len(batch) // size) * int(padded(lengths[batch]).max())
@@ -123,5 +123,5 @@ def passes(batch: Tensor, size: int, device: torch.device, lengths: Tensor | Non
 
 
 def shard(rows: Tensor, rank: int, size: int) -> Tensor:
-    """A rank's rows of a batch. The last batch of an epoch may have none for some ranks, which step all the same."""
+    """A rank's rows of a batch. Some ranks may have none of an epoch's last batch; they still step."""
     return rows[rank::size]

@@ -20,7 +20,7 @@ WEIGHT = "weight"  # of a column that not every snapshot has: the weight of the 
 
 @dataclass(frozen=True)
 class TextRows:
-    """Rows of one split, or of the transfer set.
+    """The rows of one split, or of the transfer set.
 
     texts: normalised. labels: int64 (rows,), 0 junk, 1 valid complaint, -1 none. sources: the source of each. logits:
     those stored of each teacher, float32 (rows, teachers, 2), NaN where there are none. weights: of the hard loss,
@@ -43,13 +43,13 @@ def read_labelled(location: str, split: str) -> TextRows:
     if len(np.unique(rows.labels)) < 2:
         raise BadInput(
             f"the split {split!r} of labelled_opinion has {len(rows.labels)} rows and not both labels; "
-            "load labels with jobs/load_labels.py"
+            "load labels with opinion load_labels"
         )
     return rows
 
 
 def read(location: str, rows: pads.Expression | None = None) -> TextRows:
-    """The rows, ordered by text, so that a seed means the same whatever wrote the files."""
+    """The rows ordered by text: a seed gives the same training whatever wrote the files."""
     fs, path = pafs.FileSystem.from_uri(location) if "://" in location else (pafs.LocalFileSystem(), location)
     table = pads.dataset(path, filesystem=fs, format="parquet").to_table(filter=rows).sort_by("text")
     labels = pc.fill_null(table["label"], NO_LABEL).to_numpy().astype(np.int64)
@@ -82,7 +82,7 @@ def read_snapshot(snapshot: Snapshot) -> Splits:
 
 
 def concat(one: TextRows, other: TextRows) -> TextRows:
-    """The rows of both."""
+    """The rows of one, then those of the other."""
     return TextRows(
         one.texts + other.texts,
         np.concatenate([one.labels, other.labels]),

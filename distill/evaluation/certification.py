@@ -114,24 +114,24 @@ def certify(
         floor: of the certified precision.
         confidence: the probability with which the promise holds on all nights together.
     """
-    error, wanted = 1 - floor, -math.log(1 - confidence)
+    error, evidence_needed = 1 - floor, -math.log(1 - confidence)
     regions = [nights.above(band) for _, band in candidates]
-    testable = is_open([float(design(region)[0].sum()) for region in regions], error, wanted)
-    found: list[Candidate] = []
+    testable = is_open([float(design(region)[0].sum()) for region in regions], error, evidence_needed)
+    tested_candidates: list[Candidate] = []
     going = True
     for number, region in reversed(list(enumerate(regions))):
         tested = going and testable[number]
-        passed = tested and evidence(region, error) >= wanted
+        passed = tested and evidence(region, error) >= evidence_needed
         going = going and (passed or not testable[number])
         labels, weight = int(region.complaints.sum() + region.junk.sum()), float(design(region)[0].sum())
         estimate, lower = precision(region), lower_bound(region, confidence)
-        found.append(Candidate(candidates[number][0], labels, weight, estimate, lower, tested, passed))
-    ascending = found[::-1]
+        tested_candidates.append(Candidate(candidates[number][0], labels, weight, estimate, lower, tested, passed))
+    ascending = tested_candidates[::-1]
     chosen = choose(ascending, target)
     return Certification(ascending, chosen, None if chosen and chosen.certified else need(ascending, floor, confidence))
 
 
-def is_open(weights: Sequence[float], error: float, wanted: float) -> list[bool]:
+def is_open(weights: Sequence[float], error: float, evidence_needed: float) -> list[bool]:
     """Whether each candidate has labels enough to be tested, by the weight of its region.
 
     So many that it would be certified with a fifth of the junk that is allowed; where no candidate has them, so many
@@ -139,9 +139,9 @@ def is_open(weights: Sequence[float], error: float, wanted: float) -> list[bool]
     """
     for share in (0.2, 0.0):
         gain = float((BETS * error + share * error * np.log1p(-BETS)).max())
-        found = [weight * gain >= wanted + math.log(len(BETS)) for weight in weights]
-        if any(found):
-            return found
+        open_flags = [weight * gain >= evidence_needed + math.log(len(BETS)) for weight in weights]
+        if any(open_flags):
+            return open_flags
     return [False] * len(weights)
 
 
@@ -205,13 +205,13 @@ def lower_bound(region: Nights, confidence: float) -> float:
     the logarithm is convex and rises, so that no step leads below it.
     """
     weight, lost = stakes(region)
-    wanted, error = -math.log(1 - confidence), 1.0
-    if log_evidence(weight, lost, error) <= wanted:
+    evidence_needed, error = -math.log(1 - confidence), 1.0
+    if log_evidence(weight, lost, error) <= evidence_needed:
         return 0.0
     for _ in range(30):
         logs = BETS * (error * weight) + lost
         likely = np.exp(logs - logs.max())
-        excess = float(logs.max() + np.log(likely.mean())) - wanted
+        excess = float(logs.max() + np.log(likely.mean())) - evidence_needed
         if excess < 1e-9:
             break
         error -= excess / (weight * float(BETS @ likely / likely.sum()))

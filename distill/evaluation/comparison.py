@@ -24,38 +24,39 @@ TIMED_ROUNDS, TIMED_TEXTS = 5, 4000
 
 @dataclass(frozen=True)
 class Check:
-    """One condition of a promotion: what was found, what is asked, in words too."""
+    """One condition of a promotion: the measured value, its bound, and a sentence that compares them."""
 
     name: str
     passed: bool
-    found: float | None
+    value: float | None
     bound: float
-    says: str
+    reason: str
 
 
 def compare(champion: Bundle, challenger: Bundle, rows: TextRows, target: float, bounds: Bounds) -> list[Check]:
     """Every check against the champion, passed or not.
 
     Recall "at target precision" is that of the lowest threshold which has it on the rows themselves, so that neither
-    model gains by a threshold that happened to be low; coverage and sources are at each model's own threshold, which
-    is how it would score tonight. Raises BadModel for a bundle that is no student.
+    model gains by a threshold that happened to be low. Coverage and sources are at the threshold of each bundle: both
+    were chosen on the same rows for the same precision, while operating thresholds differ in what is known of the
+    nights. Raises BadModel for a bundle that is no student.
     """
     old, new = Scorer(champion), Scorer(challenger)
     scores = [scorer.score_normalised(rows.texts) for scorer in (old, new)]
-    caught = [found >= scorer.threshold for found, scorer in zip(scores, (old, new), strict=True)]
+    caught = [score >= scorer.threshold for score, scorer in zip(scores, (old, new), strict=True)]
     slower = slowness(new, old, rows.texts)
     larger = size(challenger) / size(champion)
-    kept = metrics.coverage(rows.labels, caught[0], caught[1])
+    covered = metrics.coverage(rows.labels, caught[0], caught[1])
     return [
         recall_check(rows.labels, scores[0], scores[1], target, bounds.recall_loss),
         Check(
             "coverage",
-            kept is None or kept >= bounds.coverage,
-            kept,
+            covered is None or covered >= bounds.coverage,
+            covered,
             bounds.coverage,
             "the champion catches nothing"
-            if kept is None
-            else f"catches {kept:.1%} of what the champion catches (at least {bounds.coverage:.1%})",
+            if covered is None
+            else f"catches {covered:.1%} of what the champion catches (at least {bounds.coverage:.1%})",
         ),
         source_check(rows, caught[0], caught[1], bounds.source_loss),
         Check(
@@ -78,9 +79,9 @@ def compare(champion: Bundle, challenger: Bundle, rows: TextRows, target: float,
 def threshold_check(challenger: Bundle) -> Check:
     """Whether its threshold has the precision that it was chosen for, on the rows it was chosen on."""
     chosen = challenger.manifest["threshold"]
-    found, wanted = chosen["precision"], chosen["target_precision"]
-    says = promotion_blocker(challenger.manifest) or f"has precision {found:.4f} at its threshold on valid"
-    return Check("threshold", found >= wanted, found, wanted, says)
+    reached, target = chosen["precision"], chosen["target_precision"]
+    reason = promotion_blocker(challenger.manifest) or f"has precision {reached:.4f} at its threshold on valid"
+    return Check("threshold", reached >= target, reached, target, reason)
 
 
 def recall_check(labels: npt.NDArray[Any], old: Scores, new: Scores, target: float, loss: float) -> Check:
@@ -134,8 +135,8 @@ def source_check(rows: TextRows, old: npt.NDArray[np.bool_], new: npt.NDArray[np
     if not lost:
         return Check("sources", True, None, loss, f"no source has {SOURCE_POSITIVES} complaints to judge by")
     worst = max(lost, key=lambda source: lost[source])
-    says = f"of {len(lost)} sources {worst} changes for the worst: recall {-lost[worst]:+.4f} (at least {-loss:+.4f})"
-    return Check("sources", lost[worst] <= loss, lost[worst], loss, says)
+    reason = f"of {len(lost)} sources {worst} changes for the worst: recall {-lost[worst]:+.4f} (at least {-loss:+.4f})"
+    return Check("sources", lost[worst] <= loss, lost[worst], loss, reason)
 
 
 def slowness(new: Scorer, old: Scorer, texts: Sequence[str]) -> float:
@@ -143,10 +144,10 @@ def slowness(new: Scorer, old: Scorer, texts: Sequence[str]) -> float:
     texts = list(texts) * (TIMED_TEXTS // len(texts) + 1)
     taken: dict[Scorer, list[float]] = {old: [], new: []}
     for _ in range(TIMED_ROUNDS):
-        for scorer, found in taken.items():
+        for scorer, rounds in taken.items():
             began = time.process_time()
             scorer.score(texts)
-            found.append(time.process_time() - began)
+            rounds.append(time.process_time() - began)
     return min(taken[new]) / min(taken[old])
 
 

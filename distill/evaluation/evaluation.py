@@ -9,27 +9,25 @@ import numpy.typing as npt
 
 from distill.data.labelled import TextRows
 from distill.evaluation import metrics
-from distill.scoring.drift import SCORE_BINS
 
 Score = Callable[[list[str]], npt.NDArray[np.float32]]  # normalised texts -> probabilities of a valid complaint
 
 
 def evaluate(score: Score, valid: TextRows, test: TextRows | None, target: float) -> dict[str, Any]:
-    """The manifest's sections threshold, metrics and score_histogram.
+    """The manifest's sections threshold and metrics.
 
     The threshold is the lowest score with precision `target` on `valid`, or the most precise one where none has it (the
-    registry does not promote such a model); the histogram is of the scores there.
+    registry does not promote such a model).
     """
     scores = score(valid.texts)
     threshold = metrics.threshold_at_precision(valid.labels, scores, target)
-    found = {"valid": report(valid, scores, threshold.value)}
+    by_split = {"valid": split_metrics(valid, scores, threshold.value)}
     if test is not None:
-        found["test"] = report(test, score(test.texts), threshold.value)
-    histogram = np.histogram(scores, SCORE_BINS, (0, 1))[0].tolist()
-    return {"threshold": asdict(threshold), "metrics": found, "score_histogram": histogram}
+        by_split["test"] = split_metrics(test, score(test.texts), threshold.value)
+    return {"threshold": asdict(threshold), "metrics": by_split}
 
 
-def report(rows: TextRows, scores: npt.NDArray[np.float32], threshold: float) -> dict[str, Any]:
+def split_metrics(rows: TextRows, scores: npt.NDArray[np.float32], threshold: float) -> dict[str, Any]:
     """AUC, and precision and recall at the threshold, over all rows and by source."""
     return {
         "rows": len(rows.labels),

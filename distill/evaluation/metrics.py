@@ -132,10 +132,10 @@ def precision_recall_at(labels: NDArray[Any], scores: NDArray[Any], threshold: f
     recall_lower, recall_upper = wilson(true_positives, positives)
     return PrecisionRecall(
         threshold=float(threshold),
-        precision=_share(true_positives, selected),
+        precision=_ratio(true_positives, selected),
         precision_lower=precision_lower,
         precision_upper=precision_upper,
-        recall=_share(true_positives, positives),
+        recall=_ratio(true_positives, positives),
         recall_lower=recall_lower,
         recall_upper=recall_upper,
         true_positives=true_positives,
@@ -186,7 +186,7 @@ def coverage(labels: NDArray[Any], old: NDArray[np.bool_], new: NDArray[np.bool_
     truth = _truth(labels)
     _decisions(truth, old, new)
     caught = truth & old
-    return _share(int((caught & new).sum()), int(caught.sum()))
+    return _ratio(int((caught & new).sum()), int(caught.sum()))
 
 
 def churn(old: NDArray[np.bool_], new: NDArray[np.bool_]) -> float:
@@ -202,7 +202,7 @@ def negative_flips(labels: NDArray[Any], old: NDArray[np.bool_], new: NDArray[np
     return float(np.mean((old == truth) & (new != truth)))
 
 
-def _share(part: int, whole: int) -> float | None:
+def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
@@ -237,8 +237,8 @@ def _both_classes(truth: NDArray[np.bool_]) -> None:
 def _decisions(like: NDArray[np.bool_], old: NDArray[np.bool_], new: NDArray[np.bool_]) -> None:
     for name, decisions in (("old", old), ("new", new)):
         if decisions.dtype != np.bool_ or decisions.ndim != 1 or len(decisions) == 0:
-            found = f"{decisions.dtype} of shape {decisions.shape}"
-            raise BadInput(f"{name} decisions must be a row of bool, not {found}")
+            given = f"{decisions.dtype} of shape {decisions.shape}"
+            raise BadInput(f"{name} decisions must be a row of bool, not {given}")
         _same_shape(rows=like, decisions=decisions)
 
 

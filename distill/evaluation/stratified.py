@@ -75,14 +75,14 @@ def precision(strata: Sequence[Stratum]) -> Estimate | None:
 
 def recall(strata: Sequence[Stratum]) -> Estimate | None:
     """Share of accepted rows among the complaints of the day; None when no complaint was found, or too few labels."""
-    there = [stratum for stratum in strata if stratum.rows]
-    total = sum(stratum.estimated for stratum in there)
-    if not total or not all(stratum.judged for stratum in there):
+    filled = [stratum for stratum in strata if stratum.rows]
+    total = sum(stratum.estimated for stratum in filled)
+    if not total or not all(stratum.judged for stratum in filled):
         return None
-    accepted = np.array([stratum.accepted for stratum in there])
-    found = complaints(there)
-    caught = sum(stratum.estimated for stratum in there if stratum.accepted)
-    return interval(caught / total, found[accepted].sum(axis=0) / np.maximum(found.sum(axis=0), 1))
+    accepted = np.array([stratum.accepted for stratum in filled])
+    draws = complaints(filled)
+    caught = sum(stratum.estimated for stratum in filled if stratum.accepted)
+    return interval(caught / total, draws[accepted].sum(axis=0) / np.maximum(draws.sum(axis=0), 1))
 
 
 def complaints(strata: Sequence[Stratum]) -> npt.NDArray[np.int64]:
@@ -94,12 +94,12 @@ def complaints(strata: Sequence[Stratum]) -> npt.NDArray[np.int64]:
     stratum agree, which is the usual case here.
     """
     random = np.random.default_rng(0)
-    found = []
+    draws = []
     for stratum in strata:
         junk = stratum.labelled - stratum.complaints
         share = random.beta(stratum.complaints + 1 / 3, junk + 1 / 3, DRAWS)
-        found.append(stratum.complaints + random.binomial(stratum.rows - stratum.labelled, share))
-    return np.array(found)
+        draws.append(stratum.complaints + random.binomial(stratum.rows - stratum.labelled, share))
+    return np.array(draws)
 
 
 def interval(value: float, draws: npt.NDArray[np.float64]) -> Estimate:

@@ -20,23 +20,23 @@ class Architecture:
     filters: int
 
     def __post_init__(self) -> None:
-        """Order the channels by name: the output layer's columns go by it, and JSON keeps no other order."""
+        """Sort the channels by name, which is the order of the output layer's columns; JSON keeps no other."""
         object.__setattr__(self, "widths", dict(sorted(self.widths.items())))
 
     @property
     def features(self) -> int:
-        """Length of the feature vector: channel by channel, the filters width by width, then the embeddings' sum."""
+        """Length of the feature vector: for each channel the filters width by width, then the embeddings' sum."""
         return sum(self.filters * len(widths) + self.embedding for widths in self.widths.values())
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every tensor of the network by its name in a bundle."""
-        found: dict[str, tuple[int, ...]] = {"output.weight": (2, self.features), "output.bias": (2,)}
+        by_name: dict[str, tuple[int, ...]] = {"output.weight": (2, self.features), "output.bias": (2,)}
         for channel, widths in self.widths.items():
-            found[f"embeddings.{channel}.weight"] = (self.ids[channel], self.embedding)
+            by_name[f"embeddings.{channel}.weight"] = (self.ids[channel], self.embedding)
             for width in widths:
-                found[f"taps.{channel}_{width}"] = (width, self.filters, self.embedding)
-                found[f"biases.{channel}_{width}"] = (self.filters,)
-        return found
+                by_name[f"taps.{channel}_{width}"] = (width, self.filters, self.embedding)
+                by_name[f"biases.{channel}_{width}"] = (self.filters,)
+        return by_name
 
     def to_json(self) -> dict[str, Any]:
         """The section `architecture` of a manifest."""
@@ -44,7 +44,7 @@ class Architecture:
 
     @classmethod
     def from_json(cls, section: Mapping[str, Any]) -> "Architecture":
-        """Read the section of a manifest; raises BadModel when it is of something else."""
+        """Read the section of a manifest; raises BadModel for another kind of model."""
         try:
             if section["kind"] != KIND:
                 raise BadModel(f"the bundle is a {section['kind']}, not a {KIND}; name a student's version")

@@ -22,7 +22,7 @@ from distill.models.padding import padded
 from distill.models.pretrained import ATTENTION, load, misfit, network
 
 KIND = "bert"
-ENCODED_AT_ONCE = 4096  # texts; their tokens are Python's integers for a moment, a hundred times as large
+ENCODED_AT_ONCE = 4096  # texts; their tokens are Python integers for a moment, a hundred times as large
 HEAD_RATE = 10  # times the encoder's learning rate: the head starts from nothing
 
 
@@ -34,9 +34,9 @@ class Padded(NamedTuple):
 
 
 class TokenIds(NamedTuple):
-    """The view that a teacher has of texts: ids int32 (tokens,), text after text; offsets int64 (texts + 1,).
+    """A teacher's view of texts: ids int32 (tokens,), text after text; offsets int64 (texts + 1,).
 
-    `padding` is the token that fills the shorter rows of a batch, `most` the tokens that the encoder reads at most.
+    `padding` is the token that fills the shorter rows of a batch, `most` the longest text that the encoder reads.
     """
 
     ids: npt.NDArray[np.int32]
@@ -73,15 +73,15 @@ class Tokenizer:
             return TokenIds(np.empty(0, np.int32), np.zeros(1, np.int64), self._fast.pad_token_id, self.max_length)
         ids, lengths = [], [np.zeros(1, np.int64)]
         for first in range(0, len(texts), ENCODED_AT_ONCE):
-            found = self._fast(
+            rows = self._fast(
                 texts[first : first + ENCODED_AT_ONCE],
                 truncation=True,
                 max_length=self.max_length,
                 return_attention_mask=False,
                 return_token_type_ids=False,
             )["input_ids"]
-            lengths.append(np.fromiter(map(len, found), np.int64, len(found)))
-            ids.append(np.fromiter((i for row in found for i in row), np.int32, int(lengths[-1].sum())))
+            lengths.append(np.fromiter(map(len, rows), np.int64, len(rows)))
+            ids.append(np.fromiter((i for row in rows for i in row), np.int32, int(lengths[-1].sum())))
         offsets = np.cumsum(np.concatenate(lengths))
         return TokenIds(np.concatenate(ids), offsets, self._fast.pad_token_id, self.max_length)
 
@@ -93,7 +93,7 @@ class Tokenizer:
 
 
 class Bert(nn.Module):
-    """The network; `forward` gives logits, `features` what they are made of."""
+    """The network; `forward` returns logits, `features` the input of the output layer."""
 
     def __init__(self, encoder: Any, precision: str):
         super().__init__()
@@ -117,8 +117,8 @@ class Bert(nn.Module):
             batch = Padded(batch.ids.new_zeros(1, 1), batch.mask.new_ones(1, 1))
         low = self.precision == "bfloat16"
         with torch.autocast(batch.ids.device.type, torch.bfloat16, enabled=low):
-            said = self.encoder(input_ids=batch.ids, attention_mask=batch.mask, output_hidden_states=layer != -1)
-        hidden = (said.last_hidden_state if layer == -1 else said.hidden_states[layer]).float()
+            outputs = self.encoder(input_ids=batch.ids, attention_mask=batch.mask, output_hidden_states=layer != -1)
+        hidden = (outputs.last_hidden_state if layer == -1 else outputs.hidden_states[layer]).float()
         mask = batch.mask[:, :, None].float()
         mean: Tensor = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
         return mean[:rows]
@@ -135,7 +135,7 @@ class Bert(nn.Module):
 
 
 def from_pretrained(init: str, max_length: int, precision: str, layers: int | None = None) -> tuple[Bert, Tokenizer]:
-    """A teacher that is still to be trained, from a folder or a hub name; of its layers all, or the first so many.
+    """An untrained teacher from a folder or a hub name, with all its layers or the first `layers`.
 
     Raises BadInput when transformers cannot read it, something of it is missing, or it cannot read texts of
     `max_length` tokens.
@@ -156,12 +156,14 @@ def to_bundle(model: Bert, tokenizer: Tokenizer, manifest: Mapping[str, Any]) ->
 def from_bundle(bundle: Bundle, precision: str) -> tuple[Bert, Tokenizer]:
     """A trained teacher, in evaluation mode.
 
-    Raises BadModel when the bundle is of something else, its tensors do not fit its configuration, or it cannot read
-    texts as long as its manifest says.
+    Raises BadModel when the bundle holds another kind of model, its tensors do not fit its configuration, or it cannot
+    read texts of the manifest's `max_length`.
     """
     architecture = bundle.manifest.get("architecture", {})
     if architecture.get("kind") != KIND:
-        raise BadModel(f"the bundle is a {architecture.get('kind')}, not a {KIND}; name a version of train_teacher.py")
+        raise BadModel(
+            f"the bundle is a {architecture.get('kind')}, not a {KIND}; name a version of opinion train_teacher"
+        )
     with tempfile.TemporaryDirectory() as folder:
         for name in ENCODER_FILES:
             Path(folder, name).write_bytes(bundle.files[name])

@@ -3,10 +3,11 @@
     model.safetensors   the tensors
     vocabulary          UTF-8 text: how texts become tokens; of a teacher instead tokenizer.json,
                         tokenizer_config.json and config.json, as transformers writes them
-    manifest.json       format, format_version, files {name: {sha256, bytes}}, and the caller's own sections
+    manifest.json       format, format_version, software_version, files {name: {sha256, bytes}}, and the caller's own
+                        sections
 
-This module knows the storage and nothing of models. It works on any file system that pyarrow reaches, and
-holds no pickle: reading a bundle from a stranger can fail, but cannot run their code.
+This module stores bundles and does not interpret them. It works on any file system that pyarrow reaches. There is no
+pickle: an untrusted bundle can fail to load, but cannot run code.
 """
 
 import contextlib
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from pyarrow import fs as pafs
 from safetensors import SafetensorError
 
+from distill import __version__
 from distill.errors import BadInput, BadModel, Infrastructure
 
 FORMAT = "opinion-bundle"
@@ -48,7 +50,7 @@ Tensors = Mapping[str, NDArray[Any]]
 class Bundle:
     """A bundle whose every byte has been checked.
 
-    `digest` is the SHA-256 of the manifest's bytes. They hold the hashes of the rest, so it names the whole.
+    `digest` is the SHA-256 of the manifest's bytes, which hold the hashes of all other files: it identifies the whole.
     """
 
     manifest: dict[str, Any]
@@ -60,14 +62,15 @@ class Bundle:
 def save(folder: Location, tensors: Tensors, files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> None:
     """Save a bundle, whole or not at all, to a new folder.
 
-    A reader never sees half of it: the folder appears by a rename, or on an object store, which renames no
-    folders, with the manifest written last. A killed save leaves at most a `.NAME.xxxxxxxx.tmp` beside it.
+    A reader never sees half of a bundle: the folder appears by a rename. An object store cannot rename folders, so the
+    manifest is written last. A killed save leaves at most a `.NAME.xxxxxxxx.tmp` in the parent folder.
 
     Args:
         folder: where to; its parents are made.
         tensors: name to array, any shape, any dtype that both numpy and safetensors have.
         files: name to UTF-8 text as bytes: exactly those of a student or of a teacher.
-        manifest: the caller's sections, of JSON types; `format`, `format_version` and `files` are added.
+        manifest: the caller's sections, of JSON types; `format`, `format_version`, `software_version` and
+            `files` are added.
 
     Raises:
         BadInput: the folder is already there, or what is given cannot be stored.
@@ -135,8 +138,8 @@ def file_system(location: Location) -> tuple[pafs.FileSystem, str]:
     try:
         fs, path = pafs.FileSystem.from_uri(text)
     except pa.ArrowInvalid as error:
-        mend = "give a path, or file://, hdfs:// or s3:// with blanks and letters beyond ASCII %-encoded"
-        raise BadInput(f"{text}: pyarrow cannot read this location ({error}); {mend}") from error
+        cure = "give a path, or file://, hdfs:// or s3:// with blanks and letters beyond ASCII %-encoded"
+        raise BadInput(f"{text}: pyarrow cannot read this location ({error}); {cure}") from error
     except OSError as error:
         raise Infrastructure(f"{text}: the file system cannot be reached: {error}") from error
     return fs, path.rstrip("/")
@@ -180,7 +183,7 @@ def _refuse_non_finite(folder: Location, tensors: Tensors) -> None:
 
 def _manifest_bytes(folder: Location, contents: Mapping[str, bytes], sections: Mapping[str, Any]) -> bytes:
     files = {name: {"sha256": _sha256(data), "bytes": len(data)} for name, data in contents.items()}
-    own = {"format": FORMAT, "format_version": FORMAT_VERSION, "files": files}
+    own = {"format": FORMAT, "format_version": FORMAT_VERSION, "software_version": __version__, "files": files}
     if own.keys() & sections.keys():
         raise BadInput(f"bundle {folder}: the manifest's {', '.join(own)} are written by the bundle itself")
     try:
@@ -221,8 +224,8 @@ def _read_listed(
     info = fs.get_file_info(posixpath.join(path, name))
     if info.type != pafs.FileType.File:
         raise BadModel(f"bundle {folder}: {name} is missing; {COPY_AGAIN}")
-    if entry and info.size != entry["bytes"]:  # before reading: a stranger's file may be of any size
-        sizes = f"{info.size} bytes where the manifest says {entry['bytes']}"
+    if entry and info.size != entry["bytes"]:  # before reading: an untrusted file may have any size
+        sizes = f"{info.size} bytes, {entry['bytes']} in the manifest"
         raise BadModel(f"bundle {folder}: {name} is truncated or altered: {sizes}; {COPY_AGAIN}")
     data = read_file(fs, posixpath.join(path, name))
     if entry and _sha256(data) != entry["sha256"]:

@@ -12,9 +12,10 @@ from distill.models.architecture import KIND
 
 @dataclass(frozen=True)
 class Bounds:
-    """Limits that a challenger must keep. Losses are in points of recall from 0 to 1, the others are ratios."""
+    """The limits of a challenger. Losses are differences in recall, from 0 to 1; the others are ratios."""
 
     recall_loss: float = 0.005  # of all rows, at the bound below the paired difference
+    recall_loss_with_nights: float = 0.03  # of the same, where labels of nights have their say
     coverage: float = 0.9  # of what the champion catches
     source_loss: float = 0.1  # of any one source
     slower: float = 1.5
@@ -22,7 +23,7 @@ class Bounds:
 
 
 def threshold_of(section: Mapping[str, Any]) -> np.float32:
-    """The lowest score of a valid complaint, from the manifest's section. Raises BadModel when it has none."""
+    """The lowest score of a valid complaint, from the manifest's section; raises BadModel when it is missing."""
     value = section.get("value")
     if not isinstance(value, int | float) or not 0 <= value <= 1:
         raise BadModel("the manifest has no threshold between 0 and 1; train the model again")
@@ -36,5 +37,5 @@ def promotion_blocker(manifest: Mapping[str, Any]) -> str | None:
     chosen = manifest.get("threshold", {})
     if chosen.get("precision", 1) >= (target := chosen.get("target_precision", 0)):
         return None
-    found = f"has no threshold with precision {target:g} on valid, {chosen['precision']:.4f} at best"
-    return f"{found}: train on more labels, or with a lower --target-precision"
+    cause = f"has no threshold with precision {target:g} on valid, {chosen['precision']:.4f} at best"
+    return f"{cause}: train on more labels, or with a lower --target-precision"

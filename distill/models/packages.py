@@ -1,4 +1,4 @@
-"""The packages that a model or a score may depend on, and which version of them is here."""
+"""The packages that a model or a score may depend on, and their installed versions."""
 
 import importlib.metadata
 import importlib.util

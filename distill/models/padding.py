@@ -6,5 +6,5 @@ PAD_TO = 8  # tokens: the CPU's matrix products keep compiled code, some 6 MB in
 
 
 def padded(lengths: Tensor) -> Tensor:
-    """Tokens that texts of these lengths take in a batch of their own, int64."""
+    """Tokens of texts of these lengths after padding, int64."""
     return -(-lengths // PAD_TO) * PAD_TO

@@ -1,7 +1,7 @@
-"""Read a pretrained encoder that a stranger has made, and refuse one that a teacher cannot be made of.
+"""Read a pretrained encoder from an untrusted source, and refuse one that cannot become a teacher.
 
-Nothing of its folder is run: no code of its own, and a pickled checkpoint is read for its tensors alone. Whether it
-reads texts of a length is tried, since every kind of encoder counts its positions in a way of its own.
+No code in its folder is run, and a pickled checkpoint is read for its tensors alone. A trial pass shows whether it
+reads texts of the wanted length, since every kind of encoder counts positions differently.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from transformers.utils import logging
 
 from distill.errors import BadInput
 
-logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it would tell of the pooler that is left out
+logging.set_verbosity_error()  # type: ignore[no-untyped-call] # it warns of the unused pooler
 logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
 
@@ -38,7 +38,7 @@ def load(init: str, max_length: int, layers: int | None = None) -> tuple[Any, An
 
 
 def read(init: str, layers: int | None = None) -> tuple[Any, Any]:
-    """The encoder and its tokenizer from a folder or a hub name; of its layers all, or the first so many.
+    """The encoder and its tokenizer from a folder or a hub name, with all its layers or the first `layers`.
 
     Raises BadInput when something of it is missing or cannot be read.
     """
@@ -72,12 +72,12 @@ def read(init: str, layers: int | None = None) -> tuple[Any, Any]:
 
 
 def network(config: Any) -> Any:
-    """The class of transformers that makes an encoder of a configuration."""
+    """The class of transformers that builds an encoder from a configuration."""
     return AutoModelForTextEncoding if config.model_type in OWN_ENCODER else AutoModel
 
 
 def refuse_pointers(init: str) -> None:
-    """Raise BadInput for a path that is no folder, and for files that were never downloaded."""
+    """Raise BadInput for a path that is not a folder, and for files that were never downloaded."""
     folder = Path(init)
     if not folder.is_dir():
         if folder.exists() or init.startswith(("/", ".", "~")) or init.count("/") > 1:
@@ -93,7 +93,7 @@ def refuse_pointers(init: str) -> None:
 
 
 def unreadable(init: str, error: Exception) -> BadInput:
-    """The refusal of what transformers cannot read, in one line with its reason and the cure."""
+    """The error of an encoder that transformers cannot read: one line with cause and cure."""
     why = (str(error).strip().splitlines() or [""])[0]
     if "trust_remote_code" in str(error):
         return BadInput(
@@ -114,9 +114,11 @@ def unreadable(init: str, error: Exception) -> BadInput:
 def misfit(encoder: Any, fast: Any, max_length: int) -> str | None:
     """Why encoder and tokenizer cannot read every text of up to `max_length` tokens, and the cure; None if they can.
 
-    The encoder reads one text of that length, and none of whose tokens is padding, in evaluation mode.
+    The encoder reads one text of that length without padding, in evaluation mode.
     """
-    if fast.get_vocab().keys() <= set(fast.all_special_tokens):  # what transformers makes up where there is none
+    if fast.get_vocab().keys() <= set(
+        fast.all_special_tokens
+    ):  # transformers makes these up where the tokenizer is missing
         return "it has no tokenizer; put its tokenizer.json or vocab.txt beside the weights"
     if not fast.is_fast:
         return "its tokenizer cannot be saved as tokenizer.json; convert it with transformers first"
@@ -141,7 +143,7 @@ def misfit(encoder: Any, fast: Any, max_length: int) -> str | None:
 
 
 def usual_token(encoder: Any, fast: Any) -> int:
-    """A token that neither tokenizer nor encoder takes for padding or another sign."""
+    """A token that is neither padding nor special to tokenizer and encoder."""
     padding = getattr(encoder.get_input_embeddings(), "padding_idx", None)
     avoided = {*fast.all_special_ids, encoder.config.pad_token_id, padding}
     return int(min(i for i in fast.get_vocab().values() if i not in avoided))
@@ -149,13 +151,13 @@ def usual_token(encoder: Any, fast: Any) -> int:
 
 @torch.no_grad()
 def unread(encoder: Any, token: int, length: int) -> str | None:
-    """Why the encoder cannot read a text of so many tokens; None when it can."""
+    """Why the encoder cannot read a text of `length` tokens; None when it can."""
     training = encoder.training
     device = encoder.get_input_embeddings().weight.device
     ids = torch.full((1, length), token, device=device)
     try:
         hidden: Tensor = encoder.eval()(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
-    except Exception as e:  # of any kind of encoder, each with errors of its own
+    except Exception as e:  # each kind of encoder raises its own errors
         return f"{type(e).__name__}: {(str(e).strip().splitlines() or [''])[0]}"
     finally:
         encoder.train(training)

@@ -1,4 +1,4 @@
-"""The saved models of one home, which of them is the champion at which threshold, and how it came to be.
+"""The saved models of a home, the champion and its threshold, and the history of both.
 
     ROOT/versions/VERSION/            bundles, never changed once there
     ROOT/champion                     JSON: the last switch, of which `version` is the model in use
@@ -34,15 +34,15 @@ from distill.models.switches import Action, Switch, check_operating, in_force
 CHAMPION = "champion"
 SCHEME = r"[a-z][a-z0-9_-]{0,39}"
 VERSION = re.compile(rf"{SCHEME}-[0-9]{{8}}T[0-9]{{6}}Z-[0-9a-f]{{6}}(-step-[0-9]+)?")
-# Other files in the folder are not ours, such as the ._* that macOS puts beside each file that it copies.
+# The pattern ignores foreign files in the folder, such as the ._* of macOS.
 RECORD = re.compile(rf"[0-9][0-9T.]*Z-{VERSION.pattern}\.json")
 
 
 class Registry:
-    """The models under one root; the root need not be there before the first is saved."""
+    """The models under one root, which is created with the first model."""
 
     def __init__(self, root: bundle.Location) -> None:
-        """Nothing is read or made yet; errors as `bundle.file_system`."""
+        """Neither reads nor creates anything; errors as `bundle.file_system`."""
         self.root = os.fspath(root)
         self._fs, self._path = bundle.file_system(root)
 
@@ -59,7 +59,7 @@ class Registry:
         return f"{scheme}-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
     def path(self, version: str) -> str:
-        """Where the bundle of a version is or would be, as `bundle.load` and `bundle.save` take it.
+        """The path of a version's bundle, which may not exist yet, for `bundle.load` and `bundle.save`.
 
         Raises:
             BadInput: this is not the name of a version.
@@ -83,10 +83,10 @@ class Registry:
         return [name for name in self._names("versions") if VERSION.fullmatch(name)]
 
     def resolve(self, name: str) -> str:
-        """The version that a name means: "champion", a version, a scheme's newest ("bert"), or "bert@" and the rest.
+        """The version of a name: "champion", a version, a scheme's newest ("bert"), or "bert@" and the rest.
 
         Raises:
-            BadModel: there is none.
+            BadModel: no version has this name.
         """
         if name == CHAMPION:
             return self._in_use().version
@@ -105,8 +105,8 @@ class Registry:
         Other versions score as they were trained.
 
         Raises:
-            BadModel: there is no champion or its file is damaged, no such version, or its bundle is not whole.
-            BadInput: this is not the name of a version.
+            BadModel: the champion or the version is missing, or a file of it is damaged. BadInput: this is not the name
+            of a version.
         """
         current = self._in_use() if version == CHAMPION else self.champion()
         if current is not None and version == CHAMPION:
@@ -118,17 +118,17 @@ class Registry:
                 there = f"the nearest there: {', '.join(nearest)}" if nearest else "none is there yet"
                 raise BadModel(f"no version {version} in {self.root}; {there}")
         path = self.path(version)
-        # Version and threshold are of one reading of the champion.
+        # Version and threshold come from one read of the champion file.
         operating = current.operating if current and current.version == version else None
         return SavedModel(version, path, bundle.load(path), operating)
 
     def champion(self) -> Switch | None:
-        """The switch that put the model now in use there; None before the first.
+        """The switch that made the current champion; None before the first.
 
         Raises:
             BadModel: the champion file is damaged.
         """
-        # HDFS replaces a file by deleting it first, so a reader that comes in between looks again.
+        # HDFS deletes a file before it replaces it, so a reader in between retries.
         for wait in (0.05, 0.2, 0.5):
             with bundle.storage_errors(self.root), contextlib.suppress(FileNotFoundError):
                 return self._read(posixpath.join(self._path, CHAMPION))
@@ -149,11 +149,11 @@ class Registry:
         operating: the threshold that it starts with, as in `set_threshold`; None: the one that it last had, if any.
 
         Raises:
-            BadModel: no such version, or its bundle is not whole.
-            BadInput: not the name of a version, one that is `promotion_blocker`, or no reason given.
+            BadModel: the version is missing, or its bundle is damaged. BadInput: this is not the name of a version,
+            `promotion_blocker` refuses it, or the reason is missing.
         """
-        found = self.load(_checked(version))
-        if why := promotion_blocker(found.bundle.manifest):
+        saved = self.load(_checked(version))
+        if why := promotion_blocker(saved.bundle.manifest):
             raise BadInput(f"{version} {why}")
         current = self.champion()
         if current is not None and current.version == version:
@@ -164,11 +164,10 @@ class Registry:
         return self._switch("promote", version, current, reason, started)
 
     def set_threshold(self, version: str, operating: Mapping[str, Any], reason: str) -> Switch:
-        """Make `operating`, with a `value` between 0 and 1 and the evidence for it, the threshold of the champion.
+        """Make `operating` the champion's threshold: a `value` between 0 and 1 and the evidence for it.
 
         Raises:
-            Busy: the champion is another version by now.
-            BadInput: the value is no such number, or no reason is given.
+            Busy: another version is the champion now. BadInput: the value is out of range, or the reason is missing.
         """
         current = self._in_use()
         if current.version != version:
@@ -177,14 +176,14 @@ class Registry:
         return self._switch("threshold", version, current, reason, dict(operating))
 
     def rollback(self, reason: str) -> Switch:
-        """Take back the last decision in force: put back the threshold before it, or the version promoted before.
+        """Undo the last decision in force: restore the threshold before it, or the version promoted before it.
 
-        A version comes back with the threshold that it last had. A rollback after a rollback goes one decision further
-        back, and never to what was rolled back from.
+        A restored version has the threshold that it last had. A second rollback goes one decision further back, never
+        to the version that was just rolled back.
 
         Raises:
-            BadModel: there is no champion, or the version before it is gone or not whole.
-            BadInput: no version was promoted before it, or no reason is given.
+            BadModel: there is no champion, or the version before it is missing or damaged. BadInput: no version was
+            promoted before it, or the reason is missing.
         """
         current = self._in_use()
         states = in_force([*(switch for switch in self.history() if switch != current), current])
@@ -198,8 +197,8 @@ class Registry:
         current = self.champion()
         if current is None:
             raise BadModel(
-                f"no champion in {self.root}: train one with jobs/distill_student.py "
-                "and promote it with jobs/registry.py promote VERSION"
+                f"no champion in {self.root}: train one with opinion distill_student "
+                "and promote it with opinion registry promote VERSION"
             )
         return current
 
@@ -207,20 +206,20 @@ class Registry:
         self, action: Action, version: str, current: Switch | None, reason: str, operating: dict[str, Any] | None
     ) -> Switch:
         if not reason.strip():
-            raise BadInput(f"{action} needs a reason, for whoever reads the history")
+            raise BadInput(f"{action} needs a reason, which the history keeps")
         at = datetime.now(UTC).isoformat(timespec="microseconds")
         previous = current.version if current else None
         before = current.operating if current else None
         switch = Switch(version, previous, action, reason.strip(), at, _user(), operating, before)
         with bundle.storage_errors(self.root):
             if current is not None:
-                self._record(current)  # a promoter killed after its switch has left this to the next
+                self._record(current)  # a process that was killed after its switch has not recorded it
             self._replace(posixpath.join(self._path, CHAMPION), switch)
             self._record(switch)
         return switch
 
     def _last_operating(self, version: str) -> dict[str, Any] | None:
-        """The threshold that a version had when it was last the champion, so that it comes back with it."""
+        """The threshold that a version had when it was last the champion."""
         names = [name for name in self._records() if name.endswith(f"Z-{version}.json")]
         if not names:
             return None

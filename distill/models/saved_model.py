@@ -1,4 +1,4 @@
-"""One version of the registry, as `Registry.load` gives it."""
+"""One version of the registry, as `Registry.load` returns it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from distill.models.fitness import threshold_of
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A model whose every byte has been checked: its version, the bundle's path, the bundle.
+    """A verified model: its version, the bundle's path, the bundle.
 
-    operating: the champion's threshold, as `Switch.operating`; None where the bundle's own holds.
+    operating: the champion's threshold, as `Switch.operating`; None for the bundle's own.
     """
 
     version: str

@@ -1,4 +1,4 @@
-"""The decisions on the champion and its threshold: one switch each, and those that rollbacks have left in force."""
+"""Decisions on the champion and its threshold, and which of them are still in force after rollbacks."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ State = tuple[str, dict[str, Any] | None]
 
 @dataclass(frozen=True)
 class Switch:
-    """A change of champion or of its threshold: which version took the place of which (None: of none), how, why, …
+    """A change of the champion or its threshold. previous: the replaced version, None for the first champion.
 
-    operating: the threshold that takes the place of the bundle's, as `value`, with what is known of it; None: the
-    bundle's own. previous_operating: that of the version before. Both are missing in the files of older versions.
+    operating: the threshold that replaces the bundle's, as `value`, with its evidence; None for the bundle's own.
+    previous_operating: that of the previous version.
     """
 
     version: str
@@ -30,9 +30,9 @@ class Switch:
 
 
 def in_force(switches: Iterable[Switch]) -> list[State]:
-    """The states that no rollback has undone, oldest first; of `switches`, oldest first, some may be missing.
+    """The states that no rollback has undone, oldest first. `switches`: oldest first; some may be missing.
 
-    Each promotion and each threshold makes a state, and a rollback undoes the last. The champion's is at the end.
+    Each promotion and each threshold adds a state, and a rollback undoes the last one. The champion's state is last.
     """
     stack: list[State] = []
     for switch in switches:
@@ -50,7 +50,7 @@ def in_force(switches: Iterable[Switch]) -> list[State]:
 
 
 def check_operating(operating: Mapping[str, Any]) -> None:
-    """Raise BadInput for an operating threshold that is no number between 0 and 1."""
+    """Raise BadInput unless the operating threshold is a number between 0 and 1."""
     value = operating.get("value")
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise BadInput(f"the operating threshold {value!r} is not a number between 0 and 1")

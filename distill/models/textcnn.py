@@ -1,7 +1,7 @@
 """The student: a textCNN (Kim 2014) that reads a text as several kinds of token at once, such as words and characters.
 
-Each channel has its own embeddings and its own convolutions; of each filter the maximum over all positions is kept, and
-beside it the sum of the embeddings (as in fastText, Joulin 2016), scaled so that long texts do not drown short ones:
+Each channel has its own embeddings and convolutions. Its features are the maximum of each filter over all positions,
+and the sum of the embeddings (as in fastText, Joulin 2016), scaled so that long texts do not drown short ones:
 
     x = E[ids]                                          (tokens, embedding)
     c_w,f(i) = sum_k x[i + k] . W_w[k, f]               every full window of w tokens, w in the channel's widths
@@ -10,7 +10,7 @@ beside it the sum of the embeddings (as in fastText, Joulin 2016), scaled so tha
     z = dropout([h, m]) U + u                           (2,) the logits: junk, valid complaint
 
 A text with fewer tokens than w has one window, filled up with zeros. Everything before the maximum, and all of m, is
-linear in the embeddings, which is what lets `distill.scoring.scorer` replace it with look-ups.
+linear in the embeddings, so `distill.scoring.scorer` replaces it with look-ups.
 """
 
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ from distill.text.vocabulary import PADDING, UNKNOWN, Encoded, Ids
 
 
 class Tokens(NamedTuple):
-    """A channel of a batch, text after text and unpadded, but a short text is filled up with id 0.
+    """A channel of a batch: text after text without padding, except that short texts are filled up with id 0.
 
     ids: int64 (tokens,). text: int64 (tokens,), the text that a token is of. position: int64 (tokens,), its place
     there. lengths: int64 (batch,), tokens of each text without what fills it up.
@@ -43,7 +43,7 @@ EMBEDDING_STD = 0.1  # of the initial values
 
 
 class Encodings(NamedTuple):
-    """The view that a textCNN has of encoded texts (see `distill.data.dataset.View`)."""
+    """A textCNN's view of encoded texts (see `distill.data.dataset.View`)."""
 
     encoded: Encoded
     architecture: Architecture
@@ -55,7 +55,7 @@ class Encodings(NamedTuple):
 
 
 class TextCNN(nn.Module):
-    """The network; `forward` gives logits, `features` what they are made of."""
+    """The network; `forward` returns logits, `features` the input of the output layer."""
 
     def __init__(self, architecture: Architecture, dropout: Dropout) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class TextCNN(nn.Module):
         if self.training and self.dropout.token:
             lost = (torch.rand(ids.shape, device=ids.device) < self.dropout.token) & (ids != PADDING)
             ids = ids.masked_fill(lost, UNKNOWN)
-        # A batch says few different tokens many times, so each is multiplied once and its products are gathered.
+        # A batch repeats few distinct tokens, so each is multiplied once and its products are gathered.
         types, places = torch.unique(ids, return_inverse=True)
         x = F.dropout(self.embeddings[channel](types), self.dropout.embedding, self.training)
         spans = tokens.lengths.clamp(min=max(self.architecture.widths[channel]))
@@ -105,7 +105,7 @@ class TextCNN(nn.Module):
             windows = (tokens.lengths - width).clamp(min=0) + 1
             with torch.no_grad():
                 best = best_windows(products, places, starts, windows)
-            # Only the best window of a filter has a gradient, so only these are gathered for it.
+            # Only a filter's best window has a gradient, so only its products are gathered.
             at = sum(products[k].gather(0, places[best + k]) for k in range(width))
             pooled.append(F.relu(at + self.biases[f"{channel}_{width}"]))
         total = x.new_zeros(len(spans), x.shape[1]).index_add(0, tokens.text, x[places])
@@ -114,10 +114,10 @@ class TextCNN(nn.Module):
 
 
 def best_windows(products: Tensor, places: Tensor, starts: Tensor, windows: Tensor) -> Tensor:
-    """First token of the window whose sum over the taps is greatest, by text and filter, int64 (batch, filters).
+    """First token of the best window (the greatest sum over the taps) by text and filter, int64 (batch, filters).
 
-    products (taps, types, filters): what a token type adds at a tap. places (tokens,): the type of each token.
-    starts, windows (batch,): a text's first token and how many windows begin there and right after.
+    products (taps, types, filters): what a token type adds at a tap. places (tokens,): the type of each token. starts,
+    windows (batch,): a text's first token and its number of windows.
     """
     if products.device.type != "cpu":
         return best_windows_by_tensors(products, places, starts, windows)
@@ -127,7 +127,7 @@ def best_windows(products: Tensor, places: Tensor, starts: Tensor, windows: Tens
 
 
 def best_windows_by_tensors(products: Tensor, places: Tensor, starts: Tensor, windows: Tensor) -> Tensor:
-    """As `best_windows`, in torch alone, for a GPU; it holds every window of the batch at once."""
+    """As `best_windows`, in torch, for a GPU; it holds every window of the batch at once."""
     offset = torch.arange(int(windows.max()), device=places.device)
     at = (starts[:, None] + offset).where(offset < windows[:, None], starts[:, None])  # (batch, windows)
     sums = sum(products[k][places[at + k]] for k in range(len(products)))

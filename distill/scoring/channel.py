@@ -1,7 +1,7 @@
 """A channel of the scorer: its look-up table, and the sums and maxima over the rows of a text's tokens.
 
-The table holds whole numbers of 16 bits, in steps of the filter's own: half the memory of floats, which is what the
-time goes into. The steps are as small as no sum of w rows overflows, step = sum over taps of max |table| / 32767, so
+The table holds whole numbers of 16 bits, in steps of the filter's own: half the memory of floats, and memory access
+takes the time. The steps are as small as no sum of w rows overflows, step = sum over taps of max |table| / 32767, so
 that a feature is off by at most w / 2 of them (`Scorer.rounding` bounds what that does to a logit).
 """
 
@@ -58,11 +58,11 @@ def multiply(embedding: Floats, taps: Floats, row: Floats) -> None:
 def largest(embeddings: Floats, taps: Floats) -> Floats:
     """The greatest absolute value in each column of the table, (taps, filters), without its floats in memory."""
     row = np.empty((taps.shape[0], taps.shape[2]), np.float32)
-    found = np.zeros_like(row)
+    highest = np.zeros_like(row)
     for i in range(len(embeddings)):
         multiply(embeddings[i], taps, row)
-        np.maximum(found, np.abs(row), found)
-    return found
+        np.maximum(highest, np.abs(row), highest)
+    return highest
 
 
 def empty_table(ids: int, columns: int) -> npt.NDArray[np.int16]:
@@ -101,35 +101,35 @@ def add_channel(
     channel: Channel,
     logits: npt.NDArray[np.float64],
 ) -> None:
-    """Add what a channel says of every text to its logits, (texts, 2)."""
+    """Add a channel's contribution to the logits of every text, (texts, 2)."""
     filters = len(channel.biases) // len(channel.widths)
     flat, columns = channel.table.reshape(-1), channel.table.shape[1]
-    best = np.empty(filters + LANES, np.int16)  # what is loaded beyond the filters is not looked at
-    said = np.empty((2, filters), np.float32)  # side by side, so that the sums over widths need no order
+    best = np.empty(filters + LANES, np.int16)  # the lanes beyond the filters are not used
+    sums = np.empty((2, filters), np.float32)  # per filter, so that the sums over widths need no order
     for text in range(len(offsets) - 1):
         tokens = ids[offsets[text] : offsets[text + 1]]
-        # Rows lie all over the memory: those of the next text are on their way while this one is summed.
+        # Rows are scattered in memory: those of the next text are prefetched while this one is summed.
         if text + 2 < len(offsets):
             for token in ids[offsets[text + 1] : min(offsets[text + 2], offsets[text + 1] + 64)]:
                 for at in range(token * columns, (token + 1) * columns, 32):
                     prefetch(flat, at)  # type: ignore[call-arg]
-        said[:] = np.float32(0)
+        sums[:] = np.float32(0)
         tap = 0
         for w in range(len(channel.widths)):
             best_window(tokens, flat, columns, tap * filters, filters, channel.widths[w], best)
             for f in range(filters):
                 at = w * filters + f
                 feature = max(best[f] * channel.steps[at] + channel.biases[at], np.float32(0))
-                said[0, f] += feature * channel.output[0, at]
-                said[1, f] += feature * channel.output[1, at]
+                sums[0, f] += feature * channel.output[0, at]
+                sums[1, f] += feature * channel.output[1, at]
             tap += channel.widths[w]
         junk, valid = 0.0, 0.0
         for token in tokens:
             junk += channel.bag[token, 0]
             valid += channel.bag[token, 1]
         root = math.sqrt(max(len(tokens), 1))
-        logits[text, 0] += junk / root + sum_of(said[0])
-        logits[text, 1] += valid / root + sum_of(said[1])
+        logits[text, 0] += junk / root + sum_of(sums[0])
+        logits[text, 1] += valid / root + sum_of(sums[1])
 
 
 @numba.njit(cache=True)
@@ -142,12 +142,12 @@ def best_window(
     width: int,
     best: npt.NDArray[np.int16],
 ) -> None:
-    """Of every filter the greatest sum of a window of `width` tokens.
+    """The greatest sum of a window of `width` tokens, for every filter.
 
     flat: the table, a row being `columns` long, the filters of the first tap of this width from its `first` on. best
     int16 (filters + LANES,), of which `filters` are of interest.
     """
-    # What fills up a short text has the embedding zero, and so adds nothing.
+    # The padding of a short text has the embedding zero, so it adds nothing.
     last = min(width, len(tokens)) - 1
     best[:] = -32768 if last >= 0 else 0
     for block in range(0, filters if last >= 0 else 0, LANES):
@@ -164,7 +164,7 @@ def best_window(
 
 @numba.njit(cache=True)
 def sum_of(numbers: Floats) -> np.float32:
-    """The sum, in one order whatever the machine: halves are added side by side. The numbers are overwritten."""
+    """The sum in one fixed order on every machine: one half is added to the other. The numbers are overwritten."""
     count = len(numbers)
     while count > 1:
         half = (count + 1) // 2

@@ -1,8 +1,8 @@
-"""How far a day is from what a model was trained on, by the population stability index of four histograms.
+"""The distance of a day from the model's training, by the population stability index of four histograms.
 
 Scores, lengths of texts, shares of unknown tokens and sources. The bands are the customary ones: below 0.1 a day is
 stable, from 0.25 on the change is significant (Siddiqi 2006, Credit Risk Scorecards). Two samples of one distribution
-have an index too, about chi-squared times (1/n + 1/m) (Yurdakul and Naranjo 2020): what chance gives is called stable.
+have an index too, about chi-squared times (1/n + 1/m) (Yurdakul and Naranjo 2020): an index within chance is stable.
 """
 
 from collections import Counter
@@ -38,13 +38,13 @@ class Profile:
     sources: dict[str, int]
 
     def to_json(self) -> dict[str, Any]:
-        """As it is kept in a bundle's manifest."""
+        """The section `profile` of a bundle's manifest."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Drift:
-    """The index of each histogram, None where the bundle has none to compare with, and the band of the furthest."""
+    """The index of each histogram, None where the bundle has no profile, and the band of the largest."""
 
     scores: float | None
     lengths: float | None
@@ -53,9 +53,9 @@ class Drift:
     band: str | None
 
     def summary(self) -> str:
-        """The indices for a person."""
-        found = {name: index for name, index in asdict(self).items() if name != "band" and index is not None}
-        return ", ".join(f"{name} {index:.3f}" for name, index in found.items())
+        """The indices in one line."""
+        indices = {name: index for name, index in asdict(self).items() if name != "band" and index is not None}
+        return ", ".join(f"{name} {index:.3f}" for name, index in indices.items())
 
 
 def profile(scores: npt.NDArray[np.float32], lengths: Bins, unknown: Bins, sources: Iterable[str]) -> Profile:
@@ -73,16 +73,12 @@ def profile(scores: npt.NDArray[np.float32], lengths: Bins, unknown: Bins, sourc
 
 
 def expected_of(manifest: Mapping[str, Any]) -> Profile | None:
-    """The profile in a bundle's manifest; of an older bundle only the scores are known; None for a stranger's."""
-    if found := manifest.get("profile"):
-        return Profile(**found)
-    if scores := manifest.get("score_histogram"):
-        return Profile(sum(scores), scores, [], [], {})
-    return None
+    """The profile in a bundle's manifest; None where it has none."""
+    return Profile(**manifest["profile"]) if "profile" in manifest else None
 
 
 def compare(expected: Profile | None, day: Profile) -> Drift:
-    """The drift of a day; its sources are those named in `expected`, the rest of its rows being of others."""
+    """The drift of a day; sources that `expected` does not name count together."""
     pairs: dict[str, tuple[list[int], list[int]]] = {}
     if expected:
         pairs = {name: (getattr(expected, name), getattr(day, name)) for name in ("scores", "lengths", "unknown")}
@@ -92,10 +88,12 @@ def compare(expected: Profile | None, day: Profile) -> Drift:
                 [*expected.sources.values(), expected.rows - sum(expected.sources.values())],
                 [*named, day.rows - sum(named)],
             )
-    found = {name: stability_index(e, a) if sum(e) and sum(a) else None for name, (e, a) in pairs.items()}
-    bands = [band(index, *pairs[name]) for name, index in found.items() if index is not None]
+    indices = {name: stability_index(e, a) if sum(e) and sum(a) else None for name, (e, a) in pairs.items()}
+    bands = [band(index, *pairs[name]) for name, index in indices.items() if index is not None]
     furthest = max(bands, key=BANDS.index) if bands else None
-    return Drift(found.get("scores"), found.get("lengths"), found.get("unknown"), found.get("sources"), furthest)
+    return Drift(
+        indices.get("scores"), indices.get("lengths"), indices.get("unknown"), indices.get("sources"), furthest
+    )
 
 
 def stability_index(expected: Sequence[int], actual: Sequence[int]) -> float:
@@ -140,7 +138,7 @@ def unknown_bins(ids: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64], unk
 
 @numba.njit(cache=True)
 def count_of(ids: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64], wanted: int) -> npt.NDArray[np.int64]:
-    """How often an id is among those of each text, (texts,)."""
+    """How often an id occurs in each text, (texts,)."""
     counts = np.zeros(len(offsets) - 1, np.int64)
     for text in range(len(counts)):
         for i in range(offsets[text], offsets[text + 1]):

@@ -1,9 +1,9 @@
-"""Why a text has its score: what each n-gram adds to the margin, exactly.
+"""Why a text has its score: the exact contribution of each n-gram to the margin.
 
-The score is 1 / (1 + exp(-margin)), the margin being the logit of a valid complaint less that of junk. Of each filter
-one window of tokens wins the maximum, so feature * (output of 1 - output of 0) is what that window alone adds; of the
-embeddings' sum each token has its own share. These shares, and what no character accounts for (the output's bias, the
-edges of the text), sum to the margin: nothing is estimated.
+The score is 1 / (1 + exp(-margin)), the margin being the logit of a valid complaint less that of junk. One window of
+tokens wins each filter's maximum, so that window alone adds feature * (output of 1 - output of 0); each token adds its
+own share of the embeddings' sum. These shares and a base that belongs to no character (the output's bias, the edges of
+the text) sum to the margin: nothing is estimated.
 """
 
 import math
@@ -33,9 +33,9 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Explanation:
-    """A score and what it is made of; margin = base + the sum over parts, but for rounding.
+    """A score and its parts; margin = base + the sum over parts, except for rounding.
 
-    text: the normalised text as far as it was read. base: what no character accounts for. parts: one a span, the
+    text: the normalised text as far as it was read. base: the part that belongs to no character. parts: one a span, the
     largest in absolute value first.
     """
 
@@ -47,14 +47,14 @@ class Explanation:
 
     def characters(self) -> npt.NDArray[np.float64]:
         """The part of each character, (characters,): each n-gram's part spread evenly over its characters."""
-        found = np.zeros(len(self.text))
+        weights = np.zeros(len(self.text))
         for start, end, margin in self.parts:
-            found[start:end] += margin / (end - start)
-        return found
+            weights[start:end] += margin / (end - start)
+        return weights
 
 
 def explain(scorer: Scorer, text: str) -> Explanation:
-    """Take the score of a raw text apart; raises BadInput when it has none."""
+    """Split the score of a raw text into parts; raises BadInput when the text cannot be scored."""
     normalised = normalise(text)
     if reason := unscorable_reason(normalised):
         raise BadInput(f"the text has no score: {reason}")
@@ -79,7 +79,7 @@ def add_shares(
     channel: Channel,
     shares: dict[Span, float],
 ) -> None:
-    """Add what each window and token of a channel is worth to the share of its span, as `scorer.add_channel` scores.
+    """Add the contribution of each window and token to the share of its span, as `channel.add_channel` scores.
 
     ids, starts, ends: (tokens,), the edges among them as empty spans.
     """
@@ -104,7 +104,7 @@ def add_shares(
 
 
 def largest(explanations: Iterable[Explanation], count: int) -> list[Span]:
-    """The spans that say most in any of several explanations of one text, the strongest first."""
+    """The spans with the largest parts in any of several explanations of one text, the strongest first."""
     strength: dict[Span, float] = defaultdict(float)
     for explanation in explanations:
         for start, end, margin in explanation.parts:

@@ -25,7 +25,7 @@ class Teacher(Protocol):
     """A model whose logits can be stored."""
 
     def logits(self, texts: list[str]) -> npt.NDArray[np.float32]:
-        """Raw logits of normalised texts, float32 (texts, 2); they hardly depend on which texts are asked together.
+        """Raw logits of normalised texts, float32 (texts, 2); they hardly depend on the other texts of the call.
 
         Raises BadModel when one of them is NaN or infinite.
         """
@@ -70,9 +70,9 @@ def finite(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def teacher_of(bundle: Bundle, precision: str, device: str = "cpu", threads: int | None = None) -> Teacher:
-    """The model of a bundle on a device such as "cuda:0", torch with so many threads in this process.
+    """The model of a bundle on a device such as "cuda:0"; threads: of torch in this process.
 
-    Raises BadModel when it is of no kind that is known here, BadInput when it needs a package that is not installed.
+    Raises BadModel for an unknown kind of model, BadInput when it needs a package that is not installed.
     """
     if threads:
         torch.set_num_threads(threads)

@@ -1,4 +1,4 @@
-"""The scorer: a textCNN without a matrix product, equal to the network it was made from but for rounding.
+"""The scorer: a textCNN without matrix products, equal to the trained network except for rounding.
 
 A convolution over embeddings is linear, so what a token adds to each filter at each of its taps can be computed once:
 
@@ -38,12 +38,12 @@ from distill.scoring.drift import Bins, length_bins, unknown_bins
 from distill.text.text_batch import REASONS, SCORABLE, column_of, normalise_column
 from distill.text.vocabulary import EDGES, UNKNOWN, Encoded, Vocabulary
 
-# Of a weight: far beyond what is learned, and so small that no sum of a score overflows.
+# The largest weight: far above any that is learned, and small enough that no sum overflows.
 LARGEST = 1e6
 
 
 class Scored(NamedTuple):
-    """Scores of a batch: float32 (texts,), the probability of a valid complaint, NaN where there is a reason why not.
+    """Scores of a batch: float32 (texts,), the probability of a valid complaint, NaN where a reason stands.
 
     reasons: string (texts,), why a text has no score, null where it has one. cut: bool (texts,), the text was read to
     its limit only. lengths, unknown: int8 (texts,), the text's bins of length and of unknown tokens
@@ -63,7 +63,7 @@ class Scorer:
     def __init__(self, bundle: Bundle, operating: Mapping[str, Any] | None = None):
         """Build the tables; `operating`, as `Switch.operating`, takes the place of the bundle's threshold.
 
-        Raises BadModel when the bundle is no student, or would give other ids than in training.
+        Raises BadModel when the bundle is not a student, or would give other ids than in training.
         """
         self.architecture = Architecture.from_json(section(bundle, "architecture"))
         self.vocabulary = Vocabulary.from_bytes(bundle.files[VOCABULARY])
@@ -82,20 +82,20 @@ class Scorer:
         shapes = {name: tensor.shape for name, tensor in bundle.tensors.items()}
         wrong = {name for name, shape in self.architecture.shapes().items() if shapes.get(name) != shape}
         if wrong:
-            raise BadModel(f"tensor {min(wrong)} has not the shape that the manifest's architecture says")
+            raise BadModel(f"tensor {min(wrong)} does not have the shape of the manifest's architecture")
         if large := {name for name, tensor in bundle.tensors.items() if np.abs(tensor).max(initial=0) > LARGEST}:
             raise BadModel(
                 f"tensor {min(large)} holds numbers beyond {LARGEST:g}, as no training gives; train it again"
             )
         for channel, ids in self.architecture.ids.items():
             if channel not in self.vocabulary.channels or self.vocabulary.size(channel) != ids:
-                raise BadModel(f"the vocabulary of channel {channel} has not the {ids} ids of the architecture")
-        told = section(bundle, "text")
-        if told.get("fingerprint") != self.vocabulary.fingerprint():
+                raise BadModel(f"the vocabulary of channel {channel} does not have the {ids} ids of the architecture")
+        trained = section(bundle, "text")
+        if trained.get("fingerprint") != self.vocabulary.fingerprint():
             segmenter = self.vocabulary.segmenter
             raise BadModel(
                 "the model was trained with another text pipeline and would be given other ids here "
-                f"(segmenter {told.get('segmenter')} with dictionary {str(told.get('dictionary_sha256'))[:12]}, "
+                f"(segmenter {trained.get('segmenter')} with dictionary {str(trained.get('dictionary_sha256'))[:12]}, "
                 f"here {segmenter.name} with {segmenter.dictionary_sha256[:12]}); "
                 "install the versions in its lineage, or train it again"
             )
@@ -121,7 +121,7 @@ class Scorer:
         )
 
     def score(self, texts: Sequence[str | None] | pa.Array) -> Scored:
-        """Score raw texts, of an Arrow column in the least time; a text that cannot be scored has a reason instead."""
+        """Score raw texts, fastest as an Arrow column; a text that cannot be scored has a reason instead."""
         column = texts if isinstance(texts, pa.Array) else column_of(texts)
         normalised = normalise_column(column)
         encoded = self.vocabulary.encode_codes(normalised.codes, normalised.offsets)
@@ -158,11 +158,11 @@ class Scorer:
 
 
 def section(bundle: Bundle, name: str) -> dict[str, Any]:
-    """A section of the manifest; raises BadModel when it is not there."""
-    found = bundle.manifest.get(name)
-    if not isinstance(found, dict):
+    """A section of the manifest; raises BadModel when it is missing."""
+    content = bundle.manifest.get(name)
+    if not isinstance(content, dict):
         raise BadModel(f"the manifest has no section {name!r}; train the model again")
-    return found
+    return content
 
 
 def probability(logits: Floats) -> Floats:

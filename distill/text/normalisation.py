@@ -1,4 +1,4 @@
-"""Normalise a text, and say why one cannot be scored (`distill.text.text_batch` does both for many at once)."""
+"""Normalise a text, and give the reason why it cannot be scored (`distill.text.text_batch` does both in batches)."""
 
 import hashlib
 import html
@@ -30,11 +30,11 @@ _WORD_CHARACTER = re.compile(r"[^\W_]")
 
 
 def normalise(text: str) -> str:
-    """The form of `text` that is segmented, scored and compared.
+    """The form of a text that is segmented, scored and compared.
 
-    HTML entities are resolved; terminal escapes, control and invisible characters are dropped (tabs and line
-    ends are spaces); lone surrogates become U+FFFD; then NFKC, characters in place of radicals that look like
-    them, lower case, and white space is one space between words. Applying it twice changes nothing more.
+    HTML entities are resolved; terminal escapes, control and invisible characters are dropped (tabs and line ends are
+    spaces); lone surrogates become U+FFFD; then NFKC, characters in place of radicals that look like them, lower case,
+    and white space is one space between words. A second application changes nothing.
     """
     # One step may uncover work for an earlier one (a zero-width space inside an entity, an upper-case letter
     # in what NFKC takes apart), hence the fixed point. Every further round has shortened the text or moved it

@@ -1,4 +1,4 @@
-"""Radicals and strokes that look like characters, and the characters that they stand for.
+"""Radicals and strokes that look like characters, mapped to those characters.
 
 By Unicode's Equivalent_Unified_Ideograph (EquivalentUnifiedIdeograph.txt, version 14.0): all of the blocks CJK Radicals
 Supplement and CJK Strokes that have one. NFKC maps two of the supplement and all Kangxi radicals, and no stroke.
@@ -19,5 +19,5 @@ _ANY = re.compile(f"[{''.join(IDEOGRAPHS)}]")
 
 
 def unified(text: str) -> str:
-    """The text with the characters that its radicals and strokes stand for."""
-    return _ANY.sub(lambda found: IDEOGRAPHS[found[0]], text)
+    """The text with its radicals and strokes replaced by characters."""
+    return _ANY.sub(lambda match: IDEOGRAPHS[match[0]], text)

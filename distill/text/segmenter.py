@@ -124,7 +124,7 @@ def segment_into(codes: Codes, trie: Trie, best: Scores, step: Ints, starts: Int
 def _route(codes: Codes, trie: Trie, best: Scores, step: Ints) -> None:
     """From the text's end to its begin: the best score of the block's rest, and where the next word ends.
 
-    Blocks need no search: no word of the trie leaves one, and the score begins anew after each.
+    Blocks need no search: no word of the trie crosses a block's end, and the score restarts after each block.
     """
     best[len(codes)] = 0.0
     for start in range(len(codes) - 1, -1, -1):
@@ -152,7 +152,7 @@ def _route(codes: Codes, trie: Trie, best: Scores, step: Ints) -> None:
 
 @numba.njit(cache=True)
 def _fetch(codes: Codes, trie: Trie) -> None:
-    """Have on its way from memory what every search in a text reads first: the trie is larger than a cache."""
+    """Prefetch what every search in a text reads first: the trie is larger than a cache."""
     for i in range(len(codes) - 1):
         edge = trie.roots[codes[i]] if codes[i] < len(trie.roots) else np.uint64(0)
         if edge:
@@ -242,7 +242,7 @@ def _fill(
 ) -> npt.NDArray[np.int64]:
     """Put every word, codes[starts[w]:ends[w]], into the empty trie.
 
-    Returns the frequency of each node, or none when there is no room.
+    Returns the frequency of each node; empty when the trie is full.
     """
     of_node = np.zeros(len(edges) * 3 // 4 + 2, np.int64)
     nodes = 1
@@ -267,7 +267,7 @@ def _fill(
             if i < ends[word] - 1:
                 edge |= _HAS_CHILDREN
             else:
-                # Of a repeated word the last frequency counts, and frequency 0 makes it no word.
+                # The last frequency of a repeated word counts; frequency 0 removes the word.
                 of_node[node] = frequencies[word]
                 edge = edge | _IS_WORD if frequencies[word] else edge & ~_IS_WORD
             edges[slot] = edge

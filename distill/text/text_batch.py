@@ -29,7 +29,7 @@ Bytes = npt.NDArray[np.uint8]
 
 REASONS = (None, NULL_TEXT, BLANK_TEXT, NO_WORD_CHARACTER)
 SCORABLE, IS_NULL, IS_BLANK, NO_WORD = range(len(REASONS))
-_UNUSUAL = len(REASONS)  # for `normalise` to say
+_UNUSUAL = len(REASONS)  # decided by `normalise`
 
 
 class Normalised(NamedTuple):
@@ -47,22 +47,22 @@ class Normalised(NamedTuple):
 
 def normalise_batch(texts: Sequence[str]) -> list[str]:
     """`[normalise(text) for text in texts]`, some ten times faster."""
-    found = normalise_column(column_of(texts))
-    joined = found.codes.tobytes().decode("utf-32-le")
-    bounds = found.offsets.tolist()
+    normalised = normalise_column(column_of(texts))
+    joined = normalised.codes.tobytes().decode("utf-32-le")
+    bounds = normalised.offsets.tolist()
     return [joined[bounds[i] : bounds[i + 1]] for i in range(len(texts))]
 
 
 def column_of(texts: Sequence[str | None]) -> pa.BinaryArray:
-    """Texts as a column; a lone surrogate, which UTF-8 proper has not, stays one."""
+    """Texts as a column; lone surrogates, which strict UTF-8 lacks, are kept."""
     return pa.array([None if text is None else text.encode("utf-8", "surrogatepass") for text in texts], pa.binary())
 
 
 def normalise_column(column: pa.Array) -> Normalised:
-    """Normalise a column of strings, or of bytes in UTF-8; what is not UTF-8 becomes U+FFFD."""
+    """Normalise a column of strings or of UTF-8 bytes; invalid bytes become U+FFFD."""
     data, offsets = _buffers(column)
-    there = np.asarray(column.is_valid())
-    codes, ends, reasons = _read_usual(data, offsets, there, _USUAL)
+    is_valid = np.asarray(column.is_valid())
+    codes, ends, reasons = _read_usual(data, offsets, is_valid, _USUAL)
     cut = np.zeros(len(column), np.bool_)
     unusual = np.flatnonzero(reasons == _UNUSUAL)
     if len(unusual):
@@ -87,7 +87,7 @@ def _buffers(column: pa.Array) -> tuple[Bytes, npt.NDArray[np.int32]]:
 
 
 def _decode(data: Bytes, begin: int, end: int) -> str:
-    """A text, of a long one a little more than is looked at."""
+    """A text; a long one is cut a little above RAW_LIMIT."""
     if end - begin > 4 * (RAW_LIMIT + 1):
         end = begin + 4 * (RAW_LIMIT + 1)
         while _continues(data[end]):
@@ -128,9 +128,9 @@ def _continues(byte: int) -> bool:
 
 @numba.njit(cache=True)
 def _read_usual(
-    data: Bytes, offsets: npt.NDArray[np.int32], there: npt.NDArray[np.bool_], table: Codes
+    data: Bytes, offsets: npt.NDArray[np.int32], is_valid: npt.NDArray[np.bool_], table: Codes
 ) -> tuple[Codes, Offsets, Bytes]:
-    """Decode and map every text through `table`; one that is not usual is left empty, with the reason _UNUSUAL."""
+    """Decode and map every text through `table`; an unusual text is left empty, with the reason _UNUSUAL."""
     count = len(offsets) - 1
     codes = np.empty(offsets[count] - offsets[0], np.uint32)  # no text has more characters than bytes
     ends = np.zeros(count + 1, np.int64)
@@ -159,9 +159,11 @@ def _read_usual(
             has_word = has_word or image >= 0x4E00 or 0x61 <= image <= 0x7A or 0x30 <= image <= 0x39
             after_space = is_space
             at += size
-        if there[text] and (not usual or at < end or (after_space and written > begin) or written - begin > RAW_LIMIT):
+        if is_valid[text] and (
+            not usual or at < end or (after_space and written > begin) or written - begin > RAW_LIMIT
+        ):
             reasons[text], written = _UNUSUAL, begin
-        elif not there[text]:
+        elif not is_valid[text]:
             reasons[text], written = IS_NULL, begin
         elif not has_word:
             reasons[text] = NO_WORD if written > begin else IS_BLANK

@@ -1,8 +1,8 @@
 """Look up the ids of tokens in compiled code: a hash table from the characters of a token to its id.
 
-A slot is one uint64, so that a look-up touches one line of memory: 44 bits of the token's hash, then its id, 20 bits;
-0 where free. Two tokens of one table may not share those 44 bits, which is checked when it is built. A token that is
-not in it is taken for one that is once in some 10^13 times, in training and in scoring alike.
+A slot is one uint64, so that a look-up touches one line of memory: 44 bits of the token's hash, then its id, 20 bits; 0
+where free. Two tokens of one table may not share those 44 bits, which is checked when it is built. A token outside the
+table is mistaken for a known one about once in 10^13 times, in training and in scoring alike.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 class TokenTable(NamedTuple):
-    """slots: uint64 (a power of two,). unknown: the id of a token that is not there."""
+    """slots: uint64 (a power of two,). unknown: the id of any other token."""
 
     slots: npt.NDArray[np.uint64]
     unknown: int
@@ -52,7 +52,7 @@ def _hash(codes: Codes, start: int, end: int) -> np.uint64:
 
 @numba.njit(cache=True)
 def _home(slots: npt.NDArray[np.uint64], token_hash: np.uint64) -> np.int64:
-    """The slot where a token is, or after which it is looked for."""
+    """The slot at which the search for a token begins."""
     return np.int64(token_hash & _ID_MASK) & (len(slots) - 1)
 
 
@@ -80,7 +80,7 @@ def _fill(codes: Codes, offsets: Offsets, first: int, slots: npt.NDArray[np.uint
 def look_up(
     codes: Codes, starts: Ints, ends: Ints, offsets: Offsets, table: TokenTable, edge: int
 ) -> tuple[Ints, Offsets]:
-    """The ids of the tokens codes[starts[i]:ends[i]], each text's between two edges, and the offsets with them."""
+    """The ids of the tokens codes[starts[i]:ends[i]], each text between two edges, and the offsets with the edges."""
     hashes = np.empty(len(starts), np.uint64)
     for i in range(len(starts)):
         hashes[i] = _hash(codes, starts[i], ends[i])
@@ -91,6 +91,6 @@ def look_up(
         for i in range(offsets[text], offsets[text + 1]):
             if i + _AHEAD < len(hashes):
                 prefetch(table.slots, _home(table.slots, hashes[i + _AHEAD]))  # type: ignore[call-arg]
-            found = table.slots[_find(table.slots, hashes[i])]
-            ids[i + shift] = found & _ID_MASK if found else table.unknown
+            entry = table.slots[_find(table.slots, hashes[i])]
+            ids[i + shift] = entry & _ID_MASK if entry else table.unknown
     return ids, with_edges

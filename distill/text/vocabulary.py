@@ -42,7 +42,7 @@ _PROBE_TEXTS = (
 
 
 class Limit(NamedTuple):
-    """Which tokens a channel keeps: those seen at least `min_count` times, the `max_size` most frequent."""
+    """The tokens of a channel: seen at least `min_count` times, and at most the `max_size` most frequent."""
 
     min_count: int
     max_size: int
@@ -78,7 +78,7 @@ class Vocabulary:
         max_chars: int = DEFAULT_MAX_CHARS,
         segmenter: Segmenter | None = None,
     ) -> None:
-        """Take the tokens as they are; `Vocabulary.build` counts them from texts."""
+        """Use the tokens as given; `Vocabulary.build` counts them from texts."""
         if not channels or not set(channels) <= set(CHANNELS) or max_chars < 1:
             raise BadInput(f"channels {list(channels)}, max_chars {max_chars}: want some of {CHANNELS}, and 1 or more")
         self.channels = {name: tuple(tokens) for name, tokens in channels.items()}
@@ -94,7 +94,7 @@ class Vocabulary:
         max_chars: int = DEFAULT_MAX_CHARS,
         segmenter: Segmenter | None = None,
     ) -> "Vocabulary":
-        """Count the tokens of normalised texts; the most frequent come first, equals in code point order."""
+        """Count the tokens of normalised texts; the most frequent come first, ties in code point order."""
         empty = cls({name: () for name in limits}, max_chars, segmenter)
         counts: dict[str, Counter[str]] = {name: Counter() for name in limits}
         remaining = iter(texts)
@@ -132,7 +132,7 @@ class Vocabulary:
         return Encoded(channels, cut)
 
     def _spans(self, channel: str, codes: Codes, offsets: Offsets) -> tuple[Ints, Ints, Offsets]:
-        """Where the tokens of a channel start and end in `codes`, and which tokens are whose."""
+        """Where the tokens of a channel start and end in `codes`, and the offsets of each text's tokens."""
         if channel == "word":
             return segment_all(codes, offsets, self.segmenter.trie)
         starts = np.arange(len(codes), dtype=np.int32)
@@ -158,11 +158,11 @@ class Vocabulary:
         )
 
     def fingerprint(self) -> str:
-        """SHA-256 of what the whole way from raw text to ids makes of fixed texts, normalised texts included.
+        """SHA-256 of the ids and the normalised forms of fixed texts, from raw text on.
 
-        Another Python, Unicode version, dictionary or code that encodes differently has another fingerprint.
-        The texts are a few real ones, every character of the basic plane, and the vocabulary's own words run
-        together, which the dictionary has to take apart again.
+        A Python, Unicode version, dictionary or code that encodes differently has another fingerprint. The texts are a
+        few real ones, every character of the basic plane, and the vocabulary's own words run together, which the
+        dictionary has to segment again.
         """
         characters = "".join(map(chr, range(0x10000)))
         words = "".join(self.channels.get("word", ()))
@@ -170,7 +170,7 @@ class Vocabulary:
         normalised = normalise_batch([*_PROBE_TEXTS, *runs])
         encoded = self.encode_batch(normalised)
         digest = hashlib.sha256(f"{self.segmenter.name} {self.segmenter.dictionary_sha256}".encode())
-        # Themselves too: a character that is no token of its own may still be part of a word.
+        # The texts themselves too: a character without a token may still be part of a word.
         digest.update("\n".join(normalised).encode("utf-8", "surrogatepass"))
         for name, (ids, offsets) in sorted(encoded.channels.items()):
             digest.update(name.encode() + ids.tobytes() + offsets.tobytes())
@@ -197,7 +197,7 @@ class Vocabulary:
         return isinstance(other, Vocabulary) and self._identity() == other._identity()
 
     def __hash__(self) -> int:
-        """Of what `==` compares."""
+        """The hash of what `==` compares."""
         return hash(self._identity())
 
     def _identity(self) -> tuple[object, ...]:
@@ -210,8 +210,8 @@ def _shorten(codes: Codes, offsets: Offsets, limit: int) -> tuple[Codes, Offsets
     bounds = np.zeros_like(offsets)
     for text in range(len(offsets) - 1):
         bounds[text + 1] = bounds[text] + min(offsets[text + 1] - offsets[text], limit)
-    kept = np.empty(bounds[-1], np.uint32)
+    shortened = np.empty(bounds[-1], np.uint32)
     for text in range(len(offsets) - 1):
         size = bounds[text + 1] - bounds[text]
-        kept[bounds[text] : bounds[text + 1]] = codes[offsets[text] : offsets[text] + size]
-    return kept, bounds
+        shortened[bounds[text] : bounds[text + 1]] = codes[offsets[text] : offsets[text] + size]
+    return shortened, bounds

@@ -78,13 +78,15 @@ class Checkpoints:
 
         A fresh start where there is none. Raises BadInput when it is with another config or another number of ranks.
         """
-        found = sorted(p for p in self.folder.glob("epoch-*") if PLACE.fullmatch(p.name)) if self.folder else []
-        if not found:
+        folders = sorted(p for p in self.folder.glob("epoch-*") if PLACE.fullmatch(p.name)) if self.folder else []
+        if not folders:
             return Progress(), {}
-        place = json.loads((found[-1] / f"rank-{self._ranks.rank}.json").read_text(encoding="utf-8"))
+        place = json.loads((folders[-1] / f"rank-{self._ranks.rank}.json").read_text(encoding="utf-8"))
         if place["config"] != self._key:
-            raise BadInput(f"checkpoint {found[-1]} is of {place['config']}, not of {self._key}; start a new training")
-        state = load_file(found[-1] / "state.safetensors", str(self._ranks.device))
+            raise BadInput(
+                f"checkpoint {folders[-1]} is of {place['config']}, not of {self._key}; start a new training"
+            )
+        state = load_file(folders[-1] / "state.safetensors", str(self._ranks.device))
         for learner in learners:
             for name, module in learner.modules().items():
                 module.load_state_dict(with_prefix(state, name))
@@ -94,14 +96,14 @@ class Checkpoints:
                 slots.setdefault(int(parameter), {})[slot] = tensor
             groups = learner.optimizer.state_dict()["param_groups"]
             learner.optimizer.load_state_dict({"state": slots, "param_groups": groups})
-        random = load_file(found[-1] / f"rank-{self._ranks.rank}.safetensors")
+        random = load_file(folders[-1] / f"rank-{self._ranks.rank}.safetensors")
         torch.set_rng_state(random["cpu"])
         if "cuda" in random:
             torch.cuda.set_rng_state(random["cuda"], self._ranks.device)
         scheme.load_state(with_prefix(random, "scheme"))
         return Progress(**place["progress"]), with_prefix(state, "best")
 
-    def keep(self, learner: Learner, step: int) -> None:
+    def save_anchor(self, learner: Learner, step: int) -> None:
         """Write an anchor point of the learner's route; only rank 0 does."""
         if self.folder is None or self._ranks.rank:
             return
@@ -111,8 +113,8 @@ class Checkpoints:
 
     def route(self) -> dict[int, dict[str, Tensor]]:
         """The tensors of the anchor points by step, in order."""
-        found = sorted(self.folder.glob("route/step-*.safetensors")) if self.folder else []
-        return {int(step[1]): load_file(file) for file in found if (step := ANCHOR.fullmatch(file.name))}
+        files = sorted(self.folder.glob("route/step-*.safetensors")) if self.folder else []
+        return {int(step[1]): load_file(file) for file in files if (step := ANCHOR.fullmatch(file.name))}
 
 
 def flat_state(learners: Sequence[Learner], best: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -13,15 +13,15 @@ from distill.models.bert import Bert, Tokenizer
 from distill.models.textcnn import EMBEDDING_STD, TextCNN
 from distill.text.vocabulary import SPECIAL, Vocabulary
 from distill.training.ranks import ProcessGroup
-from distill.training.teacher_features import layer_of
+from distill.training.token_features import token_features
 
 
 def start_embeddings(
     student: TextCNN, vocabulary: Vocabulary, model: Bert, tokenizer: Tokenizer, ranks: ProcessGroup, cache: Path | None
 ) -> None:
-    """Give the tokens of all channels their first embeddings, one space for all; `cache` as in `layer_of`."""
+    """Give the tokens of all channels their first embeddings, one space for all; `cache` as in `token_features`."""
     tokens = sorted({token for channel in vocabulary.channels.values() for token in channel})
-    hidden = layer_of(model, tokenizer, tokens, model.encoder.config.num_hidden_layers // 2, ranks, cache).hidden
+    hidden = token_features(model, tokenizer, tokens, ranks, cache)
     first = dict(zip(tokens, principal_components(hidden, student.architecture.embedding), strict=True))
     with torch.no_grad():
         for channel, known in vocabulary.channels.items():
@@ -33,6 +33,6 @@ def principal_components(hidden: Tensor, width: int) -> Tensor:
     """(rows, d) -> (rows, min(width, d)): along the directions of most variance, scaled as random embeddings are."""
     centred = (hidden - hidden.mean(0)).double()
     _, directions = torch.linalg.eigh(centred.T @ centred)  # in ascending order of variance
-    found = centred @ directions[:, -width:]
-    scaled: Tensor = (found / found.std() * EMBEDDING_STD).float()
+    components = centred @ directions[:, -width:]
+    scaled: Tensor = (components / components.std() * EMBEDDING_STD).float()
     return scaled

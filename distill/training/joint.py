@@ -49,7 +49,7 @@ def train_on_rank(
     curve = fit(both, [pupil, teacher], examples(train), examples(valid), config, ranks, task.outputs)
     if ranks.rank:
         return None
-    made = {"init": encoder.init, **lineage_of({**task.lineage, "scheme": scheme}, config, ranks, curve)}
+    lineage = {"init": encoder.init, **lineage_of({**task.lineage, "scheme": scheme}, config, ranks, curve)}
     target = task.target_precision
-    said = evaluate(lambda texts: teachers.scores(model, tokenizer, texts, ranks.device), valid, test, target)
-    return student.bundle(made, splits, target), to_bundle(model, tokenizer, {"lineage": made, **said})
+    sections = evaluate(lambda texts: teachers.scores(model, tokenizer, texts, ranks.device), valid, test, target)
+    return student.bundle(lineage, splits, target), to_bundle(model, tokenizer, {"lineage": lineage, **sections})

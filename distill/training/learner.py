@@ -87,7 +87,7 @@ def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], N
 
     def update(averaged: Tensors, current: Tensors, updates: Tensor | int) -> None:
         steps = int(updates) * EMA_EVERY
-        kept = min(decay, (1 + steps) / (10 + steps)) ** EMA_EVERY
-        torch._foreach_lerp_(averaged, current, 1 - kept)
+        retained = min(decay, (1 + steps) / (10 + steps)) ** EMA_EVERY
+        torch._foreach_lerp_(averaged, current, 1 - retained)
 
     return update

@@ -17,7 +17,7 @@ def train_linear(train: TextRows) -> Callable[[list[str]], npt.NDArray[np.float3
     model.fit(vectors.fit_transform(train.texts), train.labels)
 
     def score(texts: list[str]) -> npt.NDArray[np.float32]:
-        found: npt.NDArray[np.float32] = model.predict_proba(vectors.transform(texts))[:, 1].astype(np.float32)
-        return found
+        scores: npt.NDArray[np.float32] = model.predict_proba(vectors.transform(texts))[:, 1].astype(np.float32)
+        return scores
 
     return score

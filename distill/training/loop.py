@@ -67,7 +67,7 @@ def fit(
             progress.step, progress.seen, progress.loss = progress.step + 1, progress.seen + rows, progress.loss + loss
             scalars.step(done, {"loss on rank 0": loss / max(rows, 1)})
             if done in anchors:
-                store.keep(learners[0], done)
+                store.save_anchor(learners[0], done)
             if progress.step % config.checkpoint_every == 0:
                 if ranks.rank == 0:
                     speed = (progress.seen - seen_before) / (time.monotonic() - started)

@@ -85,11 +85,13 @@ class Student:
 class TeacherFeatureSpec:
     """Features that a student takes from a BERT of the registry: its first embeddings, or a hint, or both.
 
-    hint_layer: -1 is the last, None for no hint. hint_epochs: of stage 1.
+    cache: a folder for features of tokens, kept from training to training. hint_layer: -1 is the last, None for no
+    hint. hint_epochs: of stage 1.
     """
 
     registry: str
     teacher: str
+    cache: str
     embeddings: bool = False
     hint_layer: int | None = None
     hint_epochs: int = 1
@@ -119,10 +121,12 @@ def train_student(
     curve = fit(STORED[scheme](learner, config), [learner], seen, unseen, config, ranks, task.outputs)
     if ranks.rank:
         return None
-    made = lineage_of({**task.lineage, "scheme": scheme}, config, ranks, curve)
+    lineage = lineage_of({**task.lineage, "scheme": scheme}, config, ranks, curve)
     if features:
-        made["teacher_features"] = {name: value for name, value in asdict(features).items() if name != "registry"}
-    return student.bundle(made, splits, task.target_precision)
+        lineage["teacher_features"] = {
+            name: value for name, value in asdict(features).items() if name not in ("registry", "cache")
+        }
+    return student.bundle(lineage, splits, task.target_precision)
 
 
 def learn_teacher_features(
@@ -140,14 +144,16 @@ def learn_teacher_features(
     from distill.training.teacher_features import layer_of
 
     saved = Registry(features.registry).load(features.teacher)
-    model, tokenizer = from_bundle(saved.bundle, "float32")
+    precision = "bfloat16" if features.hint_layer is None else "float32"
+    model, tokenizer = from_bundle(saved.bundle, precision)
     folder = Path(task.outputs.checkpoints) / "teacher_features" if task.outputs.checkpoints else None
 
     def cache(name: str) -> Path | None:
         return folder / f"{name}.safetensors" if folder else None
 
     if features.embeddings:
-        start_embeddings(student.model, student.vocabulary, model, tokenizer, ranks, cache("embeddings"))
+        known = Path(features.cache, f"{saved.bundle.digest[:16]}-{precision}.safetensors")
+        start_embeddings(student.model, student.vocabulary, model, tokenizer, ranks, known)
     if features.hint_layer is None:
         return
 

@@ -45,16 +45,16 @@ def train_on_rank(
     curve = fit(scheme, [teacher], seen, unseen, config, ranks, task.outputs)
     if ranks.rank:
         return None
-    made = {"init": encoder.init, **lineage_of({**task.lineage, "scheme": BERT}, config, ranks, curve)}
+    lineage = {"init": encoder.init, **lineage_of({**task.lineage, "scheme": BERT}, config, ranks, curve)}
     reached = evaluate(lambda texts: scores(model, tokenizer, texts, ranks.device), valid, test, task.target_precision)
-    keep = Registry(registry)
-    bundle = to_bundle(model, tokenizer, {"lineage": made, **reached})
+    models = Registry(registry)
+    bundle = to_bundle(model, tokenizer, {"lineage": lineage, **reached})
     for step, tensors in Checkpoints(task.outputs.checkpoints, config, ranks).route().items():
-        if anchor_name(version, step) not in keep.versions():  # a run before this one may have come so far
+        if anchor_name(version, step) not in models.versions():  # a run before this one may have come so far
             model.load_state_dict(tensors)
-            anchor = to_bundle(model, tokenizer, {"lineage": {**made, "route_of": version, "step": step}})
-            keep.add(anchor_name(version, step), anchor.tensors, anchor.files, anchor.manifest)
-    keep.add(version, bundle.tensors, bundle.files, bundle.manifest)
+            anchor = to_bundle(model, tokenizer, {"lineage": {**lineage, "route_of": version, "step": step}})
+            models.add(anchor_name(version, step), anchor.tensors, anchor.files, anchor.manifest)
+    models.add(version, bundle.tensors, bundle.files, bundle.manifest)
     return bundle.manifest
 
 

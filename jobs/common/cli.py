@@ -16,7 +16,7 @@ from jobs.common.failures import print_stderr
 class Parser(argparse.ArgumentParser):
     """An argument parser whose refusal is one line, with the exit code of bad input.
 
-    `job` names the settings (jobs/common/settings.py) of flags that the user's command line leaves out.
+    job: names the settings (jobs/common/settings.py) of the flags that the user's command line leaves out.
     """
 
     def __init__(self, *, job: str | None = None, **options: Any):
@@ -27,20 +27,20 @@ class Parser(argparse.ArgumentParser):
         self.words: Sequence[str] = ()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse; no `args` means the user's command line, and only that one is filled up from the settings."""
+        """Parse; without `args` parse the user's command line, the only one that is completed from the settings."""
         words: Sequence[str] = sys.argv[1:] if args is None else list(args)
         self.words = words
-        if self._subparsers is None:  # else the flags of its commands are theirs to know
+        if self._subparsers is None:  # else its commands check their own flags
             self.refuse_unknown(words)
         if self.job and args is None and not {"-h", "--help"} & set(words):
             settings.apply_defaults(self, self.job, self.shared, words)
-        found, rest = super().parse_known_args(words, namespace)
-        if "config" in found:
-            del found.config  # it has done its work
-        return found, rest
+        parsed, rest = super().parse_known_args(words, namespace)
+        if "config" in parsed:
+            del parsed.config  # already applied
+        return parsed, rest
 
     def refuse_unknown(self, words: Sequence[str]) -> None:
-        """Name a flag that there is not, and the nearest: a required one that is missing would be named instead."""
+        """Refuse an unknown flag and name the nearest; argparse would name a missing required flag instead."""
         known = self._option_string_actions
         for before, word in zip(["", *words], words, strict=False):
             flag = word.partition("=")[0]
@@ -48,7 +48,7 @@ class Parser(argparse.ArgumentParser):
                 self.error(f"there is no flag {flag}{settings.nearest(flag, known)}{self.as_value_of(before)}")
 
     def as_value_of(self, flag: str) -> str:
-        """How a value that begins with - is given to a flag; empty where the flag is none, or takes no value."""
+        """How a flag takes a value that begins with -; empty for a word that is not a flag or takes no value."""
         action = self._option_string_actions.get(flag)
         return f"; a value that begins with - is written {flag}=VALUE" if action and action.nargs != 0 else ""
 
@@ -66,14 +66,14 @@ class Parser(argparse.ArgumentParser):
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Shows defaults where there are any, and an example on one line."""
+    """Shows defaults other than None and False, and an example on one line."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         return action.help if action.default is None or action.default is False else super()._get_help_string(action)
 
 
 def job_parser(doc: str | None, example: str, *more: str) -> Parser:
-    """A parser with the flags that all jobs have, and examples below its help.
+    """A parser with the flags of every job, and examples below its help.
 
     `example` is the name of the job and its flags; `more` are further lines.
     """
@@ -92,8 +92,8 @@ def job_parser(doc: str | None, example: str, *more: str) -> Parser:
 
 def where_flags_come_from(job: str) -> str:
     """The precedence of settings, for the end of --help."""
-    return f"""settings, the first that says something:
-  the flag; the variable {settings.variable(f"{job}-FLAG")} (OPINION_DATABASE: for all jobs);
+    return f"""settings, in order of precedence:
+  the flag; the variable {settings.variable(f"{job}-FLAG")} (OPINION_DATABASE for all jobs);
   the key FLAG of the table [{job}] in the file of --config, or of {settings.FILE_VARIABLE}; the default"""
 
 

@@ -62,11 +62,11 @@ def main() -> None:
 
 def jobs() -> dict[str, str]:
     """The commands of this project, each with the first line of its docstring; none is imported."""
-    found = {}
+    docs = {}
     for path in sorted((CHECKOUT / "jobs").glob("[!_.]*.py")):
         doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-        found[path.stem] = doc.partition("\n")[0]
-    return found
+        docs[path.stem] = doc.partition("\n")[0]
+    return docs
 
 
 def command_of(job: str, flags: Sequence[str]) -> list[str]:

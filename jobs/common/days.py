@@ -44,21 +44,21 @@ def each(days: Sequence[str], is_done: Callable[[str], bool] | None, work: Calla
 
     Raises, of the errors of the days that failed, the class of the worst, naming the days.
     """
-    said, failed = {}, {}
+    outcomes, failed = {}, {}
     for number, dt in enumerate(days, 1):
         try:
             if is_done and is_done(dt):
-                said[dt] = "skipped: done already by this model"
+                outcomes[dt] = "skipped: done already by this model"
                 continue
             print(f"{dt} ({number} of {len(days)})", flush=True)
             work(dt)
-            said[dt] = "done"
+            outcomes[dt] = "done"
         except Exception as e:
             failed[dt] = e if isinstance(e, OpinionError) else error_of(e)
             log.exception("%s failed", dt)
-            said[dt] = f"failed with code {failed[dt].exit_code}: {mask_numbers(' '.join(str(failed[dt]).split()))}"
-            print_stderr(f"{dt}  {said[dt]}")
-    print("\n".join(["", *(f"{dt}  {what}" for dt, what in said.items())]), flush=True)
+            outcomes[dt] = f"failed with code {failed[dt].exit_code}: {mask_numbers(' '.join(str(failed[dt]).split()))}"
+            print_stderr(f"{dt}  {outcomes[dt]}")
+    print("\n".join(["", *(f"{dt}  {what}" for dt, what in outcomes.items())]), flush=True)
     if failed:
         worst = min(failed.values(), key=lambda error: WORST_FIRST.index(error.exit_code))
         of = f"{len(failed)} of {len(days)} days failed"

@@ -20,7 +20,7 @@ log = logging.getLogger("opinion")
 
 
 def run_main(main: Callable[[], None]) -> NoReturn:
-    """Run a job and leave: 0, or the exit code of what went wrong after one line that says it.
+    """Run a job and exit: with 0, or with one error line and its exit code.
 
     The full traceback goes to `<home>/logs/jobs.log`.
     """
@@ -37,7 +37,7 @@ def run_main(main: Callable[[], None]) -> NoReturn:
         exit_with(e)
     except KeyboardInterrupt:
         exit_with(Infrastructure("interrupted; nothing was published"))
-    except BrokenPipeError:  # whoever read the output, such as head, has seen enough of it
+    except BrokenPipeError:  # the reader of the output, such as head, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as e:
         exit_with(error_of(e))
@@ -52,7 +52,7 @@ def exit_with(error: OpinionError) -> NoReturn:
 
 
 def print_stderr(line: str) -> None:
-    """Print a line on the user's stderr, by way of spark-submit's JVM where that alone can write to it."""
+    """Print a line on the user's stderr, through spark-submit's JVM where only that can write to it."""
     line, stream = visible(line), user_stderr()
     if stream is None:
         try:
@@ -70,49 +70,49 @@ def print_stderr(line: str) -> None:
 
 
 def error_of(error: BaseException) -> OpinionError:
-    """Turn an exception of Spark, Hive, the file system or a Python worker into one that says the mend."""
-    found = known_failure(error)
+    """Turn an exception of Spark, Hive, the file system or a Python worker into one with cause, place and cure."""
+    failure = known_failure(error)
     text = str(error)
-    if found is None and (type(error).__module__.startswith(("py4j", "pyspark")) or isinstance(error, OSError)):
-        found = Infrastructure(f"{redact_text(first_line(text))} (full trace in {home()}/logs/jobs.log)")
-    elif found is None:
-        found = OpinionError(
+    if failure is None and (type(error).__module__.startswith(("py4j", "pyspark")) or isinstance(error, OSError)):
+        failure = Infrastructure(f"{redact_text(first_line(text))} (full trace in {home()}/logs/jobs.log)")
+    elif failure is None:
+        failure = OpinionError(
             f"{type(error).__name__}: {redact_text(first_line(text))} (a bug; trace in {home()}/logs/jobs.log)"
         )
-    found.__cause__ = error
-    return found
+    failure.__cause__ = error
+    return failure
 
 
 def known_failure(error: BaseException) -> OpinionError | None:
-    """The error with its cause and cure, where the exception is one of those that are known; else None."""
+    """The error of a known exception, with cause and cure; None for an unknown one."""
     text, trace = str(error), full_text(error)
     raised = re.search(r"distill\.errors\.(BadInput|BadModel|Infrastructure|OpinionError): (.+)", text)
-    found: OpinionError | None
+    failure: OpinionError | None
     if raised:
         kinds = {kind.__name__: kind for kind in (BadInput, BadModel, Infrastructure, OpinionError)}
-        found = kinds[raised[1]](raised[2])
+        failure = kinds[raised[1]](raised[2])
     elif failed := re.search(r"WorkerFailed: ((\w+), .+)", text):
         kind = getattr(builtins, failed[2], Exception)
-        said = f"a Python worker failed: {failed[1].split(' < ')[0]} (trace in {home()}/logs/jobs.log)"
-        # What a text or a bug raises it raises again; a disk or memory may be mended.
-        found = Infrastructure(said) if issubclass(kind, (OSError, MemoryError)) else OpinionError(said)
+        line = f"a Python worker failed: {failed[1].split(' < ')[0]} (trace in {home()}/logs/jobs.log)"
+        # A text or a bug raises the same again; a disk or memory may recover.
+        failure = Infrastructure(line) if issubclass(kind, (OSError, MemoryError)) else OpinionError(line)
     elif "No space left on device" in trace or "Disk quota exceeded" in trace:
-        found = Infrastructure(f"no space left below {home()}; free some or set OPINION_HOME to a larger disk")
+        failure = Infrastructure(f"no space left below {home()}; free some or set OPINION_HOME to a larger disk")
     elif "ERROR XSDB6" in trace:
         holders = "; ".join(locks.held(home() / "locks")) or "a query, or a job that holds no day"
-        found = Busy(
+        failure = Busy(
             f"another process has the embedded metastore open ({holders}); wait for it to end, "
             "or use a metastore service (spark.hadoop.hive.metastore.uris)"
         )
     elif re.search(r"MetaException|TTransportException|Unable to instantiate .*MetaStoreClient", text):
-        found = Infrastructure(f"the Hive metastore failed: {first_line(text)}")
+        failure = Infrastructure(f"the Hive metastore failed: {first_line(text)}")
     else:
-        found = file_error(trace)
-    return found
+        failure = file_error(trace)
+    return failure
 
 
 def first_line(text: str) -> str:
-    """The first line that says something, at most 300 characters of it; Py4J's first only says that Java was called."""
+    """The first line with content, at most 300 characters; Py4J's first line only states that Java was called."""
     lines = [line.strip().lstrip(": ") for line in text.splitlines() if line.strip()]
-    told = [line for line in lines if not line.startswith("An error occurred while calling")]
-    return told[0][:300] if told else "no message"
+    telling = [line for line in lines if not line.startswith("An error occurred while calling")]
+    return telling[0][:300] if telling else "no message"

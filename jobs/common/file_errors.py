@@ -1,4 +1,4 @@
-"""Failures of files and file systems in Spark's and Hadoop's words: those that may pass, and those of a file itself."""
+"""Failures of files and file systems as Spark and Hadoop report them: temporary ones, and damaged files."""
 
 import re
 from urllib.parse import unquote
@@ -6,10 +6,10 @@ from urllib.parse import unquote
 from distill.errors import BadInput, Infrastructure, OpinionError
 from jobs.common.privacy import redact_text
 
-# A frame of a Java trace says where, never why.
+# The frames of a Java trace: they hold places, never causes.
 FRAME = re.compile(r"^\s+at .*$", re.MULTILINE)
-# Class names count with their package only: a file may be called ConnectException.csv. Missing or outdated logins are
-# here too, because no change of the input helps.
+# Class names count only with their package: a file may be called ConnectException.csv. Missing or expired logins belong
+# here, because no change of the input helps.
 UNREACHABLE = re.compile(
     r"(?:[a-z]\w*\.)+(?:\w+\$)?(?:"
     r"ConnectException|HttpHostConnectException|NoRouteToHostException|UnknownHostException|SocketException|"
@@ -29,37 +29,37 @@ PERMISSION = re.compile(r"Permission denied: user=.*")
 
 
 def full_text(error: BaseException) -> str:
-    """The message of an exception and Java's trace, which alone holds the cause of what Spark wraps."""
+    """The message of an exception and Java's trace, which holds the cause that Spark wraps."""
     return f"{error}\n{getattr(error, '_stackTrace', None) or ''}"
 
 
 def file_error(text: str) -> OpinionError | None:
-    """The error of a file system in the full text of an exception; None when there is none.
+    """The file system's error in the full text of an exception; None for another exception.
 
-    Infrastructure where the same command may succeed later, BadInput where the file has to be replaced.
+    Infrastructure when the same command may succeed later, BadInput when the file must be replaced.
     """
-    said = FRAME.sub("", text)
-    file = failed_file(said)
-    if reason := UNREACHABLE.search(said):
+    causes = FRAME.sub("", text)
+    file = failed_file(causes)
+    if reason := UNREACHABLE.search(causes):
         cause = reason[0].split("; For more details")[0].strip().rstrip(";")
         return Infrastructure(f"{file or 'a file system or service'} cannot be reached: {redact_text(cause)[:300]}")
-    if "FAILED_READ_FILE.FILE_NOT_EXIST" in said and "(Permission denied)" not in said:
+    if "FAILED_READ_FILE.FILE_NOT_EXIST" in causes and "(Permission denied)" not in causes:
         return Infrastructure(f"{file} was removed while it was read, perhaps by a run that replaced it; run it again")
-    if "FAILED_READ_FILE" in said:
-        return BadInput(f"{file} cannot be read: {redact_text(innermost_cause(said))}")
-    if denied := PERMISSION.search(said):
+    if "FAILED_READ_FILE" in causes:
+        return BadInput(f"{file} cannot be read: {redact_text(innermost_cause(causes))}")
+    if denied := PERMISSION.search(causes):
         return BadInput(f"no access to files: {redact_text(denied[0])[:300]}")
     return None
 
 
 def failed_file(text: str) -> str | None:
-    """The file that Spark failed to read, as people write its path."""
-    found = re.search(r"reading file (?:file:/*(?=/))?(\S+?)\.?\s", text)
-    return unquote(found[1]) if found else None
+    """The path of the file that Spark failed to read."""
+    match = re.search(r"reading file (?:file:/*(?=/))?(\S+?)\.?\s", text)
+    return unquote(match[1]) if match else None
 
 
 def innermost_cause(text: str) -> str:
-    """The message of the innermost Java exception, which says most; Py4J's first line says nothing."""
+    """The message of the innermost Java exception, which holds the cause."""
     if mismatch := re.search(r"Data type mismatches when reading Parquet column.*?(?= SQLSTATE|$)", text, re.MULTILINE):
         return mismatch[0][:300]
     causes = re.findall(r"^(?:Caused by)?: ?(?:[\w.$]+(?:Exception|Error): ?)?(.+)", text, re.MULTILINE)

@@ -1,8 +1,8 @@
-"""One run at a time of a day: a lock file that the operating system frees when its holder dies.
+"""One run of a day at a time: a lock file that the operating system frees when its holder dies.
 
-The lock is an flock(2) on a file below the home folder, so a killed run never has to be cleaned up after. It holds
-between hosts that share the home folder over a file system with POSIX locks (NFSv4, CephFS). Hosts that share only
-HDFS or S3 are kept apart by the check in `publish.Run.switch`, which refuses to replace a run it did not see.
+The lock is an flock(2) on a file below the home folder, so a killed run needs no clean-up. It holds between hosts that
+share the home folder over a file system with POSIX locks (NFSv4, CephFS). For hosts that share only HDFS or S3,
+`publish.Run.switch` refuses to replace a run that it did not see at its start.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ from distill.errors import Busy
 def hold(path: Path, what: str, patience: float = 0) -> Iterator[None]:
     """Hold the lock file `path` while the block runs.
 
-    Raises Busy naming the holder if somebody else has it, and still has it after `patience` seconds.
+    Raises Busy, naming the holder, when another process still holds it after `patience` seconds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+", encoding="utf-8") as file:
@@ -40,7 +40,7 @@ def hold(path: Path, what: str, patience: float = 0) -> Iterator[None]:
 
 
 def locked(file: IO[str]) -> bool:
-    """Take the lock of an open file, if nobody has it."""
+    """Take the lock of an open file; False when another process holds it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
@@ -49,19 +49,19 @@ def locked(file: IO[str]) -> bool:
 
 
 def held(folder: Path) -> list[str]:
-    """Who holds which of the lock files of a folder, in words."""
-    found = []
+    """The holders of the lock files in a folder, a line each."""
+    holders = []
     for path in sorted(folder.glob("*.lock")):
         with open(path, encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                found.append(f"{path.stem}: {holder(path)}")
-    return found
+                holders.append(f"{path.stem}: {holder(path)}")
+    return holders
 
 
 def holder(path: Path) -> str:
-    """Who wrote the lock file, in words."""
+    """The holder of a lock file: process, host and time."""
     try:
         me = json.loads(path.read_text(encoding="utf-8"))
         return f"pid {me['pid']} on {me['host']} since {me['since']}"

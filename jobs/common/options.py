@@ -1,6 +1,7 @@
-"""A job's flags from the fields of a frozen dataclass: the type, the default and the help of an option stand once.
+"""A job's flags from the fields of a frozen dataclass, the one source of an option's type, default and help.
 
-A field's type says how its flag is read: `bool` is a switch, a tuple takes several words, a Literal has choices.
+The type of a field decides how its flag is parsed: `bool` is a switch, a tuple takes several words, a Literal has
+choices.
 """
 
 import argparse
@@ -15,9 +16,9 @@ T = TypeVar("T")
 def option(
     help: str, default: Any = MISSING, *, parse: Callable[[str], Any] | None = None, group: str = "", **settings: Any
 ) -> Any:
-    """A field that is a flag too; without a default the flag is required.
+    """A field that is also a flag; without a default the flag is required.
 
-    parse: reads one word, where the field's type alone does not. group: a heading of --help. settings: for argparse.
+    parse: converts one word, where the field's type cannot. group: a heading of --help. settings: for argparse.
     """
     return field(default=default, metadata={"help": help, "parse": parse, "group": group, "settings": settings})
 
@@ -34,9 +35,9 @@ def add_options(parser: argparse.ArgumentParser, kind: type) -> None:
 
 
 def from_flags(kind: type[T], args: argparse.Namespace, **more: Any) -> T:
-    """Build a dataclass from a parsed command line; `more` are the fields that are no flags."""
+    """Build a dataclass from a parsed command line; `more` are the fields without a flag."""
     given = {one: getattr(args, one.name) for one in options_of(kind)}
-    # An option of several words that was left out is None to argparse, so that --help shows no empty default.
+    # argparse gives None for an omitted option of several words, so that --help shows no empty default.
     values = {one.name: one.default if value is None and one.default == () else value for one, value in given.items()}
     return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}, **more)
 

@@ -1,4 +1,4 @@
-"""Keep what people wrote out of logs.
+"""Keep texts and personal numbers out of logs.
 
 An exception may quote the text that it was raised for, and Spark logs what a worker raises on the executor and on the
 driver. So an exception of a worker keeps its kind and place and loses its message (`redact_errors`). Long runs of
@@ -17,23 +17,23 @@ import pyarrow as pa
 from distill.errors import OpinionError
 
 PHONE_OR_IDENTITY = re.compile(r"(?<!\d)(?:(?:86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}|\d{17}[\dXx])(?!\d)")
-# What the stream is written in; of a path, names so long are rare.
+# Chinese text; such long names are rare in paths.
 NON_ASCII_RUN = re.compile(r"[^\x00-\x7f]{4,}")
 
 BatchFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
 class WorkerFailed(Exception):
-    """A Python worker raised what nobody foresaw; the message holds no data."""
+    """A Python worker raised an unexpected exception; this message holds no data."""
 
 
 def redact_errors(work: BatchFunction) -> BatchFunction:
-    """`work` over Arrow batches, whose unforeseen exceptions lose their messages and keep their kind and place."""
+    """`work` over Arrow batches; its unexpected exceptions lose their messages and keep kind and place."""
 
     def guarded(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         try:
             yield from work(batches)
-        except (OpinionError, WorkerFailed):  # its message is ours
+        except (OpinionError, WorkerFailed):  # raised here, so it quotes no text
             raise
         except Exception as e:
             raise WorkerFailed(where(e)) from None
@@ -42,7 +42,7 @@ def redact_errors(work: BatchFunction) -> BatchFunction:
 
 
 def where(error: Exception) -> str:
-    """The kind of an exception and the lines it came through, the innermost first, without its message."""
+    """The kind of an exception and its trace, the innermost line first, without its message."""
     frames = reversed(traceback.extract_tb(error.__traceback__))
     lines = [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames]
     return f"{type(error).__name__}, its message left out as it may quote a text, at " + " < ".join(lines)
@@ -54,7 +54,7 @@ def mask_numbers(text: str) -> str:
 
 
 def redact_text(text: str) -> str:
-    """The text of an unexpected exception, without words that a person may have written."""
+    """The text of an unexpected exception, without passages that a person may have written."""
     return NON_ASCII_RUN.sub("…", mask_numbers(text))
 
 

@@ -1,7 +1,7 @@
-"""Flags that a command line leaves out: from the environment, then from a TOML file, then their defaults.
+"""Values of omitted flags: from the environment, then from a TOML file, then their defaults.
 
-OPINION_<JOB>_<FLAG> is a variable of one job, OPINION_<FLAG> of every job for the flags that all have; the file has a
-table a job, and the flags that all have at its top. A key that is no flag is refused, with the nearest that is.
+OPINION_<JOB>_<FLAG> is a variable of one job, OPINION_<FLAG> one of every job for the flags that all have. The file has
+one table per job, and the flags that all have at its top. An unknown key is refused with the nearest flag.
 """
 
 import argparse
@@ -43,17 +43,17 @@ WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no":
 
 
 class SwitchAction(argparse.BooleanOptionalAction):
-    """The action `store_true` of a job: off by default; `--no-…` overrides a file or the environment."""
+    """The action `store_true` of jobs: off by default; `--no-…` overrides a file or the environment."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, default: bool = False, **options: Any):
         asked = options.pop("help", None)
         super().__init__(option_strings, dest, default, **options)
-        self.help = asked  # the library's own would add the default
+        self.help = asked  # argparse would add the default to it
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A value and the place it comes from, in words."""
+    """A value, and the place that it comes from as text."""
 
     action: argparse.Action
     value: Any
@@ -61,9 +61,9 @@ class Setting:
 
 
 def apply_defaults(parser: argparse.ArgumentParser, job: str, shared: Iterable[str], argv: Sequence[str]) -> None:
-    """Make what file and environment say the parser's defaults, but for what `argv` says itself.
+    """Make the settings of file and environment the parser's defaults, except for flags in `argv`.
 
-    `shared` are the flags that every job has. Raises BadInput that names the place of what cannot be used.
+    `shared` are the flags of every job. Raises BadInput that names the place of a bad setting.
     """
     flags = {
         action.option_strings[0].removeprefix("--"): action
@@ -72,16 +72,16 @@ def apply_defaults(parser: argparse.ArgumentParser, job: str, shared: Iterable[s
     }
     written = {word.partition("=")[0] for word in argv}
     given = {action.dest for action in parser._actions if written & set(action.option_strings)}
-    found: dict[str, Setting] = {}
+    chosen: dict[str, Setting] = {}
     for layer in (from_file(config_file(argv), job, shared, flags), from_environment(job, shared, flags)):
         for setting in layer:
             excluded = exclusive_with(parser, setting.action)
             for other in layer:
                 if other.action.dest in excluded:
                     raise BadInput(f"{setting.origin} and {other.origin} exclude each other; remove one")
-            found = {dest: old for dest, old in found.items() if dest not in excluded}
-            found[setting.action.dest] = setting
-    for dest, setting in found.items():
+            chosen = {dest: old for dest, old in chosen.items() if dest not in excluded}
+            chosen[setting.action.dest] = setting
+    for dest, setting in chosen.items():
         if not given & {dest, *exclusive_with(parser, setting.action)}:
             parser.set_defaults(**{dest: converted(setting)})
             setting.action.required = False
@@ -90,7 +90,7 @@ def apply_defaults(parser: argparse.ArgumentParser, job: str, shared: Iterable[s
 
 
 def config_file(argv: Sequence[str]) -> str | None:
-    """The file that --config names, or else the environment."""
+    """The file named by --config, or else by the environment."""
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--config", default=os.environ.get(FILE_VARIABLE) or None)
     return cast(str | None, finder.parse_known_args(argv)[0].config)
@@ -122,8 +122,8 @@ def from_file(path: str | None, job: str, shared: Iterable[str], flags: dict[str
 
 
 def from_environment(job: str, shared: Iterable[str], flags: dict[str, argparse.Action]) -> list[Setting]:
-    """The settings of the environment for this job; a variable belongs to the job with the longest name that fits."""
-    found = {
+    """The settings of the environment for this job; a variable belongs to the job with the longest matching name."""
+    settings = {
         key: Setting(flags[key], os.environ[name], name) for key in shared if (name := variable(key)) in os.environ
     }
     own = variable(f"{job}-")
@@ -131,8 +131,8 @@ def from_environment(job: str, shared: Iterable[str], flags: dict[str, argparse.
     for name in sorted(os.environ):
         if name.startswith(own) and not name.startswith(longer):
             key = name.removeprefix(own).lower().replace("_", "-")
-            found[key] = Setting(known(key, flags, name), os.environ[name], name)
-    return list(found.values())
+            settings[key] = Setting(known(key, flags, name), os.environ[name], name)
+    return list(settings.values())
 
 
 def variable(name: str) -> str:
@@ -141,20 +141,20 @@ def variable(name: str) -> str:
 
 
 def known(key: str, flags: dict[str, argparse.Action], origin: str) -> argparse.Action:
-    """The flag of a key; raises BadInput with the nearest when there is none."""
+    """The flag of a key; raises BadInput, naming the nearest flag, for an unknown key."""
     if key not in flags:
         raise BadInput(f"{origin}: there is no flag --{key}{nearest(key, flags, '--')}")
     return flags[key]
 
 
 def nearest(name: str, names: Iterable[str], dashes: str = "") -> str:
-    """A question for the end of a refusal; nothing when no name is near."""
+    """The question at the end of an error line; empty when no name is near."""
     close = difflib.get_close_matches(name, list(names), n=1)
     return f"; did you mean {dashes}{close[0]}?" if close else ""
 
 
 def groups_of(parser: argparse.ArgumentParser, action: argparse.Action) -> list[Any]:
-    """The groups of which one flag at most may be given, that hold this one."""
+    """The mutually exclusive groups that hold this flag."""
     return [group for group in parser._mutually_exclusive_groups if action in group._group_actions]
 
 
@@ -180,18 +180,18 @@ def converted(setting: Setting) -> Any:
 
 
 def one_value(setting: Setting, value: Any) -> Any:
-    """One word of the value."""
+    """One word of the value, converted and checked."""
     action = setting.action
     if isinstance(value, bool | list | dict):
         raise BadInput(f"{setting.origin}: {value!r} is not one value of --{action.option_strings[0][2:]}")
     kind: Any = action.type or str
     try:
-        found = kind(str(value))
+        converted_value = kind(str(value))
     except argparse.ArgumentTypeError as e:
         raise BadInput(f"{setting.origin}: {e}") from e
     except ValueError as e:
         raise BadInput(f"{setting.origin}: {value!r} is not of the kind {kind.__name__}") from e
-    if action.choices is not None and found not in action.choices:
+    if action.choices is not None and converted_value not in action.choices:
         near = nearest(str(value), map(str, action.choices))
         raise BadInput(f"{setting.origin}: {value!r} is none of {', '.join(map(str, action.choices))}{near}")
-    return found
+    return converted_value

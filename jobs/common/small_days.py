@@ -1,7 +1,7 @@
 """Java's options for a job whose days are few and small, by their bytes, before Java starts.
 
 Its optimizing compiler pays off after minutes. Without it score_opinions takes 0.72 of the processors' time for 64,000
-rows, 0.75 to 0.86 for 230,000 and 0.87 for a million (two rounds, one core), so that a fourth of a million is small for sure.
+rows, 0.75 to 0.86 for 230,000 and 0.87 for a million (two rounds, one core): a fourth of a million is small for sure.
 """
 
 import argparse

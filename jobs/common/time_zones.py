@@ -1,8 +1,8 @@
-"""Times as people see them, and rows of tables whose times name their zone.
+"""Times for display, and rows of tables whose times carry their zone.
 
-PySpark turns a timestamp into a naive datetime in the zone of the host. It prints eight hours off where the host has
-UTC, and where the host's zone has summer time, writing it back moves an hour of the year. So `collect` and `first`
-replace DataFrame's own wherever a row has a time. An aware datetime is written back as it is.
+PySpark turns a timestamp into a naive datetime in the host's zone. On a host in UTC it prints eight hours off. On a
+host with summer time, writing it back moves one hour of the year. So `collect` and `first` replace DataFrame's own
+wherever a row has a time. Spark writes an aware datetime back unchanged.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from distill.errors import BadInput
 
-if TYPE_CHECKING:  # the registry's commands read no table and need not wait for Spark
+if TYPE_CHECKING:  # the registry's commands read no table and should not load Spark
     from pyspark.sql import DataFrame, Row, SparkSession
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -22,7 +22,7 @@ WHEN = f"WHEN ({BEIJING.key})"  # heads a column of `shown` times
 
 
 def session_zone(spark: SparkSession) -> ZoneInfo:
-    """The zone of times without an offset. Raises BadInput for one that only Spark knows, such as GMT+8."""
+    """The zone of times without an offset; raises BadInput for a name that only Spark knows, such as GMT+8."""
     name = str(spark.conf.get("spark.sql.session.timeZone"))
     try:
         return ZoneInfo(name)
@@ -44,17 +44,17 @@ def collect(rows: DataFrame) -> list[Row]:
     def aware(micros: int | None) -> datetime | None:
         return None if micros is None else (EPOCH + timedelta(microseconds=micros)).astimezone(zone)
 
-    found = rows.withColumns({name: F.unix_micros(name) for name in names}).collect()
-    return [Row(**{**row.asDict(), **{name: aware(row[name]) for name in names}}) for row in found]
+    collected = rows.withColumns({name: F.unix_micros(name) for name in names}).collect()
+    return [Row(**{**row.asDict(), **{name: aware(row[name]) for name in names}}) for row in collected]
 
 
 def first(rows: DataFrame) -> Row | None:
-    """The first row, as `collect` gives it; None when there is none."""
-    found = collect(rows.limit(1))
-    return found[0] if found else None
+    """The first row, as `collect` returns it; None for no rows."""
+    collected = collect(rows.limit(1))
+    return collected[0] if collected else None
 
 
 def shown(moment: str) -> str:
-    """An ISO 8601 moment, of which one without an offset is in UTC, as Beijing's date and time to the second."""
+    """An ISO 8601 time as Beijing's date and time to the second; without an offset it is taken as UTC."""
     time = datetime.fromisoformat(moment)
     return f"{(time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(BEIJING):%Y-%m-%d %H:%M:%S}"

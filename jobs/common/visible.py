@@ -4,17 +4,17 @@ import io
 import re
 import sys
 
-# All but tab and line end; those that turn the direction of writing hide what a line says.
+# All but tab and line end; characters that change the writing direction can hide the content of a line.
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def visible(text: str) -> str:
     """The text with each control character written as JSON escapes it, so that printed JSON stays the same JSON."""
-    return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 class VisibleText(io.TextIOWrapper):
-    """A text stream that is given nothing but what `visible` lets through."""
+    """A text stream that writes only what `visible` returns."""
 
     def write(self, text: str) -> int:
         """Write the text and return its length."""
@@ -23,7 +23,7 @@ class VisibleText(io.TextIOWrapper):
 
 
 def guard_stdout() -> None:
-    """Print in UTF-8 from now on, and no control characters."""
+    """Make stdout print UTF-8 without control characters."""
     sys.stdout = VisibleText(
         sys.stdout.buffer, encoding="utf-8", errors="replace", line_buffering=bool(sys.stdout.line_buffering)
     )

@@ -1,4 +1,4 @@
-"""Which files an --input is: a path that exists as it is written, or else a glob; folders with all below them."""
+"""The files of an --input: a path that exists literally, or else a glob; folders with all their subfolders."""
 
 import re
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ GLOB = re.compile(r"[][{}*?\\]")
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 # Spark's own switch: without it every path is a glob, and no glob of Hadoop matches a name with a colon.
 LITERAL = {"__globPaths__": "false"}
-# Hadoop's local file system keeps check sums in a file `.NAME.crc`, whose path it cannot build for a NAME with a colon.
+# Hadoop's local file system keeps check sums in `.NAME.crc`, a path that it cannot build for a NAME with a colon.
 WITHOUT_CHECK_SUMS = {"fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem", "fs.file.impl.disable.cache": "true"}
 
 
 class Input:
-    """The files of an input. Spark lists them, so names that begin with `_` or `.` are left out by its rule.
+    """The files of an input, as Spark lists them: without names that begin with `_` or `.`.
 
-    Raises BadInput where there is no file, and what Spark raises for a path that it cannot list.
+    Raises BadInput when there is no file, and Spark's exception for a path that it cannot list.
     """
 
     def __init__(self, spark: SparkSession, path: str | list[str]):
@@ -59,23 +59,23 @@ def shown(path: str | list[str]) -> str:
 
 
 def as_path(uri: str) -> str:
-    """The path that people write for one of Spark's URIs."""
+    """The path of one of Spark's URIs."""
     return re.sub("^file:/*(?=/)", "", unquote(uri))
 
 
 def is_hidden(uri: str) -> bool:
-    """Whether Spark lists the file and then does not read it: the summaries `_metadata` of Parquet."""
+    """Whether Spark lists the file but does not read it: Parquet's summaries `_metadata`."""
     name = uri.rpartition("/")[2]
     return name.startswith("_") and "=" not in name
 
 
 def without_scheme_by_mistake(path: str) -> str:
-    """The path such that Hadoop does not take a name before a colon for the scheme of a URI."""
+    """The path, changed so that Hadoop does not take a name before a colon for the scheme of a URI."""
     return f"./{path}" if ":" in path.partition("/")[0] and not SCHEME.match(path) else path
 
 
 def literal_or_glob(spark: SparkSession, path: str) -> str:
-    """The path as a glob whose longest leading part that exists as it is written is escaped."""
+    """The path as a glob whose longest existing leading part is escaped."""
     parts = path.split("/")
     for end in range(len(parts), 0, -1):
         head = "/".join(parts[:end])
@@ -87,15 +87,15 @@ def literal_or_glob(spark: SparkSession, path: str) -> str:
 
 
 def exists(spark: SparkSession, path: str) -> bool:
-    """Whether there is a file or folder of exactly this name."""
+    """Whether a file or folder has exactly this name."""
     jvm: Any = spark._jvm
     here = jvm.org.apache.hadoop.fs.Path(path)
     return bool(here.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf()).exists(here))
 
 
 def check_columns(path: str, names: Sequence[str], fields: Sequence[str], needed: int) -> None:
-    """Raise BadInput unless the first `needed` of the fields are among the names, and no field is there twice."""
-    # A file that has lost its header begins with what somebody wrote.
+    """Raise BadInput unless the names hold the first `needed` fields, and no field twice."""
+    # The first line of a file without a header is data, so it is redacted.
     listed = f"its columns are {', '.join(redact_text(name)[:40] for name in names)}"
     if missing := [name for name in fields[:needed] if name not in names]:
         raise BadInput(f"--input {path} has no column {', '.join(missing)}; {listed}")

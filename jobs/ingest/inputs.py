@@ -1,4 +1,4 @@
-"""Read the files that people hand in, JSON lines, CSV or Parquet, as columns of raw bytes that lose nothing."""
+"""Read input files (JSON lines, CSV or Parquet) as columns of raw bytes, without loss."""
 
 import csv
 import re
@@ -24,16 +24,16 @@ from jobs.ingest.records import BROKEN_ROW
 from jobs.ingest.sniff import Encoding, header_fault
 
 BATCH_ROWS, BATCH_BYTES = 8192, 16 << 20
-# A row of more lines has lost its closing quote. Bounds what one such row costs to look past.
+# A row of more lines has lost its closing quote. The limit bounds the cost of skipping it.
 ROW_LINES = 10_000
 
 
 def read_input(spark: SparkSession, path: str | list[str], kind: str, fields: Sequence[str], needed: int) -> DataFrame:
     """The records of the input as binary columns: `line` for jsonl, the named fields for csv and parquet.
 
-    A CSV row that is none is in the column BROKEN_ROW as it was. Raises BadInput for a path that is not there and for
-    a table without the first `needed` of the fields (for CSV on counting the rows, see `count`), Infrastructure when
-    the file system cannot be reached.
+    A malformed CSV row is in the column BROKEN_ROW, unchanged. Raises BadInput for a missing path and for a table
+    without the first `needed` fields (for CSV when the rows are counted, see `count`), Infrastructure when the file
+    system cannot be reached.
     """
     try:
         files = Input(spark, path)
@@ -43,11 +43,11 @@ def read_input(spark: SparkSession, path: str | list[str], kind: str, fields: Se
         line = F.col("value").cast("binary").alias("line")
         if kind == "jsonl":
             return lines.select(line)
-        # Rows of CSV span lines: those of one file are brought together, in their order. Spark's own CSV reader merges
-        # lines, or loses them, after a quote that is not closed.
+        # A CSV row may span lines, so the lines of one file are collected in their order. Spark's own CSV reader merges
+        # or loses lines after an unclosed quote.
         at = F.monotonically_increasing_id().alias("at")
         lines = lines.select(line, F.col("_metadata.file_path"), F.col("_metadata.file_block_start"), at)
-        # As many parts as cores: left to itself Spark makes 200, and keeps them in what is persisted.
+        # One partition per core; Spark's default of 200 would remain in persisted data.
         lines = lines.repartition(spark.sparkContext.defaultParallelism, "file_path")
         lines = lines.sortWithinPartitions("file_path", "file_block_start", "at")
         ddl = ", ".join(f"{name} binary" for name in (*fields, BROKEN_ROW))
@@ -57,7 +57,7 @@ def read_input(spark: SparkSession, path: str | list[str], kind: str, fields: Se
 
 
 def count(rows: DataFrame, path: str) -> int:
-    """The number of input rows. Raises BadInput, naming the file, for one that cannot be read."""
+    """The number of input rows; raises BadInput that names a file which cannot be read."""
     try:
         return rows.count()
     except (PySparkException, Py4JJavaError) as e:
@@ -65,7 +65,7 @@ def count(rows: DataFrame, path: str) -> int:
 
 
 def unreadable(path: str | list[str], error: Exception) -> OpinionError:
-    """The error of an input that Spark cannot open, from what Spark says."""
+    """The error of an input that Spark cannot open, from Spark's message."""
     text = full_text(error)
     if missing := re.search(r"PATH_NOT_FOUND.*does not exist: (?:file:)?(.+?)\. SQLSTATE", text):
         return BadInput(f"--input {missing[1]}: no such file or folder")
@@ -78,12 +78,12 @@ def unreadable(path: str | list[str], error: Exception) -> OpinionError:
 
 
 Batches = Iterator[pa.RecordBatch]
-CsvRow = tuple[list[bytes] | None, bytes]  # None for a line that is no row; the bytes it was read from
+CsvRow = tuple[list[bytes] | None, bytes]  # None for a malformed row; the bytes it was read from
 NULLS = (b"", rb"\N")
 
 
 def csv_reader(fields: Sequence[str], needed: int) -> Callable[[Batches], Batches]:
-    """The function that Spark maps over lines, those of a file one after the other, to give the rows of CSV."""
+    """The function that Spark maps over the lines of each file, in order; it yields the rows of CSV."""
     schema = pa.schema([(name, pa.binary()) for name in (*fields, BROKEN_ROW)])
 
     def read(batches: Batches) -> Batches:
@@ -110,7 +110,7 @@ def csv_records(
 ) -> Iterator[dict[str, bytes | None]]:
     """The lines of one file as records by the names in its header; an empty field, and Hive's \\N, is None.
 
-    A row may lack columns at its end that are not needed. Raises BadInput for a file that is not in UTF-8, at its end.
+    A row may lack optional columns at its end. At the end of a file that is not UTF-8 it raises BadInput.
     """
     rows = csv_rows(lines)
     header, first = next(rows)
@@ -134,10 +134,10 @@ def csv_records(
 
 
 def without_halves(rows: Iterable[CsvRow], width: int, least: int) -> Iterator[CsvRow]:
-    """The rows, None for one that has too many columns, lacks needed ones, or is a part of a row.
+    """The rows; None for a row with too many columns, without needed ones, or cut in parts.
 
-    Excel leaves out empty columns at the end of a row. A line break in a cell without quotes leaves two short rows as
-    well, which have one column more together than a row: those are not read as two.
+    Excel omits empty columns at the end of a row. An unquoted line break in a cell also leaves two short rows, which
+    together have one column more than a row; these are not read as two rows.
     """
     held: CsvRow | None = None
     before = 0  # columns of the last short row, if it may be the first half of another
@@ -159,9 +159,9 @@ def without_halves(rows: Iterable[CsvRow], width: int, least: int) -> Iterator[C
 
 
 def csv_rows(lines: Iterable[bytes]) -> Iterator[CsvRow]:
-    """The rows of CSV (RFC 4180) with the bytes each was read from; None for a line that is no row.
+    """The rows of CSV (RFC 4180) with the bytes each was read from; None for a malformed row.
 
-    Of a row whose quotes do not fit only the first line is given up: reading goes on at its second.
+    When the quotes of a row do not match, only its first line is rejected; reading continues at its second.
     """
     source, again = iter(lines), deque[bytes]()
     while True:
@@ -178,7 +178,7 @@ def csv_rows(lines: Iterable[bytes]) -> Iterator[CsvRow]:
 
 
 def one_row(source: Iterator[bytes], again: deque[bytes], taken: list[bytes]) -> Iterator[str]:
-    """Lines for one row of CSV, noted in `taken`. As Latin-1 every byte is one character, so none is lost."""
+    """Lines for one row of CSV, recorded in `taken`. In Latin-1 every byte is one character, so no byte is lost."""
     while len(taken) < ROW_LINES:
         line = again.popleft() if again else next(source, None)
         if line is None:
@@ -193,5 +193,5 @@ def end_stripped(line: bytes) -> bytes:
 
 
 def as_text(raw: bytes) -> str:
-    """Bytes for people to read."""
+    """Bytes as text for messages."""
     return raw.decode("utf-8", "backslashreplace")

@@ -1,8 +1,8 @@
-"""Where labels come from: the sample that drew a row, its stratum and inclusion probability, kept as the labels load.
+"""The origin of labels: the sample that drew a row, its stratum and inclusion probability, stored with the labels.
 
 audit_sample holds the sample of the last run of a day. The first labels of a sample copy all its rows to sample_label,
-so that they keep their design when the day is scored again. A label that names a sample which did not draw its row, or
-which had been replaced before any label of it came, is kept as a label, is counted, and has no stratum.
+so that they keep their design when the day is scored again. A label may name a sample that did not draw its row, or
+that was replaced before its first label. It is stored and counted, and has no stratum.
 """
 
 from pyspark.sql import DataFrame
@@ -18,7 +18,7 @@ DRAWN = ["stratum", "inclusion_probability"]
 
 
 def known_samples(warehouse: Warehouse, copies: DataFrame) -> DataFrame:
-    """The rows of every sample, those in `copies` (`kept`) and the others in audit_sample; `text` is normalised."""
+    """The rows of every sample, in `copies` (`kept` is true) or in audit_sample; `text` is normalised."""
     now = warehouse.read(AUDIT_SAMPLE).where("inclusion_probability is not null")
     now = now.withColumnsRenamed({"dt": "sample_dt", "run_id": "sample_run_id"})
     now = now.withColumns({"label": F.lit(None).cast("int"), "labelled_at": F.lit(None).cast("timestamp")})
@@ -43,9 +43,9 @@ def place(labels: DataFrame, samples: DataFrame, split: str | None = None) -> Da
 
 
 def copied(labels: DataFrame, samples: DataFrame) -> DataFrame:
-    """The rows of sample_label once these placed labels are in: all of each sample that has any, old ones too.
+    """The rows of sample_label after these placed labels: all rows of each sample with labels, old and new.
 
-    The first label of a row stays; that a text has two is the business of rejected_label.
+    The first label of a row stays; a text with two labels is in rejected_label.
     """
     placed = labels.where("stratum is not null and label is not null")
     given = placed.groupBy(KEY).agg(F.min("label").alias("new"), F.min("labelled_at").alias("at"))
@@ -62,21 +62,21 @@ def copied(labels: DataFrame, samples: DataFrame) -> DataFrame:
 
 
 def counted(rows: DataFrame) -> tuple[int, int]:
-    """How many rows of sample_label there are, and how many of them have a label."""
-    found, labelled = rows.agg(F.count("*"), F.count("label")).collect()[0]
-    return found, labelled
+    """The number of rows of sample_label, and of those with a label."""
+    count, labelled = rows.agg(F.count("*"), F.count("label")).collect()[0]
+    return count, labelled
 
 
 def provenance_lines(labels: DataFrame) -> list[str]:
-    """How many of the labels came from samples, and how many name one that did not draw them; no line for neither."""
+    """Lines with the number of labels from samples, and of those that name a sample which did not draw them."""
     counted = labels.where("label is not null and sample_run_id is not null").agg(
         F.count("stratum").alias("drawn"), F.count("*").alias("named")
     )
-    [found] = counted.collect()
+    [counts] = counted.collect()
     lines = []
-    if found.drawn:
-        lines.append(f"{found.drawn} labels are of rows that a night's sample drew: calibrate_threshold counts them")
-    if strangers := found.named - found.drawn:
+    if counts.drawn:
+        lines.append(f"{counts.drawn} labels are of rows that a night's sample drew: calibrate_threshold counts them")
+    if strangers := counts.named - counts.drawn:
         lines.append(
             f"warning: {strangers} labels name a sample that did not draw their row, or that was replaced when the day "
             "was scored again: they are kept as labels, and count for no threshold"

@@ -12,8 +12,8 @@ from jobs.ingest.records import BROKEN_ROW, content_of, reason_of_broken
 from jobs.ingest.spreadsheets import unescaped
 from jobs.warehouse.tables import REJECTED_LABEL, arrow_schema, ddl_of, staged_columns
 
-UNLABELLED = "unlabelled"  # not rejected: nobody has judged it yet
-# As people, spreadsheets and pandas write them, after NFKC, in lower case and without blanks around.
+UNLABELLED = "unlabelled"  # not rejected: it has no label yet
+# The forms of people, spreadsheets and pandas, after NFKC, in lower case, stripped.
 WORDS = {"true": 1, "有效": 1, "false": 0, "无效": 0}
 NUMBER = re.compile(r"([01])(\.0*)?")
 NO_LABEL = {"", "nan", "<na>", "none", "null"}
@@ -34,7 +34,7 @@ def parser_of(split: str | None, now: datetime) -> Callable[[Iterator[pa.RecordB
 
 
 def parse_label(fields: Mapping[str, bytes | None], split: str | None) -> dict[str, object]:
-    """One row of a label file as a row of PARSED but its time; `reason` says why it cannot be used, if so."""
+    """One row of a label file as a row of PARSED without its time; `reason` is set when it cannot be used."""
     if (raw := fields.get(BROKEN_ROW)) is not None:
         return rejected(fields, split, reason_of_broken(raw))
     try:
@@ -67,7 +67,7 @@ def rejected(fields: Mapping[str, bytes | None], split: str | None, reason: str)
 
 
 def split_of(hashed: str) -> str:
-    """The split of a text whose file does not say: 80% train, 10% valid, 10% test."""
+    """The split of a text without a given one: 80% train, 10% valid, 10% test."""
     part = int(hashed[:8], 16) % 10
     return "test" if part == 9 else "valid" if part == 8 else "train"
 

@@ -1,4 +1,4 @@
-"""Read Parquet files, whose columns and types may differ, as columns of text that lose nothing."""
+"""Read Parquet files, whose columns and types may differ, as columns of text, without loss."""
 
 import json
 import re
@@ -20,8 +20,8 @@ from jobs.common.failures import known_failure
 from jobs.common.file_errors import full_text, innermost_cause
 from jobs.ingest.input_files import LITERAL, Input, as_path, check_columns
 
-TIME = "published_at"  # the one field in which a fraction means something
-# From here on a float stands for more than one whole number, so two ids may have become one.
+TIME = "published_at"  # the one field that may hold a fraction
+# From this value on a float represents several whole numbers, so two ids may have become one.
 LIMITS = {"float": 2.0**24, "double": 2.0**53}
 NUMBERS = T.FloatType | T.DoubleType | T.DecimalType
 NO_TEXT = T.ArrayType | T.MapType | T.StructType | T.VariantType | T.TimeType
@@ -31,7 +31,7 @@ NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # the folder of rows whose partition co
 
 @dataclass
 class Group:
-    """Files that hold the fields in the same columns: by field the column, or the name of a folder `name=value`."""
+    """Files with the same columns: by field its column, or the name of a folder `name=value`."""
 
     columns: dict[str, T.StructField]
     folders: dict[str, str]
@@ -41,13 +41,13 @@ class Group:
 def read_parquet(files: Input, fields: Sequence[str], needed: int) -> DataFrame:
     """The named fields as bytes: numbers as plain digits, times with their offset.
 
-    Every file is read by its own schema, and a field that a file lacks is null in its rows. Raises BadInput for a file
-    without the first `needed` of the fields, and for one with numbers that its type may have changed.
+    Every file is read by its own schema; a field that it lacks is null in its rows. Raises BadInput for a file without
+    the first `needed` fields, and for one with numbers that its type may have changed.
     """
     parts = []
     groups = grouped(files, fields, needed)
     for group in groups:
-        # Single files only where they have to be told apart: Spark lists a folder faster than thousands of paths.
+        # Single paths only where files differ: Spark lists a folder faster than thousands of paths.
         reader, paths = files.reader(), files.paths
         if len(groups) > 1:
             reader, paths = reader.options(**LITERAL), [unquote(uri) for uri in group.uris]
@@ -67,7 +67,7 @@ def grouped(files: Input, fields: Sequence[str], needed: int) -> list[Group]:
     with ThreadPool(FOOTER_THREADS) as pool:
         footers = pool.map(lambda uri: read_footer(files, conf, uri), files.files)
     columns: dict[str, dict[str, T.StructField]] = {}
-    found: dict[str, Group] = {}
+    groups: dict[str, Group] = {}
     for uri, footer in zip(files.files, footers, strict=True):
         if footer is None:
             continue
@@ -78,15 +78,15 @@ def grouped(files: Input, fields: Sequence[str], needed: int) -> list[Group]:
             columns[key] = columns_of(files, path, footer, fields, needed, folders)
         inside = columns[key]
         outside = {name: folder for name, folder in folders.items() if name not in inside}
-        group = found.setdefault(f"{inside} {outside}", Group(inside, outside))
+        group = groups.setdefault(f"{inside} {outside}", Group(inside, outside))
         group.uris.append(uri)
-    if not found:
+    if not groups:
         raise BadInput(f"--input {files.shown} holds no row: its files are empty")
-    return list(found.values())
+    return list(groups.values())
 
 
 def read_footer(files: Input, conf: Any, uri: str) -> Any:
-    """The schema in a file's footer, an object of Java; None for a file of no bytes, as Hive leaves for no rows."""
+    """The schema in a file's footer, a Java object; None for an empty file, which Hive writes for no rows."""
     jvm: Any = files.spark._jvm
     path = jvm.org.apache.hadoop.fs.Path(jvm.java.net.URI(uri))
     skip = jvm.org.apache.parquet.format.converter.ParquetMetadataConverter.SKIP_ROW_GROUPS
@@ -107,18 +107,18 @@ def columns_of(
     """The columns of a file that hold the fields, by Spark's types. Columns of other names may be of any type."""
     types = list(footer.getFields())
     names = [column.getName() for column in types]
-    # Names are compared as Hive and Spark do, without regard to case.
+    # Names are compared without case, as in Hive and Spark.
     lower = [name.lower() if name.lower() in fields else name for name in names]
     check_columns(path, [*lower, *(name for name in folders if name not in lower)], fields, needed)
-    found = {}
+    columns = {}
     for name in fields:
         if name in lower:
-            found[name] = spark_column(files, path, types[lower.index(name)])
-    return found
+            columns[name] = spark_column(files, path, types[lower.index(name)])
+    return columns
 
 
 def spark_column(files: Input, path: str, column: Any) -> T.StructField:
-    """A column of a Parquet schema as Spark reads it. Raises BadInput for one that is no plain value."""
+    """A column of a Parquet schema as Spark reads it; raises BadInput for one that is not a plain value."""
     jvm: Any = files.spark._jvm
     conf = files.spark._jsparkSession.sessionState().conf()
     converter = jvm.org.apache.spark.sql.execution.datasources.parquet.ParquetToSparkSchemaConverter(conf)
@@ -133,14 +133,14 @@ def spark_column(files: Input, path: str, column: Any) -> T.StructField:
                 f"--input {path}: column {name}: Spark reads no nanoseconds; write its times in microseconds"
             ) from e
         raise BadInput(f"--input {path}: column {name}: {innermost_cause(full_text(e))}; make it a string") from e
-    [found] = T.StructType.fromJson(json.loads(schema)).fields
-    if isinstance(found.dataType, NO_TEXT):
-        raise BadInput(f"--input {path}: column {found.name} is {found.dataType.simpleString()}; make it a string")
-    return found
+    [field] = T.StructType.fromJson(json.loads(schema)).fields
+    if isinstance(field.dataType, NO_TEXT):
+        raise BadInput(f"--input {path}: column {field.name} is {field.dataType.simpleString()}; make it a string")
+    return field
 
 
 def folders_of(path: str, fields: Sequence[str]) -> dict[str, str]:
-    """The fields that folders above a file give a value, as in `source=weibo/part-0.parquet`, by the names there."""
+    """The fields whose values stand in folder names, as in `source=weibo/part-0.parquet`, and the names there."""
     names = [part.partition("=")[0] for part in path.split("/")[:-1] if "=" in part]
     return {name.lower(): name for name in names if name.lower() in fields}
 
@@ -148,11 +148,13 @@ def folders_of(path: str, fields: Sequence[str]) -> dict[str, str]:
 def folder_value(name: str) -> Column:
     """The value in the innermost folder of that name, as text: it is never read as a number."""
 
-    def decoded(text: Column) -> Column:  # Spark's function takes + for a blank, as forms do and paths do not
+    def decoded(
+        text: Column,
+    ) -> Column:  # Spark's function decodes + as a blank, which is right for forms and wrong for paths
         return F.coalesce(F.try_url_decode(F.replace(text, F.lit("+"), F.lit("%2B"))), text)
 
     written = decoded(F.regexp_extract("_metadata.file_path", f".*/{re.escape(name)}=([^/]*)/", 1))
-    # Spark's path is an encoded URI, and Hive encodes what a folder's name cannot hold.
+    # Spark's path is an encoded URI, and Hive encodes characters that a folder's name cannot hold.
     return F.nullif(decoded(written), F.lit(NO_VALUE)).cast("binary")
 
 
@@ -166,7 +168,7 @@ def as_text(column: T.StructField) -> Column:
     if isinstance(kind, T.TimestampType):
         return F.date_format(value, "yyyy-MM-dd'T'HH:mm:ss.SSSSSSxxx")
     if isinstance(kind, T.FloatType | T.DoubleType):
-        # Plain digits without an exponent. A number that is too large for them can only be a time, refused by its row.
+        # Plain digits without an exponent. A larger number can only be a time, and its row is rejected.
         plain = F.coalesce(value.try_cast("decimal(38,6)").cast("string"), value.cast("string"))
         return F.when(~F.isnan(value), without_zeros(plain))
     if isinstance(kind, T.DecimalType):
@@ -180,7 +182,7 @@ def without_zeros(number: Column) -> Column:
 
 
 def check_numbers(rows: DataFrame, group: Group) -> None:
-    """Raise BadInput for a column of numbers that holds a fraction, or a float too large to be what was meant."""
+    """Raise BadInput for a column of numbers with a fraction, or with a float too large to be exact."""
     wrong = []
     for name, column in group.columns.items():
         value, kind = F.col(f"`{column.name}`"), column.dataType
@@ -196,9 +198,9 @@ def check_numbers(rows: DataFrame, group: Group) -> None:
         wrong.append(F.when(bad, shown))
     if not wrong:
         return
-    found = rows.select(F.coalesce(*wrong).alias("said"), "_metadata.file_path").where("said is not null").first()
-    if found:
+    first = rows.select(F.coalesce(*wrong).alias("fault"), "_metadata.file_path").where("fault is not null").first()
+    if first:
         raise BadInput(
-            f"--input {as_path(found.file_path)}: {found.said}; only whole numbers that the type holds exactly are "
+            f"--input {as_path(first.file_path)}: {first.fault}; only whole numbers that the type holds exactly are "
             "taken from it, so write the column as a string"
         )

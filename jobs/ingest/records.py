@@ -1,4 +1,4 @@
-"""One line of the stream -> a record of `raw_opinion`, or the reason why it is none."""
+"""One line of the stream -> a record of `raw_opinion`, or the reason for its rejection."""
 
 import json
 from collections.abc import Mapping
@@ -7,12 +7,12 @@ from typing import NamedTuple, NoReturn
 
 from jobs.ingest.times import parse_time
 
-# The column of a CSV line that is no row, as it was (see inputs.read_input).
+# The column of a malformed CSV row, unchanged (see inputs.read_input).
 BROKEN_ROW = "broken_row"
 
 
 class Opinion(NamedTuple):
-    """A record: id and source are stripped; text is as it came, None where it was null or absent."""
+    """A record: id and source are stripped; text is unchanged, None where it was null or absent."""
 
     opinion_id: str
     text: str | None
@@ -59,7 +59,7 @@ def parse_fields(fields: Mapping[str, bytes | None], zone: tzinfo) -> Opinion | 
 
 
 def content_of(fields: Mapping[str, bytes | None]) -> str:
-    """A row of columns as one line of JSON, a broken one as it was; bytes that are no UTF-8 are escaped."""
+    """A row of columns as one line of JSON, a malformed one unchanged; bytes that are not UTF-8 are escaped."""
     if (raw := fields.get(BROKEN_ROW)) is not None:
         return raw.decode("utf-8", "backslashreplace")
     shown = {
@@ -71,12 +71,12 @@ def content_of(fields: Mapping[str, bytes | None]) -> str:
 
 
 def reason_of_broken(raw: bytes) -> str:
-    """Why a line of CSV is no row: its quotes do not fit, or it has more or fewer columns than the header."""
+    """Why a line of CSV is not a row: its quotes do not match, or its number of columns is not the header's."""
     return "malformed_row" if raw.strip() else "blank_line"
 
 
 def refuse(constant: str) -> NoReturn:
-    """NaN and Infinity are no JSON, though Python reads them."""
+    """Refuse NaN and Infinity, which Python reads although they are not JSON."""
     raise ValueError(constant)
 
 
@@ -84,7 +84,7 @@ def check_record(fields: Mapping[str, object], content: str, zone: tzinfo) -> Op
     """Check the four fields of a record; others are left out."""
     identity = fields.get("opinion_id")
     if isinstance(identity, float) and identity.is_integer() and abs(identity) < 2**53:
-        identity = int(identity)  # of a column that lacks a value pandas writes every number so
+        identity = int(identity)  # pandas writes numbers so where the column lacks a value
     if isinstance(identity, int) and not isinstance(identity, bool):
         identity = str(identity)
     if not isinstance(identity, str) or not identity.strip():

@@ -30,7 +30,7 @@ CAUSES = {
 
 
 def add_flag(parser: argparse.ArgumentParser) -> None:
-    """The flag by which a person wants what could be read of such an input."""
+    """Add the flag that publishes the readable rest of such an input."""
     parser.add_argument("--accept-rejects", action="store_true", help="publish an input that is mostly rejected, too")
 
 
@@ -42,7 +42,7 @@ def reasons_text(reasons: Mapping[str, int]) -> str:
 class Rejects:
     """The rejected rows of an input (columns `content` and `reason`), counted and explained.
 
-    `lines` is the input itself; of JSON lines its first may show what the file is instead.
+    lines: the input itself; the first of JSON lines may show another format.
     """
 
     def __init__(
@@ -57,13 +57,13 @@ class Rejects:
         return [row.content for row in self.rows.where(F.col("reason") == reason).select(content).take(SAMPLE)]
 
     def cause(self) -> str:
-        """The likely cause and its cure, from the most frequent reason; empty where none is likely."""
+        """The likely cause and its cure, from the most frequent reason; empty when unknown."""
         top = max(self.reasons, key=lambda reason: (self.reasons[reason], reason))
         first = self.lines.first() if self.lines is not None and self.lines.columns == ["line"] else None
         return (first and sniff.kind_of(first.line)) or cause_of(top, self.sample(top))
 
     def gbk_fault(self, stored: DataFrame) -> str | None:
-        """The cause and cure of JSON lines most of whose Chinese ones are GBK, some of which may have been read."""
+        """The cause and cure of JSON lines whose Chinese lines are mostly GBK, although some may have been read."""
         if not (invalid := self.reasons.get("invalid_utf8")):
             return None
         sample = self.sample("invalid_utf8")
@@ -72,7 +72,7 @@ class Rejects:
         return sniff.GBK if gbk > wide else None
 
     def check(self, left: str, accept: bool) -> None:
-        """Raise BadInput, unless accepted, when more than half was rejected; `left` says what stays as it was."""
+        """Raise BadInput, unless accepted, when more than half was rejected. left: what stays unchanged."""
         if self.count > MOST * self.read and not accept:
             raise BadInput(
                 f"{self.count} of {self.read} lines of {self.source} cannot be used ({reasons_text(self.reasons)}): "
@@ -80,7 +80,7 @@ class Rejects:
             )
 
     def warn(self, where: str) -> None:
-        """Say on stderr that a share was rejected that should be looked at; `where` is the table that has them."""
+        """Warn on stderr when a notable share was rejected. where: the table that holds the rejects."""
         if self.count and self.count >= SOME * self.read:
             cause = self.cause()
             print_stderr(
@@ -90,7 +90,7 @@ class Rejects:
 
 
 def cause_of(reason: str, sample: Sequence[str]) -> str:
-    """The likely cause and cure of rows that were rejected for this reason."""
+    """The likely cause and cure of rows with this reason."""
 
     def most(holds: Callable[[str], object]) -> bool:
         return 2 * sum(bool(holds(content.strip())) for content in sample) > len(sample)
@@ -119,30 +119,30 @@ def cause_of(reason: str, sample: Sequence[str]) -> str:
 
 
 def as_bytes(content: str) -> bytes:
-    """The bytes of a line that was no UTF-8, from its escaped form."""
+    """The bytes of a line that was not UTF-8, from its escaped form."""
     return re.sub(rb"\\+x([0-9a-f]{2})", lambda byte: bytes.fromhex(byte[1].decode()), content.encode("utf-8"))
 
 
 def objects_of(sample: Sequence[str]) -> list[dict[str, object]]:
     """The rejected rows that are whole JSON objects."""
-    found = []
+    objects = []
     for content in sample:
         try:
             row = json.loads(content.removeprefix("\ufeff"))
         except (ValueError, RecursionError):
             continue
         if isinstance(row, dict):
-            found.append(row)
-    return found
+            objects.append(row)
+    return objects
 
 
 def keys_of(sample: Sequence[str]) -> list[str]:
-    """The names of the fields of a rejected row, as they may be shown."""
+    """The field names of a rejected row, redacted for messages."""
     return [whole(redact_text(key))[:40] for row in objects_of(sample)[:1] for key in list(row)[:8]]
 
 
 def values_text(sample: Sequence[str], field: str) -> str:
-    """The most frequent values of a field, as they may be shown."""
+    """The most frequent values of a field, redacted for messages."""
     values = Counter(
         repr(redact_text(str(row[field]))[:40]) for row in objects_of(sample) if row.get(field) is not None
     )

@@ -1,4 +1,4 @@
-"""Recognise a file that is not what it was taken for by its bytes, so that the error line can name the cure."""
+"""Recognise the true format of a file by its bytes, so that the error line can name the cure."""
 
 import re
 from collections.abc import Sequence
@@ -17,19 +17,19 @@ STARTS = {
 DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "|", "\x01": "Ctrl-A, as Hive's are", "，": "full-width commas"}
 # Two bytes of a common Chinese character in GBK. Letters with accents in Latin-1 seldom stand side by side.
 HANZI = re.compile(rb"[\xb0-\xf7][\xa1-\xfe]")
-# In UTF-8 every Chinese character is here. Of GBK that happens to be valid UTF-8 nearly all becomes letters below.
+# Chinese characters in UTF-8 lie above. GBK that happens to be valid UTF-8 nearly always becomes letters below.
 WIDE = "\u0800"
 
 
 def kind_of(start: bytes) -> str | None:
-    """Why a file with this first line is neither CSV nor JSON lines in UTF-8; None where that cannot be seen."""
+    """The true format of a file with this first line and the cure; None when the line does not show it."""
     if b"\0" in start[:2]:
         return UTF_16
     return next((cause for magic, cause in STARTS.items() if start.startswith(magic)), None)
 
 
 def header_fault(line: bytes, needed: Sequence[str]) -> str | None:
-    """Why the first line of a CSV file has none of the needed columns; None where that cannot be seen."""
+    """Why the first line of a CSV file has none of the needed columns; None when unknown."""
     text = line.decode("utf-8", "replace").removeprefix("\ufeff").strip()
     if text[:1] in ("{", "["):
         return "it is JSON, not CSV; --format says which the input is"
@@ -54,7 +54,7 @@ def is_gbk(raw: bytes) -> bool:
 
 
 class Encoding:
-    """Whether the lines of a file are GBK. Some lines of GBK are valid UTF-8 and would become other letters."""
+    """Decides whether a file is GBK; single lines of GBK may be valid UTF-8, with other letters."""
 
     def __init__(self) -> None:
         self.gbk = self.wide = 0

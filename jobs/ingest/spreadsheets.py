@@ -1,17 +1,17 @@
-"""Cells of a CSV that people open in a spreadsheet, which would run one that begins like a formula.
+"""Cells of a CSV that people open in a spreadsheet, which would run a cell that begins like a formula.
 
-An apostrophe before it makes it text (OWASP, CSV Injection). One more is put before a cell that has apostrophes there
-already, so that taking one away gives back the cell as it was.
+A leading apostrophe makes such a cell text (OWASP, CSV Injection). A cell that already begins with apostrophes gets one
+more, so that removing one restores the cell.
 """
 
 import re
 
-# Also in full width, which spreadsheets of some locales read alike, and what they skip before a formula.
+# Also in full width, which spreadsheets of some locales accept, and the characters that they skip before a formula.
 FORMULA = re.compile(r"'*[=+\-@＝＋－＠\t\r\n]")
 
 
 def escaped(cell: str | None) -> str | None:
-    """The cell as it is safe to open."""
+    """The cell in a form that is safe to open."""
     return f"'{cell}" if cell and FORMULA.match(cell) else cell
 
 

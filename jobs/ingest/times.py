@@ -1,4 +1,4 @@
-"""Times as feeds write them -> the instant; what can be read in two ways is refused. docs/inputs.md lists the forms."""
+"""Times in the forms of feeds -> an instant; ambiguous ones are refused. docs/inputs.md lists the forms."""
 
 import re
 import unicodedata
@@ -6,11 +6,11 @@ from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 
-# Outside these years a time is a slip of the pen, and some clients cannot even print it.
+# Outside these years a time is a typing error, and some clients cannot print it.
 YEARS = range(1970, 2101)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
-# The form nearly every time has; Python reads it in a tenth of the time. 24:00 and a 60th second it refuses.
+# The most frequent form, which Python parses ten times faster. It refuses 24:00 and a 60th second.
 PLAIN = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d\d:?\d\d|Z)?", re.ASCII)
 
 # Years have four digits and come first, or the month is a word: 09/11/26 and 9/11/2026 match none of these.
@@ -23,7 +23,7 @@ CLOCK = r"""(?:(?P<half>上午|下午)\ ?)?
     |(?P<shi>\d{1,2})\ ?[时時点]\ ?(?:(?P<fen>\d{1,2})\ ?分\ ?(?:(?P<miao>\d{1,2})\ ?秒)?)?
     |(?P<hh>\d{2})(?:(?P<mm>\d{2})(?:(?P<ss>\d{2})(?:[.,](?P<rest>\d+))?)?)?)
     (?:\ ?(?P<noon>[AaPp][Mm]))?"""
-# A letter alone is Z only: the others are military zones, and read in two ways.
+# Z is the only single letter: the other military zones are ambiguous.
 ZONE = r"(?P<zone>Z|z|(?:UTC|GMT)?[+-]\d{1,2}(?::?\d{2})?(?::?\d{2})?|[A-Z]{3,5})"
 WEEKDAY = r"(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?"
 MONTH = r"""(?P<word>Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?
@@ -49,9 +49,9 @@ STAMP = re.compile(r"\d{14}", re.ASCII)
 
 
 def parse_time(value: object, zone: tzinfo) -> datetime | None:
-    """A date and time as UTC, of `zone` where it has no offset of its own; None where there was none.
+    """A date and time as UTC; one without an offset is in `zone`. None stays None.
 
-    Raises ValueError or OverflowError for what is no time, or could be two.
+    Raises ValueError or OverflowError for a value that is not a time or is ambiguous.
     """
     if value is None:
         return None
@@ -85,14 +85,14 @@ def of_calendar(written: str, zone: tzinfo) -> datetime:
     if STAMP.fullmatch(written):
         written = f"{written[:8]}T{written[8:]}"
     written = COMMENT.sub("", written)
-    found = next((match for form in FORMS if (match := form.fullmatch(written))), None)
-    if not found:
+    known_form = next((match for form in FORMS if (match := form.fullmatch(written))), None)
+    if not known_form:
         raise ValueError("not a form of time that is known")
-    parts = found.groupdict()
+    parts = known_form.groupdict()
     if parts["hh"] and not parts["mm"] and (parts["zone"] or "").startswith("-") and ":" not in parts["zone"]:
         raise ValueError("hour and minute, or hour and offset")
     time = datetime.combine(day_of(parts), datetime.min.time()) + clock_of(parts)
-    return time.replace(tzinfo=zone_of(parts["zone"], time, zone, found.re is MAIL)).astimezone(UTC)
+    return time.replace(tzinfo=zone_of(parts["zone"], time, zone, known_form.re is MAIL)).astimezone(UTC)
 
 
 def day_of(parts: dict[str, str | None]) -> date:
@@ -126,7 +126,7 @@ def clock_of(parts: dict[str, str | None]) -> timedelta:
 
 
 def zone_of(written: str | None, time: datetime, zone: tzinfo, mail: bool) -> tzinfo:
-    """The zone of a match. Its name is read where it can be one alone: CST is China's in China, America's in mail."""
+    """The zone of a match. A name is accepted where it is unambiguous: CST is China's in China, America's in mail."""
     if not written:
         return zone
     if offset := re.fullmatch(r"(?:UTC|GMT)?([+-])(\d{1,2}):?(\d{2})?:?(\d{2})?", written):

@@ -1,6 +1,6 @@
-"""Text for a terminal: on one line, without what moves a cursor, long numbers masked, cut to a width.
+"""Text for a terminal: one line, no control characters, long numbers masked, cut to a width.
 
-Apart from jobs/reports/day_summary.py, so that a command which prints texts needs no Spark.
+Separate from jobs/reports/day_summary.py, so that a command which prints texts needs no Spark.
 """
 
 import re
@@ -8,20 +8,20 @@ import unicodedata
 
 
 def one_line(text: str) -> str:
-    """The text without what moves a cursor or hides: line ends, terminal escapes, invisible characters."""
+    """The text without line ends, terminal escapes and invisible characters."""
     return " ".join("".join(c if c.isprintable() or c.isspace() else "" for c in text).split())
 
 
 def masked_line(text: str) -> str:
-    """The text on one line, five digits and more (phone, order and identity numbers) replaced by stars.
+    """The text on one line, numbers of five digits and more (phone, order, identity) replaced by stars.
 
-    Digits of any script count, and up to two signs between them do not part them: 138-0013 (8000).
+    Digits of any script count; up to two other characters between them do not split a number: 138-0013 (8000).
     """
     return mask_digits(one_line(text))
 
 
 def mask_digits(text: str) -> str:
-    """The same text, as long as it was, with stars for the long numbers that `masked_line` masks."""
+    """The text with stars for the long numbers that `masked_line` masks; its length is unchanged."""
     return re.sub(r"\d(?:[\W_]{0,2}\d){4,}[xXｘＸ]?", lambda run: "*" * len(run[0]), text)
 
 

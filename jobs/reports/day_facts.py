@@ -1,4 +1,4 @@
-"""The numbers of a scored day, as its report shows them and `facts.json` keeps them."""
+"""The numbers of a scored day for its page and `facts.json`."""
 
 import string
 from collections import defaultdict
@@ -29,16 +29,16 @@ from jobs.warehouse.tables import (
 from jobs.warehouse.warehouse import Warehouse
 
 TOP, BORDERLINE, DAYS = 20, 10, 30
-EXPLAINED = 200  # of the highest scores: a feed repeats itself, and equal texts are shown once
+EXPLAINED = 200  # rows with the highest scores; equal texts are shown once
 NGRAMS = 6  # shown of an opinion
 PUNCTUATION = " " + string.punctuation + "。、,《》「」【】“”‘’…—·"
-DRIFT = {  # what is compared with the model's profile -> the column that has its index
+DRIFT = {  # histogram -> the column of its index
     "scores": "drift_psi",
     "lengths": "drift_psi_length",
     "unknown words": "drift_psi_unknown",
     "sources": "drift_psi_source",
 }
-SAYS = {
+DRIFT_TEXT = {
     "stable": "The day looks like what the model was trained on",
     "moderate": "The day differs somewhat from what the model was trained on",
     "significant": "The day is far from what the model was trained on",
@@ -50,12 +50,12 @@ def scoring_run_of(warehouse: Warehouse, dt: str) -> Row:
     """The audit row of a day; raises BadInput when the day is not scored."""
     row = time_zones.first(warehouse.read(SCORING_RUN, dt=dt))
     if row is None:
-        raise BadInput(f"{warehouse.name(SCORING_RUN)} has no day {dt}; score it: jobs/score_opinions.py --dt {dt}")
+        raise BadInput(f"{warehouse.name(SCORING_RUN)} has no day {dt}; score it: opinion score_opinions --dt {dt}")
     return row
 
 
 def day_facts(warehouse: Warehouse, run: Row, bundle: Bundle) -> dict[str, Any]:
-    """Everything a day's report shows; `bundle` is that of the model that scored it."""
+    """All facts of a day's report; bundle: the model that scored it."""
     dt, scorer, expected = run.dt, Scorer(bundle), expected_of(bundle.manifest)
     valid = warehouse.read(VALID_COMPLAINT, dt=dt)
     highest = explained(scorer, time_zones.collect(valid.orderBy(F.desc("score"), "opinion_id").limit(EXPLAINED)))
@@ -73,7 +73,7 @@ def day_facts(warehouse: Warehouse, run: Row, bundle: Bundle) -> dict[str, Any]:
             "threshold_source": run.threshold_source or promise.BUNDLE,
         },
         "promise": {
-            "says": promise.promise_text(run),
+            "text": promise.promise_text(run),
             "precision": run.expected_precision,
             "lower": run.precision_lower,
             "upper": run.precision_upper,
@@ -89,7 +89,7 @@ def day_facts(warehouse: Warehouse, run: Row, bundle: Bundle) -> dict[str, Any]:
             "rejected": run.rows_rejected,
             "cut": run.rows_cut,
         },
-        "valid_share": share(run.rows_valid, run.rows_scored),
+        "valid_share": ratio(run.rows_valid, run.rows_scored),
         "rejected": {"load": at_load, "score": dict(run.rejected_by_reason)},
         "histograms": {"day": list(run.score_histogram), "training": expected.scores if expected else None},
         "drift": drift(run.asDict()),
@@ -103,13 +103,13 @@ def day_facts(warehouse: Warehouse, run: Row, bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def share(part: int, whole: int) -> float | None:
-    """A share of something, None of nothing."""
+def ratio(part: int, whole: int) -> float | None:
+    """part / whole; None when whole is 0."""
     return part / whole if whole else None
 
 
 def minute(time: Any) -> str | None:
-    """A time, in the zone that it has, to the minute."""
+    """A time in its own zone, to the minute."""
     return f"{time:%Y-%m-%d %H:%M}" if time else None
 
 
@@ -119,23 +119,28 @@ def by_reason(rejected: DataFrame) -> dict[str, int]:
 
 
 def drift(run: Mapping[str, Any]) -> dict[str, Any]:
-    """The stability indices of a run that are known, and the band of the furthest, in words too."""
+    """The known stability indices of a run, the band of the largest, and its sentence."""
     parts = [{"name": name, "psi": run[column]} for name, column in DRIFT.items() if run[column] is not None]
-    return {"band": run["drift_band"], "says": SAYS[run["drift_band"]], "parts": parts}
+    return {"band": run["drift_band"], "text": DRIFT_TEXT[run["drift_band"]], "parts": parts}
 
 
 def sample(warehouse: Warehouse, run: Row) -> dict[str, Any]:
-    """How many opinions the run sampled, how many are labelled, and the estimates that night_precision kept."""
+    """The numbers of sampled and labelled opinions of the run, and the estimates of night_precision."""
     rows = warehouse.read(AUDIT_SAMPLE, dt=run.dt).where(F.col("run_id") == run.run_id).count()
-    found = time_zones.first(warehouse.read(NIGHT_PRECISION, dt=run.dt).where(F.col("sample_run_id") == run.run_id))
+    estimate = time_zones.first(warehouse.read(NIGHT_PRECISION, dt=run.dt).where(F.col("sample_run_id") == run.run_id))
     return {
         "rows": rows,
-        "labelled": found.rows_labelled if found else 0,
-        "contradicts": bool(found and found.contradicts_promise),
+        "labelled": estimate.rows_labelled if estimate else 0,
+        "contradicts": bool(estimate and estimate.contradicts_promise),
         "estimates": [
-            {"name": name, "value": found[name], "lower": found[f"{name}_lower"], "upper": found[f"{name}_upper"]}
+            {
+                "name": name,
+                "value": estimate[name],
+                "lower": estimate[f"{name}_lower"],
+                "upper": estimate[f"{name}_upper"],
+            }
             for name in ("precision", "recall")
-            if found and found[name] is not None
+            if estimate and estimate[name] is not None
         ],
     }
 
@@ -147,17 +152,17 @@ def sources(warehouse: Warehouse, run: Row) -> list[dict[str, Any]]:
         {row.source: row["count"] for row in warehouse.read(table, dt=run.dt).groupBy("source").count().collect()}
         for table in (RAW_OPINION, VALID_COMPLAINT)
     )
-    found = [
+    by_source = [
         {
             "source": source,
             "rows": count,
             "valid": valid.get(source, 0),
-            "share": share(valid.get(source, 0), count),
+            "share": ratio(valid.get(source, 0), count),
             "precision": expected.get(source or ""),
         }
         for source, count in rows.items()
     ]
-    return sorted(found, key=lambda one: (-one["valid"], -one["rows"], one["source"] or ""))
+    return sorted(by_source, key=lambda one: (-one["valid"], -one["rows"], one["source"] or ""))
 
 
 def trend(warehouse: Warehouse, dt: str) -> list[dict[str, Any]]:
@@ -168,7 +173,7 @@ def trend(warehouse: Warehouse, dt: str) -> list[dict[str, Any]]:
             "dt": run.dt,
             "read": run.rows_read,
             "valid": run.rows_valid,
-            "share": share(run.rows_valid, run.rows_scored),
+            "share": ratio(run.rows_valid, run.rows_scored),
             "drift": {name: run[column] for name, column in DRIFT.items()},
             "model": run.model_version,
             "threshold": run.threshold,
@@ -187,41 +192,41 @@ def just_below(warehouse: Warehouse, dt: str) -> list[Row]:
     nearest = scores.orderBy(F.desc("score"), "opinion_id").limit(BORDERLINE * 3).select("opinion_id", "score")
     raw = warehouse.read(RAW_OPINION, dt=dt)
     rows = raw.join(F.broadcast(nearest), "opinion_id", "inner")
-    # Of an id that occurs twice the first is the row that was scored.
+    # The first row of a repeated id is the one that was scored.
     ordered = rows.orderBy(F.desc("score"), "opinion_id", F.col("published_at").asc_nulls_last(), "text")
     return list({row.opinion_id: row for row in reversed(time_zones.collect(ordered))}.values())[::-1]
 
 
 def explained(scorer: Scorer, rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Each opinion with what decided its score, in the order given; equal texts once, with their number."""
-    found: dict[str, dict[str, Any]] = {}
+    """Each opinion with its explanation, in the given order; equal texts once, with their number."""
+    opinions: dict[str, dict[str, Any]] = {}
     for row in rows:
         key = normalise(row.text or "")
-        if key in found:
-            found[key]["times"] += 1
+        if key in opinions:
+            opinions[key]["times"] += 1
         else:
             where = {"opinion_id": row.opinion_id, "source": row.source, "published_at": minute(row.published_at)}
-            found[key] = {**where, "score": row.score, "times": 1, **made_of(explain(scorer, row.text))}
-    return list(found.values())
+            opinions[key] = {**where, "score": row.score, "times": 1, **margin_facts(explain(scorer, row.text))}
+    return list(opinions.values())
 
 
-def made_of(said: Explanation) -> dict[str, Any]:
-    """Each character's and the strongest n-grams' part of a text's margin, with long numbers masked."""
-    text = mask_digits(said.text)
+def margin_facts(explanation: Explanation) -> dict[str, Any]:
+    """The parts of a text's margin by character and by the strongest n-grams; long numbers are masked."""
+    text = mask_digits(explanation.text)
     return {
-        "margin": said.margin,
-        "base": said.base,
+        "margin": explanation.margin,
+        "base": explanation.base,
         "text": text,
-        "characters": [round(weight, 4) for weight in said.characters().tolist()],
+        "characters": [round(weight, 4) for weight in explanation.characters().tolist()],
         "ngrams": [
             {"ngram": text[part.start : part.end], "start": part.start, "end": part.end, "margin": part.margin}
-            for part in said.parts[:NGRAMS]
+            for part in explanation.parts[:NGRAMS]
         ],
     }
 
 
 def strongest_ngrams(opinions: Iterable[Mapping[str, Any]], count: int = 15) -> list[dict[str, Any]]:
-    """The n-grams that contributed most to complaints, summed over the opinions shown; numbers apart."""
+    """The n-grams that contribute most to complaints, summed over the shown opinions, without numbers."""
     total: dict[str, float] = defaultdict(float)
     for opinion in opinions:
         for one in opinion["ngrams"]:

@@ -17,7 +17,7 @@ WIDTH = 72
 
 
 def day_summary(warehouse: Warehouse, dt: str, highest: bool = True) -> str:
-    """Counts of the day, its model, and, unless it is one of many, its highest scores and where to look further."""
+    """Counts and model of the day; with `highest` also its highest scores and a query for more."""
     run = time_zones.first(warehouse.read(SCORING_RUN, dt=dt))
     assert run is not None, "a scored day has its audit row"
     sample = csv_of(dt, run.run_id)
@@ -54,7 +54,7 @@ def day_summary(warehouse: Warehouse, dt: str, highest: bool = True) -> str:
 
 
 def drift_line(run: Row) -> str:
-    """How far the day is from what its model was trained on."""
+    """The line about the day's drift."""
     drift = Drift(run.drift_psi, run.drift_psi_length, run.drift_psi_unknown, run.drift_psi_source, run.drift_band)
     if drift.band is None:
         return "drift from the training: unknown, since the model says nothing of it"

@@ -10,7 +10,7 @@ from jobs.scoring.audit_sample import CSV_COLUMNS, csv_cells
 
 
 def write_page(csv: Path, dt: str, rows: Sequence[dict[str, Any]]) -> Path:
-    """Write the page of the sample whose CSV is `csv`, beside it; returns its path.
+    """Write the page of the sample next to its CSV; returns its path.
 
     The page shows neither score nor stratum: a labeller must not follow the model. It saves the CSV with its labels.
     """

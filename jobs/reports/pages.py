@@ -1,4 +1,4 @@
-"""HTML pages that need nothing but themselves: templates/ filled in, everything escaped, pictures inside."""
+"""Self-contained HTML pages: filled templates, every value escaped, pictures embedded."""
 
 import base64
 import functools
@@ -19,15 +19,15 @@ from jobs.reports.console import one_line
 from jobs.reports.plots import chinese_font
 
 TEMPLATES = Path(__file__).parent / "templates"
-LEVELS = 4  # of highlighting, on either side of nothing
+LEVELS = 4  # of highlighting, for either sign
 
 Pictures = Mapping[str, str]  # PNG file name -> what it shows
 
 
 @functools.cache
 def templates() -> jinja2.Environment:
-    """The templates; every value is escaped, and shows or moves nothing that a reader would not see."""
-    found = jinja2.Environment(
+    """The templates; every value is escaped and loses control and invisible characters."""
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -35,7 +35,7 @@ def templates() -> jinja2.Environment:
         lstrip_blocks=True,
         finalize=lambda value: one_line(value) if type(value) is str else value,
     )
-    found.filters |= {
+    environment.filters |= {
         "count": lambda value: f"{value:,}",
         "share": lambda value: "–" if value is None else f"{value:.1%}",
         "fixed": lambda value, digits=4: "–" if value is None else f"{value:.{digits}f}",
@@ -44,8 +44,8 @@ def templates() -> jinja2.Environment:
         "highlighted": highlighted,
         "shown": shown,
     }
-    found.globals["beijing"] = BEIJING.key
-    return found
+    environment.globals["beijing"] = BEIJING.key
+    return environment
 
 
 def render(template: str, folder: Path, **content: Any) -> str:
@@ -54,42 +54,42 @@ def render(template: str, folder: Path, **content: Any) -> str:
 
 
 def picture(name: str, folder: Path) -> Markup:
-    """A PNG file as an address that holds all of it."""
+    """A PNG file as a data URI."""
     return Markup("data:image/png;base64,") + base64.b64encode((folder / name).read_bytes()).decode()
 
 
 def highlighted(text: str, weights: list[float]) -> Markup:
-    """The text with marks of LEVELS strengths, by what each character adds: weights (characters,), of both signs."""
+    """The text with marks in LEVELS strengths by each character's signed weight, (characters,)."""
     largest = max(map(abs, weights), default=0) or 1
     levels = [round(LEVELS * weight / largest) for weight in weights]
     pieces, start = [], 0
     for end in range(1, len(text) + 1):
         if end == len(text) or levels[end] != levels[start]:
-            # A space at the edge of a piece stays; what is invisible goes.
-            said = html.escape("".join(c if c.isprintable() else " " if c.isspace() else "" for c in text[start:end]))
+            # A space at the edge of a piece stays; invisible characters go.
+            piece = html.escape("".join(c if c.isprintable() else " " if c.isspace() else "" for c in text[start:end]))
             sign = "p" if levels[start] > 0 else "n"
-            pieces.append(f'<mark class="{sign}{abs(levels[start])}">{said}</mark>' if levels[start] else said)
+            pieces.append(f'<mark class="{sign}{abs(levels[start])}">{piece}</mark>' if levels[start] else piece)
             start = end
     return Markup("".join(pieces))
 
 
 def write(folder: Path, facts: Any, draw: Callable[[Path], Pictures], template: str) -> Path:
-    """Write a report as a folder of facts.json, PNGs and index.html, in place of the one before it; returns the page.
+    """Write a report (facts.json, PNGs and index.html), replacing the previous folder; returns the page's path.
 
-    The template is given `facts` and `pictures`. A reader never sees half of a report.
+    The template gets `facts` and `pictures`. A reader never sees half of a report.
     """
     if not chinese_font():
         print_stderr("warning: no font with Chinese is installed, so plots show boxes; apt-get install fonts-noto-cjk")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    made = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-    made.mkdir()
+    staged = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    staged.mkdir()
     try:
-        (made / "facts.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        pictures = draw(made)
-        page = render(template, made, facts=facts, pictures=pictures)
-        (made / "index.html").write_text(page, encoding="utf-8", errors="replace")
+        (staged / "facts.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        pictures = draw(staged)
+        page = render(template, staged, facts=facts, pictures=pictures)
+        (staged / "index.html").write_text(page, encoding="utf-8", errors="replace")
         shutil.rmtree(folder, ignore_errors=True)
-        made.rename(folder)
+        staged.rename(folder)
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(staged, ignore_errors=True)
     return folder / "index.html"

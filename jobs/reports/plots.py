@@ -1,4 +1,4 @@
-"""The style of all plots: size, colours that colour-blind readers tell apart, a font with Chinese."""
+"""The style of all plots: size, colours for colour-blind readers, a font with Chinese."""
 
 import warnings
 from collections.abc import Iterator
@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-# Of Okabe and Ito 2008.
+# Colours from Okabe and Ito 2008.
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#6b7480"
-SIZE = (4.8, 3.1)  # inches: its letters are legible when a phone shows the picture 360 px wide
+SIZE = (4.8, 3.1)  # inches: text stays legible when a phone shows the picture 360 px wide
 DPI = 220
 
-# Sans serifs with simplified Chinese, by the family that a font file says, the preferred first.
+# Sans serif families with simplified Chinese, in order of preference.
 CHINESE = [
     "Noto Sans CJK SC",
     "Noto Sans SC",
@@ -27,7 +27,7 @@ FILES = ("notosanscjk", "notosanssc", "sourcehansans", "pingfang", "msyh", "wqy"
 INK = "#1a1f27"
 STYLE: Any = {
     "font.size": 9,
-    "text.parse_math": False,  # a dollar sign in a text is no formula
+    "text.parse_math": False,  # a dollar sign in a text does not start a formula
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
@@ -45,9 +45,9 @@ STYLE: Any = {
 
 
 def chinese_font() -> str | None:
-    """The family of an installed font with Chinese, None where there is none.
+    """The family of an installed font with Chinese; None without one.
 
-    Looked for in the system each time: matplotlib's own list is kept in a cache that knows no font installed later.
+    The system is searched each time: matplotlib's cached list lacks fonts that were installed later.
     """
     from matplotlib import font_manager
 
@@ -61,9 +61,9 @@ def chinese_font() -> str | None:
 
 @contextmanager
 def figure(file: Path, size: tuple[float, float] = SIZE, **layout: Any) -> Iterator[Any]:
-    """The axes of a new figure, which is written to the PNG file in the end; `layout` as pyplot.subplots takes it.
+    """The axes of a new figure, which is saved as the PNG file after the block. layout: for pyplot.subplots.
 
-    Without a font with Chinese its characters are boxes.
+    Without a Chinese font its characters are boxes.
     """
     import matplotlib
 

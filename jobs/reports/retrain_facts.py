@@ -18,10 +18,10 @@ Models = Mapping[str, SavedModel]  # "champion" (where there was one) and "chall
 
 
 def retrain_facts(decision: Mapping[str, Any], models: Models, rows: TextRows, labels_hash: str) -> dict[str, Any]:
-    """Everything the page of a retraining shows.
+    """All facts of a retraining's page.
 
-    decision: as `jobs/retrain.py` keeps it. rows: the held-out labels of today, whose hash tells whether they are those
-    that decided.
+    decision: as `jobs/retrain.py` stores it. rows: the held-out labels of today; their hash shows whether they are
+    those of the decision.
     """
     scorers = {role: Scorer(model.bundle) for role, model in models.items()}
     scores = {role: scorer.score_normalised(rows.texts) for role, scorer in scorers.items()}
@@ -47,14 +47,14 @@ def reached(labels: npt.NDArray[Any], scores: npt.NDArray[np.float32], scorer: S
     """AUC, precision and recall at the model's own threshold, and the curve, thinned for a plot."""
     at = metrics.precision_recall_at(labels, scores, float(scorer.threshold))
     precision, recall, _ = precision_recall_curve(labels, scores)
-    kept = np.unique(np.linspace(0, len(recall) - 1, CURVE_POINTS).astype(int))
+    thinned = np.unique(np.linspace(0, len(recall) - 1, CURVE_POINTS).astype(int))
     return {
         "auc": metrics.auc(labels, scores),
         "precision": at.precision,
         "recall": at.recall,
         "precision_bounds": [at.precision_lower, at.precision_upper],
         "recall_bounds": [at.recall_lower, at.recall_upper],
-        "curve": {"recall": recall[kept].tolist(), "precision": precision[kept].tolist()},
+        "curve": {"recall": recall[thinned].tolist(), "precision": precision[thinned].tolist()},
     }
 
 
@@ -77,15 +77,15 @@ def changes(
 
 
 def by_source(rows: TextRows, caught: Mapping[str, npt.NDArray[np.bool_]]) -> list[dict[str, Any]]:
-    """Recall of each source by each model, the source with most complaints first; `judged` where there are enough."""
-    found = []
+    """Recall by source and model, the source with most complaints first. judged: it has enough complaints."""
+    recalls = []
     for source in np.unique(rows.sources):
         here = (rows.sources == source) & (rows.labels == 1)
         if count := int(here.sum()):
             recall = {role: float(decided[here].mean()) for role, decided in caught.items()}
             enough = count >= SOURCE_POSITIVES
-            found.append({"source": str(source), "complaints": count, "recall": recall, "judged": enough})
-    return sorted(found, key=lambda one: (-one["complaints"], one["source"]))
+            recalls.append({"source": str(source), "complaints": count, "recall": recall, "judged": enough})
+    return sorted(recalls, key=lambda one: (-one["complaints"], one["source"]))
 
 
 def card(model: SavedModel) -> dict[str, Any]:
@@ -108,8 +108,8 @@ def card(model: SavedModel) -> dict[str, Any]:
         "threshold": threshold["value"],
         "target_precision": threshold.get("target_precision"),
         "metrics": {
-            split: {name: found.get(name) for name in ("rows", "auc", "precision", "recall")}
-            for split, found in manifest.get("metrics", {}).items()
+            split: {name: metrics.get(name) for name in ("rows", "auc", "precision", "recall")}
+            for split, metrics in manifest.get("metrics", {}).items()
         },
         "git_commit": lineage.get("git_commit"),
         "python": lineage.get("python"),

@@ -27,15 +27,15 @@ def report(warehouse: Warehouse, decision: dict[str, Any], registry: Registry) -
 
 
 def draw(facts: dict[str, Any], folder: Path) -> Pictures:
-    """The plots of a retraining, and what each shows."""
-    found = {"curve.png": curves(facts, folder / "curve.png")}
+    """Draw the plots of a retraining; returns their captions."""
+    pictures = {"curve.png": curves(facts, folder / "curve.png")}
     if any(one["judged"] for one in facts["sources"]):
-        found["sources.png"] = sources(facts, folder / "sources.png")
-    return found
+        pictures["sources.png"] = sources(facts, folder / "sources.png")
+    return pictures
 
 
 def curves(facts: dict[str, Any], file: Path) -> str:
-    """Precision and recall of both models, and where their thresholds stand."""
+    """Precision and recall of both models, and their thresholds."""
     with plots.figure(file) as axes:
         lowest = 1.0
         for role, model in facts["models"].items():
@@ -55,7 +55,7 @@ def curves(facts: dict[str, Any], file: Path) -> str:
 
 
 def sources(facts: dict[str, Any], file: Path) -> str:
-    """Recall of each source that has complaints enough to judge by."""
+    """Recall of each source with enough complaints."""
     judged = [one for one in facts["sources"] if one["judged"]][::-1]
     names = [fit_width(one["source"], 16).rstrip() for one in judged]
     with plots.figure(file, (plots.SIZE[0], 0.9 + 0.3 * len(judged))) as axes:

@@ -1,4 +1,4 @@
-"""The report of a grid: NAME.json for machines, NAME.md for people, plots as NAME-*.png, and all in one NAME.html."""
+"""The report of a grid: NAME.json, NAME.md, plots as NAME-*.png, and everything in one NAME.html."""
 
 import json
 import platform
@@ -41,7 +41,7 @@ HEAD = (
 
 
 def write_report(rows: Rows, curves: Curves, name: str, title: str, command: str, folder: Path) -> str:
-    """Write all files; returns the table as the Markdown has it."""
+    """Write all files; returns the table in Markdown."""
     folder.mkdir(parents=True, exist_ok=True)
     content = [json_row(row) for row in rows]
     (folder / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -56,7 +56,7 @@ def write_report(rows: Rows, curves: Curves, name: str, title: str, command: str
 
 
 def provenance(rows: Rows, command: str) -> str:
-    """How the figures were made, and how to read them."""
+    """The command, versions and labels behind the figures, and how to read them."""
     versions = {package: version for package in PACKAGES if (version := installed(package))}
     return (
         f"`{command}`, Python {platform.python_version()}, {', '.join(f'{p} {v}' for p, v in versions.items())}; "
@@ -73,19 +73,19 @@ def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 
 
 def curves_of(registry: Registry, rows: Rows, test_rows: Callable[[], TextRows]) -> Curves:
-    """Recall and precision on test of the first student of each label that is still in the registry."""
-    there = set(registry.versions())
-    found: dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]] = {}
+    """Recall and precision on test, of the first student of each label in the registry."""
+    versions = set(registry.versions())
+    curves: dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]] = {}
     for row in rows:
-        if row["label"] not in found and row["scheme"] in SCHEMES and row["model_version"] in there:
+        if row["label"] not in curves and row["scheme"] in SCHEMES and row["model_version"] in versions:
             test, scorer = test_rows(), Scorer(registry.load(row["model_version"]).bundle)
             precision, recall, _ = precision_recall_curve(test.labels, scorer.score_normalised(test.texts))
-            found[row["label"]] = (recall, precision)
-    return found
+            curves[row["label"]] = (recall, precision)
+    return curves
 
 
 def json_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as the JSON has it."""
+    """A row of the JSON."""
     teacher = {
         "version": row["teacher_version"],
         "auc": row["teacher_auc"],
@@ -114,10 +114,10 @@ def json_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def by_label(rows: Rows) -> dict[str, list[Mapping[str, Any]]]:
     """The rows of each line of the report, in order."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
+    groups: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
-        found.setdefault(row["label"], []).append(row)
-    return found
+        groups.setdefault(row["label"], []).append(row)
+    return groups
 
 
 def mean(rows: Rows, column: str) -> float | None:
@@ -136,7 +136,7 @@ def spread(rows: Rows, column: str, digits: int) -> str:
 
 
 def gap_closed(rows: Rows, every: Rows, column: str) -> float | None:
-    """(student - textcnn) / (teacher - textcnn) of the means; None without the two ends."""
+    """(student - textcnn) / (teacher - textcnn) of the means; None when an end is missing."""
     low = mean([row for row in every if row["scheme"] == "textcnn"], column)
     high = mean([row for row in every if row["scheme"] == BERT], column)
     here = mean(rows, column)
@@ -146,7 +146,7 @@ def gap_closed(rows: Rows, every: Rows, column: str) -> float | None:
 
 
 def table_of(rows: Rows) -> list[list[str]]:
-    """The cells below HEAD, a list for each line of the report."""
+    """The cells below HEAD, one list per line of the report."""
     body = []
     for label, runs in by_label(rows).items():
         ends = runs[0]["scheme"] in ("textcnn", BERT)
@@ -171,15 +171,15 @@ def table_of(rows: Rows) -> list[list[str]]:
 
 def draw(rows: Rows, curves: Curves, name: str, folder: Path) -> Pictures:
     """Write the plots; returns what each shows."""
-    found = {}
+    pictures = {}
     if curves:
-        found[f"{name}-pr.png"] = draw_curves(curves, folder / f"{name}-pr.png")
-    found[f"{name}-gap.png"] = draw_runs(rows, folder / f"{name}-gap.png")
-    return found
+        pictures[f"{name}-pr.png"] = draw_curves(curves, folder / f"{name}-pr.png")
+    pictures[f"{name}-gap.png"] = draw_runs(rows, folder / f"{name}-gap.png")
+    return pictures
 
 
 def draw_curves(curves: Curves, file: Path) -> str:
-    """Precision and recall of one student a label."""
+    """Precision and recall of one student per label."""
     with plots.figure(file, (8, 5.5)) as axes:
         for label, (recall, precision) in curves.items():
             axes.plot(recall, precision, label=label, linewidth=1.2)

@@ -60,10 +60,10 @@ def count_staged(run: publish.Run, read: Survey, threshold: np.float32, expected
     as it was read, each score be a probability with the decision of the `threshold`, and valid_complaint hold the ids
     that are valid.
     """
-    found = staged_counts(run, threshold)
-    scores = found[found["table"] == OPINION_SCORE.name]
-    rejected = found[found["table"] == REJECTED_OPINION.name]
-    refuse_difference(read, scores, rejected, found[found["table"] == VALID_COMPLAINT.name])
+    staged = staged_counts(run, threshold)
+    scores = staged[staged["table"] == OPINION_SCORE.name]
+    rejected = staged[staged["table"] == REJECTED_OPINION.name]
+    refuse_difference(read, scores, rejected, staged[staged["table"] == VALID_COMPLAINT.name])
     lengths, unknown, cut = pack_bins.unpack(scores["cell"].to_numpy(np.int16))
     counts = pd.DataFrame(
         {

@@ -36,7 +36,7 @@ class Aim:
     certified: bool
 
 
-def plan(counts: pd.DataFrame, size: int, aim: Aim | None = None) -> pd.DataFrame:
+def allocation(counts: pd.DataFrame, size: int, aim: Aim | None = None) -> pd.DataFrame:
     """Of each stratum that has rows: is_valid, band, stratum (its name), stratum_rows and how many are drawn.
 
     counts: rows by is_valid and band.
@@ -68,10 +68,10 @@ def weights(strata: pd.DataFrame, aim: Aim | None) -> list[float]:
         share = 0.5 if aim.certified else 0.7
         parts.append((band >= first, rows, share))
         parts.append((~below & (band < first), rows / np.sqrt(above), 0.85 - share))
-    found = np.zeros(len(rows))
+    shares = np.zeros(len(rows))
     for chosen, weight, share in parts:
-        found[chosen] = share * weight[chosen] / max(weight[chosen].sum(), 1e-9)
-    return [float(weight) for weight in found]
+        shares[chosen] = share * weight[chosen] / max(weight[chosen].sum(), 1e-9)
+    return [float(weight) for weight in shares]
 
 
 def sample_rows(
@@ -79,19 +79,19 @@ def sample_rows(
 ) -> list[dict[str, Any]]:
     """Rows of audit_sample, without the model, in the order of their draws; of the candidates that `run` staged.
 
-    Each has `dt` too, for its CSV. counts: the day's scored rows, as `plan` wants them.
+    Each has `dt` too, for its CSV. counts: the day's scored rows, as `allocation` takes them.
     """
     if not size:
         return []
     strata: dict[Any, Any] = {
-        (row.is_valid, row.band): row for row in plan(counts, size, aim).itertuples() if row.drawn
+        (row.is_valid, row.band): row for row in allocation(counts, size, aim).itertuples() if row.drawn
     }
     candidates = run.read_back(CANDIDATE).withColumns({"band": F.expr(BAND), DRAW: draw(dt)})
     low = [low_enough(is_valid, band, row.drawn, row.stratum_rows) for (is_valid, band), row in strata.items()]
     left = {key: row.drawn for key, row in strata.items()}
     rows = []
-    found = time_zones.collect(candidates.where(" OR ".join(["false", *low])))
-    for row in sorted(found, key=lambda row: (row[DRAW], row.opinion_id or "")):
+    drawable = time_zones.collect(candidates.where(" OR ".join(["false", *low])))
+    for row in sorted(drawable, key=lambda row: (row[DRAW], row.opinion_id or "")):
         key = row.is_valid, row.band
         if left[key]:
             left[key] -= 1

@@ -24,24 +24,24 @@ def learned_at(manifest: Mapping[str, Any], registry: Registry, version: str) ->
     return datetime.fromisoformat(switches[0]) if switches else None
 
 
-def calibrate(found: Sampled, target: float, floor: float, confidence: float) -> tuple[Certification, list[str]]:
+def calibrate(samples: Sampled, target: float, floor: float, confidence: float) -> tuple[Certification, list[str]]:
     """The certification from the nights that are labelled whole, and those nights.
 
     Where there are none, or too few labels for any choice, the others give an estimate, which certifies nothing.
     """
-    result = certify(counts(found.rows, found.whole), CANDIDATES, target, floor, confidence)
-    if (result.chosen and result.chosen.certified) or not found.open_nights:
-        return result, found.whole
-    nights = sorted([*found.whole, *found.open_nights])
-    more = certify(counts(found.rows, nights), CANDIDATES, target, 1.0, confidence)
+    result = certify(counts(samples.rows, samples.whole), CANDIDATES, target, floor, confidence)
+    if (result.chosen and result.chosen.certified) or not samples.open_nights:
+        return result, samples.whole
+    nights = sorted([*samples.whole, *samples.open_nights])
+    more = certify(counts(samples.rows, nights), CANDIDATES, target, 1.0, confidence)
     return Certification(more.candidates, more.chosen, result.need), nights
 
 
-def evidence(chosen: Candidate, found: Sampled, nights: list[str], flags: Mapping[str, Any]) -> dict[str, Any]:
+def evidence(chosen: Candidate, samples: Sampled, nights: list[str], flags: Mapping[str, Any]) -> dict[str, Any]:
     """The decision as the registry keeps it."""
-    used = found.rows[found.rows["dt"].isin(nights) & found.rows["label"].notna()]
+    used = samples.rows[samples.rows["dt"].isin(nights) & samples.rows["label"].notna()]
     above = used[used["score"] >= chosen.threshold]
-    lower, upper = bounds(chosen, found, nights)
+    lower, upper = bounds(chosen, samples, nights)
     return {
         "value": chosen.threshold,
         "source": CALIBRATED if chosen.certified else ESTIMATE,
@@ -62,9 +62,9 @@ def evidence(chosen: Candidate, found: Sampled, nights: list[str], flags: Mappin
     }
 
 
-def bounds(chosen: Candidate, found: Sampled, nights: list[str]) -> tuple[float, float]:
+def bounds(chosen: Candidate, samples: Sampled, nights: list[str]) -> tuple[float, float]:
     """The 95% interval of the estimate, as night_precision has it: it looks at one moment, and certifies nothing."""
-    region = counts(found.rows, nights).above(dict(CANDIDATES)[chosen.threshold])
+    region = counts(samples.rows, nights).above(dict(CANDIDATES)[chosen.threshold])
     rows, good, bad = (part.sum(axis=0) for part in (region.rows, region.complaints, region.junk))
     strata = [Stratum(True, int(n), int(k + j), int(k)) for n, k, j in zip(rows, good, bad, strict=True) if n]
     share = interval(chosen.estimate or 0.0, complaints(strata).sum(axis=0) / sum(stratum.rows for stratum in strata))
@@ -74,23 +74,23 @@ def bounds(chosen: Candidate, found: Sampled, nights: list[str]) -> tuple[float,
 def by_source(above: Any) -> dict[str, dict[str, float]]:
     """Labels and the share of complaints of each source that has enough labels above the threshold."""
     weighed = above.assign(weight=above["stratum_rows"] / above.groupby(["dt", "column"])["label"].transform("size"))
-    found = {}
+    precisions = {}
     for source, rows in weighed.groupby(weighed["source"].fillna("")):
         if len(rows) >= LEAST_OF_SOURCE:
             precision = (rows["weight"] * rows["label"]).sum() / rows["weight"].sum()
-            found[str(source)] = {"labels": len(rows), "precision": float(precision)}
-    return found
+            precisions[str(source)] = {"labels": len(rows), "precision": float(precision)}
+    return precisions
 
 
-def label_lines(found: Sampled, version: str) -> list[str]:
+def label_lines(samples: Sampled, version: str) -> list[str]:
     """Which labels count, and why others do not."""
-    labels = int(found.rows["label"].notna().sum())
-    nights = len(found.whole) + len(found.open_nights)
+    labels = int(samples.rows["label"].notna().sum())
+    nights = len(samples.whole) + len(samples.open_nights)
     lines = [f"{labels} labels of {nights} nights that {version} scored"]
-    if found.open_nights:
-        missing = ", ".join(f"{dt} ({rows} to label)" for dt, rows in sorted(found.open_nights.items()))
+    if samples.open_nights:
+        missing = ", ".join(f"{dt} ({rows} to label)" for dt, rows in sorted(samples.open_nights.items()))
         lines.append(f"not labelled whole, so of no use to certify: {missing}")
-    lines += [f"{rows} labels do not count: {reason}" for reason, rows in found.unused.items()]
+    lines += [f"{rows} labels do not count: {reason}" for reason, rows in samples.unused.items()]
     return lines
 
 

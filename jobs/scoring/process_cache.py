@@ -17,5 +17,5 @@ def cached(key: Hashable, make: Callable[[], T]) -> T:
     if key not in _cache:
         _cache.clear()
         _cache[key] = make()
-    found: T = _cache[key]
-    return found
+    result: T = _cache[key]
+    return result

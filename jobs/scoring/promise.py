@@ -40,8 +40,8 @@ def promise_text(run: Row) -> str:
 
 def source_lines(sources: Mapping[str, Any] | None) -> list[str]:
     """A line for each source that was never labelled, the one with most complaints first."""
-    found = sorted((sources or {}).items(), key=lambda item: (-item[1].valid, -item[1].opinions, item[0]))
-    return [f"{name or '(none)'}: {of.opinions:,} opinions, no label, {of.valid:,} flagged" for name, of in found]
+    ordered = sorted((sources or {}).items(), key=lambda item: (-item[1].valid, -item[1].opinions, item[0]))
+    return [f"{name or '(none)'}: {of.opinions:,} opinions, no label, {of.valid:,} flagged" for name, of in ordered]
 
 
 def unlabelled_sources(run: publish.Run, raw: DataFrame) -> dict[str, dict[str, int]]:

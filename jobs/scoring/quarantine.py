@@ -71,9 +71,9 @@ def isolated(scoring: BatchFunction) -> BatchFunction:
 
 def bisect(scoring: BatchFunction, batch: pa.RecordBatch, killers: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """The staged rows of a batch without the rows that kill; those are added to `killers`, staged as rejected."""
-    found = attempt(scoring, batch)
-    if found is not None:
-        yield from found
+    scored = attempt(scoring, batch)
+    if scored is not None:
+        yield from scored
     elif batch.num_rows > 1:
         half = batch.num_rows // 2
         yield from bisect(scoring, batch.slice(0, half), killers)
@@ -84,8 +84,8 @@ def bisect(scoring: BatchFunction, batch: pa.RecordBatch, killers: list[pa.Recor
                 f"more than {MOST} rows of a batch kill the process that scores them, so it is not the rows: "
                 "see that workers have the memory and the packages that the model needs"
             )
-        told = {"content": batch.column("text"), "reason": pa.array([REASON])}
-        killers.append(staged(REJECTED_OPINION.name, batch.select(["opinion_id"]), told))
+        rejected = {"content": batch.column("text"), "reason": pa.array([REASON])}
+        killers.append(staged(REJECTED_OPINION.name, batch.select(["opinion_id"]), rejected))
 
 
 def attempt(scoring: BatchFunction, batch: pa.RecordBatch) -> list[pa.RecordBatch] | None:

@@ -67,9 +67,9 @@ class SampleReservoir:
         draws, strata = rows.column(DRAW).to_numpy(), strata_of(scores, valid)
         low = np.flatnonzero(draws <= self._limits[strata])
         if len(low):
-            told = {"score": pa.array(scores[low]), "is_valid": pa.array(valid[low])}
+            decided = {"score": pa.array(scores[low]), "is_valid": pa.array(valid[low])}
             taken = rows.take(pa.array(low)).drop_columns([DRAW])
-            columns = dict(zip(taken.schema.names, taken.columns, strict=True)) | told
+            columns = dict(zip(taken.schema.names, taken.columns, strict=True)) | decided
             self._rows.append(pa.RecordBatch.from_pydict(columns))
             self._draws = np.concatenate([self._draws, draws[low]])
             self._strata = np.concatenate([self._strata, strata[low]])
@@ -82,9 +82,9 @@ class SampleReservoir:
         place = np.arange(len(order)) - np.searchsorted(strata, strata)  # in its stratum
         full = place == self._most - 1
         self._limits[strata[full]] = draws[full]
-        kept = place < self._most
-        self._rows = pa.Table.from_batches(self._rows).take(pa.array(order[kept])).combine_chunks().to_batches()
-        self._draws, self._strata = draws[kept], strata[kept]
+        lowest = place < self._most
+        self._rows = pa.Table.from_batches(self._rows).take(pa.array(order[lowest])).combine_chunks().to_batches()
+        self._draws, self._strata = draws[lowest], strata[lowest]
 
     def rows(self) -> list[pa.RecordBatch]:
         """The rows in the reservoir, with score and decision; empty where nothing was offered."""

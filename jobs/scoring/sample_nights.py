@@ -41,10 +41,10 @@ def sampled(warehouse: Warehouse, version: str, learned_at: datetime | None) -> 
     learned_at: when the snapshot of the labels that the version was trained on had been taken. A row whose text was
     labelled by then is left out, drawn or not: the promise is of texts that the model has not learned.
     """
-    found = hashed(warehouse.read(SAMPLE_LABEL)).where(F.col("model_version") == version)
+    labels = hashed(warehouse.read(SAMPLE_LABEL)).where(F.col("model_version") == version)
     texts = hashed(warehouse.read(LABELLED_OPINION).select("text", "label", "labelled_at"))
     texts = texts.groupBy("text_hash").agg(F.min("label").alias("text_label"), F.min("labelled_at").alias("known_at"))
-    rows = found.join(texts, "text_hash", "left").select(
+    rows = labels.join(texts, "text_hash", "left").select(
         F.col("sample_dt").alias("dt"),
         "sample_run_id",
         "source",
@@ -75,29 +75,29 @@ def usable(table: pd.DataFrame, learned_at: datetime | None) -> Sampled:
         "of an earlier run of their day": given & same & (table["sample_run_id"] != last),
         "learned by the model": given & same & (table["sample_run_id"] == last) & learned,
     }
-    kept = table[same & (table["sample_run_id"] == last)].copy()
-    kept["column"] = 2 * bands_of(kept["score"].to_numpy(np.float32)) + kept["is_valid"].astype(int)
-    kept["learned"] = learned[kept.index]
+    drawn = table[same & (table["sample_run_id"] == last)].copy()
+    drawn["column"] = 2 * bands_of(drawn["score"].to_numpy(np.float32)) + drawn["is_valid"].astype(int)
+    drawn["learned"] = learned[drawn.index]
     # Two labels for one text: for people to decide, and no label until then.
-    kept["label"] = kept["label"].where(kept["label"] == kept["text_label"])
-    kept.loc[kept["learned"], "label"] = np.nan
-    fresh = kept[~kept["learned"]]
+    drawn["label"] = drawn["label"].where(drawn["label"] == drawn["text_label"])
+    drawn.loc[drawn["learned"], "label"] = np.nan
+    fresh = drawn[~drawn["learned"]]
     share = fresh.groupby("dt")["label"].agg(["count", "size"])
     whole = share.index[share["count"] >= LEAST_LABELLED * share["size"]].tolist()
     missing = (share["size"] - share["count"]).drop(whole)
     reasons = {reason: int(rows.sum()) for reason, rows in why.items() if rows.any()}
-    return Sampled(kept, whole, {str(dt): int(rows) for dt, rows in missing.items()}, reasons)
+    return Sampled(drawn, whole, {str(dt): int(rows) for dt, rows in missing.items()}, reasons)
 
 
 def counts(rows: pd.DataFrame, nights: list[str]) -> Nights:
     """The counts of these nights, in their order; rows: as `Sampled` has them."""
     shape = (len(nights), 2 * BANDS)
-    made: dict[str, Any] = {name: np.zeros(shape, np.int64) for name in ("rows", "drawn", "complaints", "junk")}
+    by_name: dict[str, Any] = {name: np.zeros(shape, np.int64) for name in ("rows", "drawn", "complaints", "junk")}
     at = rows["dt"].map({dt: number for number, dt in enumerate(nights)})
     for key, part in rows.groupby([at, "column"]):
         place = tuple(np.array(key, int))
-        made["rows"][place] = part["stratum_rows"].iloc[0]
-        made["drawn"][place] = (~part["learned"]).sum()
-        made["complaints"][place] = (part["label"] == 1).sum()
-        made["junk"][place] = (part["label"] == 0).sum()
-    return Nights(**made)
+        by_name["rows"][place] = part["stratum_rows"].iloc[0]
+        by_name["drawn"][place] = (~part["learned"]).sum()
+        by_name["complaints"][place] = (part["label"] == 1).sum()
+        by_name["junk"][place] = (part["label"] == 0).sum()
+    return Nights(**by_name)

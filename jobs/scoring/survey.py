@@ -25,7 +25,7 @@ SMALL_DAY = 16 << 20
 RANGES = 64  # of hashes; each task sends one block of bytes a range, and one task finds what is double in a range
 BOUNDS = (np.arange(1, RANGES, dtype=np.float64) * (2.0**64 / RANGES) - 2.0**63).astype(np.int64)
 LOW = 0xFFFFFFFF  # half of a hash: the sum of as many as a day can have rows stays below 2^63
-FOUND = pa.schema(
+RANGE_ROWS = pa.schema(
     [
         ("range", pa.int32()),
         ("hashes", pa.binary()),
@@ -34,7 +34,7 @@ FOUND = pa.schema(
         ("id_sum", pa.int64()),
     ]
 )
-FOUND_DDL = "range int, hashes binary, source string, rows bigint, id_sum bigint"
+RANGE_ROWS_DDL = "range int, hashes binary, source string, rows bigint, id_sum bigint"
 
 
 class Survey(NamedTuple):
@@ -67,13 +67,13 @@ def survey(raw: DataFrame, known: Sequence[str], here: bool = False) -> Survey:
     rows = raw.select(id_hash().alias("hash"), source.alias("source"))
     if here:
         return survey_of(rows.toArrow(), frozenset(known))
-    ranges = rows.mapInArrow(redact_errors(find_repeated(frozenset(known))), FOUND_DDL)
-    found = ranges.repartition("range").mapInArrow(redact_errors(doubles), FOUND_DDL).collect()
+    ranges = rows.mapInArrow(redact_errors(find_repeated(frozenset(known))), RANGE_ROWS_DDL)
+    blocks = ranges.repartition("range").mapInArrow(redact_errors(find_doubles), RANGE_ROWS_DDL).collect()
     sources: Counter[str] = Counter()
-    for row in found:
+    for row in blocks:
         if row.rows:
             sources[row.source] += row.rows
-    return Survey(dict(sources), hashes_of([row.hashes for row in found]), sum(row.id_sum or 0 for row in found))
+    return Survey(dict(sources), hashes_of([row.hashes for row in blocks]), sum(row.id_sum or 0 for row in blocks))
 
 
 def survey_of(rows: pa.Table, known: frozenset[str]) -> Survey:
@@ -85,8 +85,8 @@ def survey_of(rows: pa.Table, known: frozenset[str]) -> Survey:
 def counted(rows: pa.Table | pa.RecordBatch, known: frozenset[str]) -> Counter[str]:
     """Rows by known source; of the others together, under the empty name."""
     sources: Counter[str] = Counter()
-    for found in pc.value_counts(rows.column("source")).to_pylist():
-        sources[found["values"] if found["values"] in known else ""] += found["counts"]
+    for source in pc.value_counts(rows.column("source")).to_pylist():
+        sources[source["values"] if source["values"] in known else ""] += source["counts"]
     return sources
 
 
@@ -98,7 +98,7 @@ def again(hashes: Hashes) -> Hashes:
 def find_repeated(known: frozenset[str]) -> BatchFunction:
     """The task over batches of hash and source: it gives its sorted hashes, a row a range, and rows by source."""
 
-    def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def find(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         sources: Counter[str] = Counter()
         parts = []
         for batch in batches:
@@ -109,19 +109,19 @@ def find_repeated(known: frozenset[str]) -> BatchFunction:
         rows = [{"range": i, "hashes": block.tobytes()} for i, block in enumerate(blocks) if len(block)]
         rows += [{"range": 0, "source": source, "rows": count} for source, count in sources.items()]
         rows.append({"range": 0, "rows": 0, "id_sum": int((hashes & LOW).sum())})
-        yield pa.RecordBatch.from_pylist(rows, FOUND)
+        yield pa.RecordBatch.from_pylist(rows, RANGE_ROWS)
 
-    return look
+    return find
 
 
-def doubles(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def find_doubles(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """The task over all rows of some ranges: it gives the hashes that occur twice, and passes counts on."""
     blocks: list[bytes | None] = []
     for batch in batches:
         blocks += batch.column("hashes").to_pylist()
         yield batch.filter(pc.is_valid(batch.column("rows")))
     repeated = again(np.sort(hashes_of(blocks)))
-    yield pa.RecordBatch.from_pylist([{"hashes": repeated.tobytes()}] if len(repeated) else [], FOUND)
+    yield pa.RecordBatch.from_pylist([{"hashes": repeated.tobytes()}] if len(repeated) else [], RANGE_ROWS)
 
 
 def hashes_of(blocks: Sequence[bytes | None]) -> Hashes:

@@ -50,20 +50,20 @@ def score_batch(
     """
     repeats = batch.column("repeats")
     fresh = batch.filter(pc.is_null(repeats)).drop_columns(["repeats"])
-    found = scorer.score(fresh.column("text"))
-    reasons = found.reasons
+    results = scorer.score(fresh.column("text"))
+    reasons = results.reasons
     scored = pc.is_null(reasons)
-    valid = found.scores >= scorer.threshold  # NaN, where there is a reason, is not
+    valid = results.scores >= scorer.threshold  # NaN, where there is a reason, is not
     yield staged(
         OPINION_SCORE.name,
         fresh.select(["opinion_id"]).filter(scored),
         {
-            "score": pa.array(found.scores).filter(scored),
+            "score": pa.array(results.scores).filter(scored),
             "is_valid": pa.array(valid).filter(scored),
-            "cell": pa.array(pack_bins.pack(found.lengths, found.unknown, found.cut)).filter(scored),
+            "cell": pa.array(pack_bins.pack(results.lengths, results.unknown, results.cut)).filter(scored),
         },
     )
-    yield staged(VALID_COMPLAINT.name, fresh.filter(pa.array(valid)), {"score": pa.array(found.scores[valid])})
+    yield staged(VALID_COMPLAINT.name, fresh.filter(pa.array(valid)), {"score": pa.array(results.scores[valid])})
     for rows, why in (
         (fresh.filter(pc.invert(scored)), reasons.drop_null()),
         (batch.filter(pc.is_valid(repeats)), repeats.drop_null()),
@@ -72,7 +72,7 @@ def score_batch(
         yield staged(REJECTED_OPINION.name, ids, {"content": rows.column("text"), "reason": why})
     if chosen is not None:
         known = scored.to_numpy(zero_copy_only=False)
-        chosen.offer(fresh.filter(scored), found.scores[known], valid[known])
+        chosen.offer(fresh.filter(scored), results.scores[known], valid[known])
 
 
 def staged(table: str, rows: pa.RecordBatch, more: dict[str, pa.Array] | None = None) -> pa.RecordBatch:

@@ -31,10 +31,10 @@ def load(warehouse: Warehouse, dt: str, loading: Loading) -> None:
 
 
 def load_day(warehouse: Warehouse, dt: str, lines: DataFrame, source: str, accept: bool = False) -> str:
-    """Publish the day and return the line that says what was counted.
+    """Publish the day and return the summary line.
 
-    Raises BadInput when the input is empty or holds no record at all, or when more than half of it is rejected and
-    `accept` is not given.
+    Raises BadInput when the input is empty or holds no record, or when more than half of it is rejected without
+    `accept`.
     """
     partitions = [(RAW_OPINION, {"dt": dt}), (REJECTED_OPINION, {"dt": dt, "stage": "load"})]
     left = f"the day {dt} is left as it was"

@@ -12,7 +12,7 @@ from jobs.reports.day_facts import DRIFT, day_facts, scoring_run_of
 from jobs.reports.pages import Pictures, write
 from jobs.warehouse.warehouse import Warehouse
 
-DRAWN = ((plots.BLUE, "o-"), (plots.ORANGE, "s-"), (plots.GREEN, "^-"), (plots.GREY, "D-"))  # as many as DRIFT has
+DRAWN = ((plots.BLUE, "o-"), (plots.ORANGE, "s-"), (plots.GREEN, "^-"), (plots.GREY, "D-"))  # one for each of DRIFT
 
 
 def report(warehouse: Warehouse, dt: str, registry: Registry) -> None:
@@ -26,7 +26,7 @@ def report(warehouse: Warehouse, dt: str, registry: Registry) -> None:
 
 
 def funnel(facts: dict[str, Any]) -> list[dict[str, Any]]:
-    """The steps from lines to complaints: name, rows, percent of the lines, and what is lost behind the step."""
+    """The steps from lines to complaints: name, rows, percent of the lines, and the rows lost after the step."""
     counts, rejected = facts["counts"], facts["rejected"]
     steps = [
         ("Lines of the feed", "lines", rejected["load"]),
@@ -47,23 +47,23 @@ def funnel(facts: dict[str, Any]) -> list[dict[str, Any]]:
 
 def most_first(reasons: dict[str, int]) -> list[dict[str, Any]]:
     """Reasons by how many rows they have."""
-    found = [{"reason": reason.replace("_", " "), "rows": rows} for reason, rows in reasons.items()]
-    return sorted(found, key=lambda one: (-one["rows"], one["reason"]))
+    counts = [{"reason": reason.replace("_", " "), "rows": rows} for reason, rows in reasons.items()]
+    return sorted(counts, key=lambda one: (-one["rows"], one["reason"]))
 
 
 def draw(facts: dict[str, Any], folder: Path) -> Pictures:
-    """The plots of a day, and what each shows."""
-    found = {
+    """Draw the plots of a day; returns their captions."""
+    pictures = {
         "histogram.png": histogram(facts, folder / "histogram.png"),
         "trend.png": trend(facts, folder / "trend.png"),
     }
     if facts["ngrams"]:
-        found["ngrams.png"] = ngrams(facts, folder / "ngrams.png")
-    return found
+        pictures["ngrams.png"] = ngrams(facts, folder / "ngrams.png")
+    return pictures
 
 
 def histogram(facts: dict[str, Any], file: Path) -> str:
-    """Scores of the day beside those of the training, and the threshold."""
+    """Scores of the day and of the training, and the threshold."""
     day, training = (facts["histograms"][name] for name in ("day", "training"))
     width, threshold = 1 / len(day), facts["model"]["threshold"]
     edges = [i * width for i in range(len(day) + 1)]
@@ -98,7 +98,7 @@ def trend(facts: dict[str, Any], file: Path) -> str:
             if known:
                 highest = max(highest, *(index for _, index in known))
                 below.plot(*zip(*known, strict=True), mark, color=colour, markersize=3.5, linewidth=1, label=name)
-        # Linear up to `significant`, logarithmic beyond: one index far out must not hide the bounds and the others.
+        # Linear up to `significant`, logarithmic above: one large index must not hide the bounds and the others.
         below.set_yscale("symlog", linthresh=SIGNIFICANT, linscale=1)
         below.set(title="drift, PSI", xticks=places[::every], ylim=(0, 1.5 * highest))
         below.yaxis.set_major_formatter("{x:g}")
@@ -106,19 +106,19 @@ def trend(facts: dict[str, Any], file: Path) -> str:
         below.legend(ncols=4, loc="upper left", bbox_to_anchor=(0, -0.2), handlelength=1.2, columnspacing=1)
         for axes in (top, below):
             axes.grid(axis="y")
-        for bound, said in ((MODERATE, "moderate"), (SIGNIFICANT, "significant")):
+        for bound, band in ((MODERATE, "moderate"), (SIGNIFICANT, "significant")):
             below.axhline(bound, color=plots.GREY, linewidth=0.8, linestyle="--")
-            below.annotate(said, (0.01, bound), xycoords=("axes fraction", "data"), va="bottom", fontsize=7)
+            below.annotate(band, (0.01, bound), xycoords=("axes fraction", "data"), va="bottom", fontsize=7)
     return "The last scored days up to this one; a new model can move both lines."
 
 
 def ngrams(facts: dict[str, Any], file: Path) -> str:
-    """The n-grams that spoke most for complaints."""
-    found = facts["ngrams"][::-1]
-    with plots.figure(file, (plots.SIZE[0], 0.5 + 0.24 * len(found))) as axes:
-        axes.barh(range(len(found)), [one["margin"] for one in found], color=plots.ORANGE, height=0.7)
-        axes.set(xlabel="added to the margins, summed", yticks=range(len(found)))
-        axes.set_yticklabels([fit_width(one["ngram"], 16).rstrip() for one in found])
+    """The n-grams that added most to the margins of complaints."""
+    strongest = facts["ngrams"][::-1]
+    with plots.figure(file, (plots.SIZE[0], 0.5 + 0.24 * len(strongest))) as axes:
+        axes.barh(range(len(strongest)), [one["margin"] for one in strongest], color=plots.ORANGE, height=0.7)
+        axes.set(xlabel="added to the margins, summed", yticks=range(len(strongest)))
+        axes.set_yticklabels([fit_width(one["ngram"], 16).rstrip() for one in strongest])
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
     return "What spoke most for a complaint in the highest scores of the day, summed over them."

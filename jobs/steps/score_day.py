@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pyspark.sql import functions as F
 
+from distill import __version__
 from distill.errors import BadInput, Busy, Held
 from distill.models.registry import Registry
 from distill.models.saved_model import SavedModel
@@ -75,7 +76,7 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
         raw_location = warehouse.location(RAW_OPINION, {"dt": dt})
         if raw_location is None:
             raise BadInput(
-                f"{warehouse.name(RAW_OPINION)} has no day {dt}; load it: jobs/load_opinions.py --dt {dt} --input PATH"
+                f"{warehouse.name(RAW_OPINION)} has no day {dt}; load it: opinion load_opinions --dt {dt} --input PATH"
             )
         # The files of this moment, so that a load of the day meanwhile changes nothing here.
         raw = warehouse.spark.read.schema(RAW_OPINION.ddl).parquet(raw_location)
@@ -108,6 +109,7 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
             "unlabelled_sources": unlabelled_sources(run, raw),
             "raw_location": raw_location,
             "application_id": warehouse.spark.sparkContext.applicationId,
+            "software_version": __version__,
             "started": run.started,
             "ended": datetime.now(UTC),
         }

@@ -25,14 +25,14 @@ def write(path: Path, content: dict[str, Any]) -> None:
 
 def read_all(home: Path) -> list[dict[str, Any]]:
     """Every decision of a home, oldest first. Raises BadInput for a file that is damaged."""
-    found = []
+    decisions = []
     for path in (home / FOLDER).glob("*.json"):
         if VERSION.fullmatch(path.stem):  # neither PROGRESS nor somebody's file, such as macOS's ._*
             try:
-                found.append(json.loads(path.read_text(encoding="utf-8")))
+                decisions.append(json.loads(path.read_text(encoding="utf-8")))
             except ValueError as error:
                 raise BadInput(f"{path} is no JSON ({error}): move it away") from error
-    return sorted(found, key=lambda decision: str(decision["decided"]))
+    return sorted(decisions, key=lambda decision: str(decision["decided"]))
 
 
 def outcome(decision: dict[str, Any]) -> str:
@@ -47,6 +47,6 @@ def decision_text(decision: dict[str, Any]) -> str:
     """The decision for a person, with the reason of each check."""
     lines = [f"challenger {decision['challenger']}, champion {decision['champion'] or 'none yet'}"]
     for check in decision["checks"]:
-        lines.append(f"  {'passed' if check['passed'] else 'FAILED':6}  {check['name']:9}  {check['says']}")
+        lines.append(f"  {'passed' if check['passed'] else 'FAILED':6}  {check['name']:9}  {check['reason']}")
     after = f"{decision['challenger']} is the champion" if decision["promoted"] else "the champion stays"
     return "\n".join([*lines, f"{outcome(decision)}; {after}"])

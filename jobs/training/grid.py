@@ -17,7 +17,7 @@ TEACHER = "teacher"  # the teacher itself, as train_teacher left it
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the grid: what it is called in the report, the flags of distill_student.py; no seeds: all."""
+    """One line of the grid: what it is called in the report, the flags of opinion distill_student; no seeds: all."""
 
     label: str
     flags: str
@@ -74,6 +74,6 @@ def training_of(grid: Grid, entry: Entry, seed: int) -> StudentTraining:
 
 def parsed(flags: str) -> StudentTraining:
     """Flags of a student's training as the file has them."""
-    parser = Parser(prog="jobs/distill_student.py")
+    parser = Parser(prog="opinion distill_student")
     add_options(parser, StudentTraining)
     return from_flags(StudentTraining, parser.parse_args(shlex.split(flags)))

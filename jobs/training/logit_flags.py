@@ -30,9 +30,9 @@ class LogitJob:
 
 def parser(doc: str | None = None) -> Parser:
     """The command line; `doc` is what --help begins with."""
-    found = job_parser(doc, "store_teacher_logits --teacher bert --dt 2026-11-09 2026-11-10")
-    add_options(found, LogitJob)
-    texts = found.add_mutually_exclusive_group(required=True)
+    flags = job_parser(doc, "store_teacher_logits --teacher bert --dt 2026-11-09 2026-11-10")
+    add_options(flags, LogitJob)
+    texts = flags.add_mutually_exclusive_group(required=True)
     texts.add_argument("--labelled", action="store_true", help="the texts of labelled_opinion")
     texts.add_argument("--dt", type=day, nargs="+", help="days of raw_opinion")
-    return found
+    return flags

@@ -25,7 +25,7 @@ from jobs.ingest.hashed_texts import hashed
 from jobs.scoring.process_cache import cached
 from jobs.training.logit_flags import LogitJob
 from jobs.training.logits import LABELLED, USABLE
-from jobs.training.snapshot import SnapshotSpec, chosen
+from jobs.training.snapshot import SnapshotSpec, chosen_labels
 from jobs.warehouse import publish
 from jobs.warehouse.shipping import check_versions, received, ship, versions
 from jobs.warehouse.tables import LABELLED_OPINION, RAW_OPINION, TEACHER_LOGIT
@@ -55,11 +55,11 @@ class LogitWriter:
         location = self.warehouse.location(table, partition)
         if location is None:
             raise BadInput(
-                f"{self.warehouse.name(table)} has no day {dt}; load it: jobs/load_opinions.py --dt {dt} --input PATH"
+                f"{self.warehouse.name(table)} has no day {dt}; load it: opinion load_opinions --dt {dt} --input PATH"
             )
         rows = self.warehouse.spark.read.schema(table.ddl).parquet(location)
         if self.train_rows:
-            rows = chosen(rows, SnapshotSpec(train_rows=self.train_rows)).where("split = 'train'")
+            rows = chosen_labels(rows, SnapshotSpec(train_rows=self.train_rows)).where("split = 'train'")
         rows = rows.select("opinion_id", "text")
         if rows.isEmpty():
             raise BadInput(f"{self.warehouse.name(table)} ({dt}) has no rows; load some first")
@@ -79,16 +79,16 @@ class LogitWriter:
                 weights = f"{self.digest[:16]}+{self.precision}"
                 progress = f"{self.warehouse.root}/store_teacher_logits/progress+{self.version}+{weights}+{dt}"
                 computed = self.compute(keyed, progress)
-                wanted = keyed.select("opinion_id", "text_hash").distinct()
+                expected = keyed.select("opinion_id", "text_hash").distinct()
                 if self.train_rows:
                     stored = self.stored().where(F.col("dt") == dt).select("opinion_id", "text_hash")
-                    wanted = wanted.union(stored).distinct()
-                logits = wanted.join(self.known(progress), "text_hash", "left")
+                    expected = expected.union(stored).distinct()
+                logits = expected.join(self.known(progress), "text_hash", "left")
                 logits = logits.withColumns(
                     {"fingerprint": F.lit(self.fingerprint), "table": F.lit(TEACHER_LOGIT.name)}
                 )
                 run.stage(logits.select("table", *TEACHER_LOGIT.columns), [TEACHER_LOGIT])
-                counts = (rows.count(), keyed.count(), wanted.count(), keyed.select("text_hash").distinct().count())
+                counts = (rows.count(), keyed.count(), expected.count(), keyed.select("text_hash").distinct().count())
             finally:
                 keyed.unpersist()
             written = audit(run.read_back(TEACHER_LOGIT), counts[2], dt)
@@ -130,20 +130,20 @@ class LogitWriter:
         return rows.where(F.col("fingerprint") == self.fingerprint)
 
 
-def audit(staged: DataFrame, wanted: int, dt: str) -> int:
+def audit(staged: DataFrame, expected: int, dt: str) -> int:
     """Count what was staged; raises OpinionError unless each of the wanted rows is there once and has two numbers."""
-    found = staged.agg(
+    counts = staged.agg(
         F.count("*").alias("rows"),
         F.countDistinct("opinion_id", "text_hash").alias("distinct"),
         F.expr(f"count_if(not {USABLE})").alias("without"),
     ).first()
-    assert found is not None  # an aggregate over everything has a row
-    if (found["rows"], found["distinct"], found["without"]) != (wanted, wanted, 0):
+    assert counts is not None  # an aggregate over everything has a row
+    if (counts["rows"], counts["distinct"], counts["without"]) != (expected, expected, 0):
         raise OpinionError(
-            f"{wanted} rows of {dt} became {found['rows']}, {found['distinct']} of them distinct, {found['without']} "
-            "without logits; nothing was published"
+            f"{expected} rows of {dt} became {counts['rows']}, {counts['distinct']} of them distinct, "
+            f"{counts['without']} without logits; nothing was published"
         )
-    return wanted
+    return expected
 
 
 def logits_of(

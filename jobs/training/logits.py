@@ -21,11 +21,11 @@ def with_logits(warehouse: Warehouse, rows: DataFrame, version: str, dt: str, al
     not `allowed`: it was made by other weights under the same name.
     """
     stored = warehouse.read(TEACHER_LOGIT, teacher=version, dt=dt)
-    found = {row.fingerprint for row in stored.select("fingerprint").distinct().collect()}
-    mend = f"jobs/store_teacher_logits.py --teacher {version} " + ("--labelled" if dt == LABELLED else f"--dt {dt}")
-    if not found:
+    fingerprints = {row.fingerprint for row in stored.select("fingerprint").distinct().collect()}
+    mend = f"opinion store_teacher_logits --teacher {version} " + ("--labelled" if dt == LABELLED else f"--dt {dt}")
+    if not fingerprints:
         raise BadInput(f"{warehouse.name(TEACHER_LOGIT)} holds nothing of {version} for {dt}; store it: {mend}")
-    if strange := sorted(found - set(allowed)):
+    if strange := sorted(fingerprints - set(allowed)):
         raise BadModel(
             f"the logits of {version} for {dt} have the fingerprint {strange[0]}, which is not of the teacher in the "
             f"registry ({' or '.join(allowed)}); store them again: {mend}"

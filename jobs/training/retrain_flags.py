@@ -96,6 +96,6 @@ def reused_teacher(registry: Registry, options: RetrainOptions) -> str | None:
 
 def parser(doc: str | None = None) -> Parser:
     """The command line; `doc` is what --help begins with."""
-    found = job_parser(doc, "retrain --init PATH_OR_HUB_NAME --num-proc 2")
-    add_options(found, RetrainOptions)
-    return found
+    flags = job_parser(doc, "retrain --init PATH_OR_HUB_NAME --num-proc 2")
+    add_options(flags, RetrainOptions)
+    return flags

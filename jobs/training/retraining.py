@@ -46,11 +46,11 @@ class Retraining:
             if before["flags"] == flags:
                 self.state = before
                 print(f"going on with the retraining begun {before['since']}", flush=True)
-        self.keep()
+        self.note()
 
-    def keep(self, **found: Any) -> None:
+    def note(self, **facts: Any) -> None:
         """Write what is known so far."""
-        self.state |= found
+        self.state |= facts
         decisions.write(self.progress, self.state)
 
     def run(self) -> dict[str, Any]:
@@ -60,18 +60,18 @@ class Retraining:
         does not decide again, with another outcome, what was half done.
         """
         if "champion" not in self.state:
-            self.keep(champion=self.champion(), days=self.newest_days())
+            self.note(champion=self.champion(), days=self.newest_days())
         if "teacher" not in self.state:
-            self.keep(teacher=self.teacher())
+            self.note(teacher=self.teacher())
         if "night_labels" not in self.state:
-            self.keep(night_labels=len(self.night_labels()))
+            self.note(night_labels=len(self.night_labels()))
         if "challenger" not in self.state:
             self.store_logits([name for name in self.teachers() if name != LINEAR])
-            self.keep(challenger=self.distil())
+            self.note(challenger=self.distil())
         if "out_of_fold" not in self.state:
-            self.keep(out_of_fold=self.out_of_fold())
+            self.note(out_of_fold=self.out_of_fold())
         if "decision" not in self.state:
-            self.keep(decision=self.decide())
+            self.note(decision=self.decide())
         decision: dict[str, Any] = self.state["decision"]
         if decision["promoted"]:
             self.promote(decision)
@@ -95,11 +95,11 @@ class Retraining:
         if not begun and (version := reused_teacher(self.registry, self.options)):
             print(f"teacher: {version}", flush=True)
             return version
-        wanted = self.options.teacher_training()
-        wanted.check()
+        training = self.options.teacher_training()
+        training.check()
         version = self.reserved("teacher", BERT)
         if not self.is_saved(version):
-            train(self.warehouse, wanted, version)
+            train(self.warehouse, training, version)
         return version
 
     def teachers(self) -> tuple[str, ...]:
@@ -120,11 +120,11 @@ class Retraining:
 
     def distil(self) -> str:
         """The challenger's version, trained here or by the run before."""
-        wanted = self.options.student_training(self.teachers(), tuple(self.state["days"]))
-        wanted.check()
-        version = self.reserved("challenger", wanted.scheme)
+        training = self.options.student_training(self.teachers(), tuple(self.state["days"]))
+        training.check()
+        version = self.reserved("challenger", training.scheme)
         if not self.is_saved(version):
-            distil(lambda: self.warehouse, wanted, version)
+            distil(lambda: self.warehouse, training, version)
         return version
 
     def night_labels(self) -> pd.DataFrame:
@@ -138,14 +138,14 @@ class Retraining:
         """
         rows = self.night_labels()
         scores: dict[str, float] = self.state.get("folds", {})
-        wanted = self.options.student_training(self.teachers(), tuple(self.state["days"]))
+        training = self.options.student_training(self.teachers(), tuple(self.state["days"]))
         for fold in sorted(set(rows["fold"])) if len(rows) >= LEAST_LABELS else []:
             held_out = rows[rows["fold"] == fold]
             if not set(held_out["text_hash"]) <= scores.keys():
                 print(f"a student without fold {fold} of the nights' labels, to judge by them", flush=True)
-                bundle = fit_without(self.warehouse, wanted, self.state["challenger"], fold)
+                bundle = fit_without(self.warehouse, training, self.state["challenger"], fold)
                 scores |= scores_of(Scorer(bundle), held_out)
-                self.keep(folds=scores)
+                self.note(folds=scores)
         return scores
 
     def judged(self, rows: pd.DataFrame) -> NightLabels:
@@ -160,7 +160,7 @@ class Retraining:
         versions = self.state.get("reserved", {})
         if role not in versions:
             versions = {**versions, role: self.registry.new_version(scheme, datetime.now(UTC))}
-            self.keep(reserved=versions)
+            self.note(reserved=versions)
         return str(versions[role])
 
     def is_saved(self, version: str) -> bool:
@@ -179,11 +179,13 @@ class Retraining:
         nights = self.night_labels()
         nights = nights[nights["text_hash"].isin(self.state["out_of_fold"])]
         if champion:
-            bounds = replace(Bounds(), coverage=self.options.min_coverage)
             old = self.registry.load(champion)
-            checks += compare(old.bundle, new, rows, self.options.target_precision, bounds)
             fresh = unlearned_by(nights, old)
-            checks.append(nights_check(judged_by(fresh, scores_of(Scorer(old.bundle), fresh)), self.judged(fresh)))
+            by_nights = nights_check(judged_by(fresh, scores_of(Scorer(old.bundle), fresh)), self.judged(fresh))
+            bounds = replace(Bounds(), coverage=self.options.min_coverage)
+            if by_nights.value is not None:
+                bounds = replace(bounds, recall_loss=bounds.recall_loss_with_nights)
+            checks += [*compare(old.bundle, new, rows, self.options.target_precision, bounds), by_nights]
         start = start_threshold(self.judged(nights), [one for one, _ in CANDIDATES], self.options.target_precision)
         target, database = self.options.target_precision, self.state["flags"]["database"]
         return {
@@ -209,12 +211,12 @@ class Retraining:
             return
         if now not in (decision["champion"], challenger):
             del self.state["decision"]
-            self.keep()
+            self.note()
             raise Busy(
                 f"{now} became the champion while {challenger} was compared with {decision['champion'] or 'none'}; "
                 "run retrain again with the same flags to compare with that"
             )
-        why = "; ".join(check["says"] for check in decision["checks"])
+        why = "; ".join(check["reason"] for check in decision["checks"])
         reason = f"retrain: {why}" if now else f"retrain: there was no champion; {why}"
         self.registry.promote(challenger, reason, decision["operating"])
 

@@ -37,10 +37,10 @@ class SchemeRuns:
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows of this grid and these labels in the table, in the grid's order."""
-        found = self.warehouse.read(SCHEME_RUN, experiment=self.grid.experiment)
-        same_labels = found.where(found.labels_hash == self.labels_hash)
-        there = {row["run"]: row.asDict() for row in time_zones.collect(same_labels)}
-        return [there[key] for entry, seed in self.all_runs() if (key := self.key(entry, seed)) in there]
+        runs = self.warehouse.read(SCHEME_RUN, experiment=self.grid.experiment)
+        same_labels = runs.where(runs.labels_hash == self.labels_hash)
+        by_key = {row["run"]: row.asDict() for row in time_zones.collect(same_labels)}
+        return [by_key[key] for entry, seed in self.all_runs() if (key := self.key(entry, seed)) in by_key]
 
     def all_runs(self) -> list[tuple[Entry, int]]:
         """Every run: seed by seed, so that a grid that is stopped has compared all schemes at least once."""
@@ -75,27 +75,35 @@ class SchemeRuns:
         """Make one run; the row of the table."""
         started = time.monotonic()
         if entry.flags == LINEAR:
-            found = self.linear()
+            measured = self.linear()
         elif entry.flags == TEACHER:
-            found = self.of_teacher()
+            measured = self.of_teacher()
         else:
-            found = self.distilled(entry, seed)
+            measured = self.distilled(entry, seed)
         facts = {"label": entry.label, "flags": entry.flags, "seed": seed, "labels_hash": self.labels_hash}
         wall = {"wall_s": time.monotonic() - started, "ended": datetime.now(UTC)}
-        return dict.fromkeys(SCHEME_RUN.columns) | wall | found | facts
+        return dict.fromkeys(SCHEME_RUN.columns) | wall | measured | facts
 
     def distilled(self, entry: Entry, seed: int) -> dict[str, Any]:
         """A student, and the teacher that trained along or whose logits it read."""
         training = training_of(self.grid, entry, seed)
         done = distil(lambda: self.warehouse, training, self.registry.new_version(training.scheme, datetime.now(UTC)))
-        beside = done.teacher_manifest
+        teacher_manifest = done.teacher_manifest
         version = done.teacher_version or (self.registry.resolve(training.teacher[0]) if training.teacher else None)
-        if version and beside is None:
-            beside = self.registry.load(version).bundle.manifest
-        found: dict[str, Any] = {"scheme": training.scheme, "model_version": done.version, "teacher_version": version}
-        found |= reached(done.manifest) | {f"teacher_{k}": v for k, v in reached(beside).items() if k != "precision"}
+        if version and teacher_manifest is None:
+            teacher_manifest = self.registry.load(version).bundle.manifest
+        measured: dict[str, Any] = {
+            "scheme": training.scheme,
+            "model_version": done.version,
+            "teacher_version": version,
+        }
+        measured |= reached(done.manifest) | {
+            f"teacher_{k}": v for k, v in reached(teacher_manifest).items() if k != "precision"
+        }
         curve = done.manifest["lineage"]["curve"]
-        return found | {"cpu_s": float(sum(epoch["cpu_seconds"] for epoch in curve))} | self.against_old(done.version)
+        return (
+            measured | {"cpu_s": float(sum(epoch["cpu_seconds"] for epoch in curve))} | self.against_old(done.version)
+        )
 
     def of_teacher(self) -> dict[str, Any]:
         """The row of the teacher that the grid names."""
@@ -103,16 +111,18 @@ class SchemeRuns:
             raise BadInput("a run has the flags 'teacher' and the grid names no teacher")
         manifest = self.registry.load(self.teacher).bundle.manifest
         curve = manifest["lineage"]["curve"]
-        cpu = [epoch["cpu_seconds"] for epoch in curve if "cpu_seconds" in epoch]  # older trainings did not count it
-        cost = {"wall_s": float(sum(epoch["seconds"] for epoch in curve)), "cpu_s": float(sum(cpu)) if cpu else None}
+        cost = {
+            "wall_s": float(sum(epoch["seconds"] for epoch in curve)),
+            "cpu_s": float(sum(epoch["cpu_seconds"] for epoch in curve)),
+        }
         return {"scheme": BERT, "model_version": self.teacher} | reached(manifest) | cost
 
     def linear(self) -> dict[str, Any]:
         """The row of the linear model on the same labels."""
         cpu = time.process_time()
         splits = self.splits("train", "valid", "test")
-        found = evaluate(train_linear(splits[0]), splits[1], splits[2], 0.95)
-        return {"scheme": LINEAR, "cpu_s": time.process_time() - cpu} | reached(found)
+        sections = evaluate(train_linear(splits[0]), splits[1], splits[2], 0.95)
+        return {"scheme": LINEAR, "cpu_s": time.process_time() - cpu} | reached(sections)
 
     def splits(self, *names: str) -> list[TextRows]:
         """Splits of the labels as the runs see them, with the common flags that choose rows."""
@@ -157,6 +167,6 @@ def decisions(registry: Registry, version: str, rows: TextRows) -> npt.NDArray[n
 
 def reached(manifest: dict[str, Any] | None) -> dict[str, float | None]:
     """AUC, and recall and precision at the threshold, on test; on valid where there is no test."""
-    found = (manifest or {}).get("metrics", {})
-    at = found.get("test") or found.get("valid") or {}
+    metrics = (manifest or {}).get("metrics", {})
+    at = metrics.get("test") or metrics.get("valid") or {}
     return {name: at.get(name) for name in ("auc", "recall", "precision")}

@@ -63,12 +63,12 @@ def write_snapshot(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> tup
     facts = snapshot_labels(warehouse, f"{folder}/labels", spec)
     train = facts["rows"]["train"]
     for teacher in facts["teachers"]:
-        have, version = teacher["train_rows"], teacher["version"]
-        print(f"logits of {version}: {have} of {train} rows of train ({have / train:.1%})", flush=True)
-        if have < train and not spec.allow_missing:
+        with_logits, version = teacher["train_rows"], teacher["version"]
+        print(f"logits of {version}: {with_logits} of {train} rows of train ({with_logits / train:.1%})", flush=True)
+        if with_logits < train and not spec.allow_missing:
             raise BadInput(
-                f"{train - have} of {train} labelled rows of train have no logits of {version}; store them: "
-                f"jobs/store_teacher_logits.py --teacher {version} --labelled, or pass --allow-missing-logits"
+                f"{train - with_logits} of {train} labelled rows of train have no logits of {version}; store them: "
+                f"opinion store_teacher_logits --teacher {version} --labelled, or pass --allow-missing-logits"
             )
     if spec.days:
         facts["transfer"] = snapshot_transfer(warehouse, f"{folder}/transfer", spec)
@@ -78,7 +78,7 @@ def write_snapshot(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> tup
 
 def snapshot_labels(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> dict[str, Any]:
     """Write the labels with the logits of the teachers."""
-    rows = chosen(warehouse.read(LABELLED_OPINION), spec)
+    rows = chosen_labels(warehouse.read(LABELLED_OPINION), spec)
     rows = rows.withColumn(FROM_NIGHT, is_of_night()).select("opinion_id", *COLUMNS, FROM_NIGHT)
     rows = join_logits(warehouse, rows, spec.teachers, LABELLED).drop("text_hash")
     rows.write.parquet(f"file://{folder}")
@@ -89,7 +89,7 @@ def snapshot_labels(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> di
             of = f" of the sources {', '.join(spec.sources)}" if spec.sources and split == "train" else ""
             raise BadInput(
                 f"{warehouse.name(LABELLED_OPINION)} has no rows of the split {split!r}{of}; "
-                "load some with jobs/load_labels.py"
+                "load some with opinion load_labels"
             )
     train = written.where("split = 'train'")
     return {
@@ -106,7 +106,7 @@ def snapshot_labels(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> di
     }
 
 
-def chosen(labels: DataFrame, spec: SnapshotSpec) -> DataFrame:
+def chosen_labels(labels: DataFrame, spec: SnapshotSpec) -> DataFrame:
     """All rows of valid and test, and those of train that are wanted; the same rows for the same number."""
     train = labels.where("split = 'train'")
     if spec.held_out is not None:
@@ -125,7 +125,7 @@ def snapshot_transfer(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> 
         if warehouse.location(RAW_OPINION, {"dt": day}) is None:
             raise BadInput(
                 f"--transfer-dt {day}: {warehouse.name(RAW_OPINION)} has no such day; "
-                f"load it: jobs/load_opinions.py --dt {day} --input PATH"
+                f"load it: opinion load_opinions --dt {day} --input PATH"
             )
         rows = warehouse.read(RAW_OPINION, dt=day).select("opinion_id", "text", "source")
         none = {"label": F.lit(None).cast("int"), "split": F.lit("transfer"), FROM_NIGHT: F.lit(False)}
@@ -180,8 +180,8 @@ def held_out(warehouse: Warehouse, name: str) -> tuple[TextRows, str]:
     folder = home() / "tmp" / name
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        found = snapshot_labels(warehouse, str(folder), SnapshotSpec())
-        split = "test" if "test" in found["rows"] else "valid"
-        return read(str(folder), pads.field("split") == split), found["data_hash"]
+        facts = snapshot_labels(warehouse, str(folder), SnapshotSpec())
+        split = "test" if "test" in facts["rows"] else "valid"
+        return read(str(folder), pads.field("split") == split), facts["data_hash"]
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -132,7 +132,7 @@ class StudentTraining(TrainingOptions):
         fewest, most = entry.teachers
         if entry.reads_logits and not fewest <= len(self.teacher) <= most:
             if most == 1:
-                needed = "one --teacher, whose logits jobs/store_teacher_logits.py has stored"
+                needed = "one --teacher, whose logits opinion store_teacher_logits has stored"
             else:
                 needed = f"two or more after --teacher; with one choose --scheme {scheme_for(1)}"
             raise BadInput(f"--scheme {self.scheme} needs {needed}")

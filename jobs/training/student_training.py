@@ -14,7 +14,7 @@ from distill.training import joint, student
 from distill.training.config import TEACHER, TrainingTask
 from distill.training.scheme_table import LINEAR, SCHEMES
 from distill.training.student import TeacherFeatureSpec
-from jobs.common.home import home_registry
+from jobs.common.home import home, home_registry
 from jobs.training.launch import launch
 from jobs.training.snapshot import SnapshotSpec, StoredTeacher, write_snapshot
 from jobs.training.student_flags import StudentTraining
@@ -38,13 +38,13 @@ def distil(open_warehouse: Callable[[], Warehouse], options: StudentTraining, ve
     The warehouse is opened when the teachers were found in the registry.
     """
     registry = home_registry()
-    training, bundle, beside = fit(registry, open_warehouse, options, version)
+    training, bundle, teacher_bundle = fit(registry, open_warehouse, options, version)
     done = Distilled(version, bundle.manifest)
-    if beside:
+    if teacher_bundle:
         name = version.replace(options.scheme, f"{options.scheme}-teacher", 1)
-        registry.add(name, beside.tensors, beside.files, beside.manifest)
-        done = replace(done, teacher_version=name, teacher_manifest=beside.manifest)
-        print(metrics_summary(beside.manifest), f"the teacher, saved as {name}", sep="\n")
+        registry.add(name, teacher_bundle.tensors, teacher_bundle.files, teacher_bundle.manifest)
+        done = replace(done, teacher_version=name, teacher_manifest=teacher_bundle.manifest)
+        print(metrics_summary(teacher_bundle.manifest), f"the teacher, saved as {name}", sep="\n")
     where = registry.add(version, bundle.tensors, bundle.files, bundle.manifest)
     training.end()
     print(metrics_summary(bundle.manifest), f"saved as {version} in {where}", sep="\n", flush=True)
@@ -81,8 +81,8 @@ def fit(
     is_joint = SCHEMES[options.scheme].joint
     with training.ended_when_refused():
         work = joint_work(options, training, task) if is_joint else stored_work(options, training, task, registry)
-        made = launch(warehouse.spark, options.num_proc, work, RESTARTS)
-    return (training, *made) if is_joint else (training, made, None)
+        trained = launch(warehouse.spark, options.num_proc, work, RESTARTS)
+    return (training, *trained) if is_joint else (training, trained, None)
 
 
 def resolved(registry: Registry, name: str) -> str:
@@ -96,7 +96,7 @@ def check_encoder(registry: Registry, version: str) -> None:
     if kind in (KIND, LINEAR):
         raise BadInput(
             f"--hint and --embeddings teacher read features of the first teacher, a BERT; {version} is not one: "
-            "name a teacher of jobs/train_teacher.py first"
+            "name a teacher of opinion train_teacher first"
         )
 
 
@@ -115,7 +115,14 @@ def stored_work(
     features = None
     if options.uses_teacher_features:
         embeddings = options.embeddings == "teacher"
-        features = TeacherFeatureSpec(registry.root, options.teacher[0], embeddings, options.hint, options.hint_epochs)
+        features = TeacherFeatureSpec(
+            registry.root,
+            options.teacher[0],
+            str(home() / "cache" / "token_features"),
+            embeddings,
+            options.hint,
+            options.hint_epochs,
+        )
     return partial(
         student.train_on_rank, snapshot=training.snapshot, task=task, scheme=options.scheme, features=features
     )

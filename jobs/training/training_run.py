@@ -146,22 +146,22 @@ def begin(
         staged.write_text(json.dumps(begun), encoding="utf-8")
         os.replace(staged, file)
     print(f"training {version}; if it is stopped, the same flags and --resume {version} go on with it", flush=True)
-    there = replace(Snapshot(**begun["snapshot"]), folder=str(folder))
-    return Training(version, folder, there, begun["lineage"], is_new)
+    snapshot_here = replace(Snapshot(**begun["snapshot"]), folder=str(folder))
+    return Training(version, folder, snapshot_here, begun["lineage"], is_new)
 
 
 def refuse_other_options(version: str, begun: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Raise BadInput that names an option which is not as it was. The checkpoint knows its number of ranks."""
     for name in sorted(begun.keys() & given.keys() - {"num_proc"}):
         if begun[name] != given[name]:
-            before, now = in_flag(begun[name]), in_flag(given[name])
+            before, now = flag_text(begun[name]), flag_text(given[name])
             raise BadInput(
                 f"--resume {version}: it was begun with {flag(name)} {before}, not {now}; "
                 "give the same flags, or start a new training without --resume"
             )
 
 
-def in_flag(value: Any) -> str:
+def flag_text(value: Any) -> str:
     """A value as it stands after its flag."""
     words = value if isinstance(value, list) else [value]
     return " ".join(":".join(map(str, word)) if isinstance(word, list) else str(word) for word in words) or "none"
@@ -171,10 +171,10 @@ def git_commit() -> str | None:
     """The checkout's commit, with a + when files differ from it; None outside of a checkout."""
     command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--abbrev=40", "--dirty=+"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, check=True)
+        described = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return found.stdout.strip()
+    return described.stdout.strip()
 
 
 def metrics_summary(manifest: dict[str, Any]) -> str:
@@ -188,9 +188,9 @@ def metrics_summary(manifest: dict[str, Any]) -> str:
         lines.append(
             f"precision {threshold['target_precision']:g} is out of reach there: it cannot become the champion"
         )
-    for split, found in manifest["metrics"].items():
+    for split, metrics in manifest["metrics"].items():
         lines.append(
-            f"{split:>6}: {found['rows']} rows, AUC {found['auc']:.4f}, "
-            f"recall {found['recall']:.3f} at precision {found['precision']:.3f}"
+            f"{split:>6}: {metrics['rows']} rows, AUC {metrics['auc']:.4f}, "
+            f"recall {metrics['recall']:.3f} at precision {metrics['precision']:.3f}"
         )
     return "\n".join(lines)

@@ -50,7 +50,7 @@ def run_ddl_ignoring_exists(spark: SparkSession, statement: str) -> None:
 
 
 @dataclass(frozen=True)
-class Found:
+class Described:
     """What the metastore has under the name of a table or view; `columns` are name -> SQL type, partitions last."""
 
     kind: str
@@ -62,21 +62,21 @@ class Found:
 
 def pending_statements(spark: SparkSession, database: str) -> dict[str, str]:
     """Missing or older tables, then views: name -> the statement that upgrades it. Raises BadInput as `migrate`."""
-    there = described(spark, database)
-    found = {}
+    existing = existing_tables(spark, database)
+    statements = {}
     for table in TABLES:
-        if table.name not in there:
-            found[table.name] = created(table)
-        elif missing := missing_columns(f"{database}.{table.name}", there[table.name], table):
+        if table.name not in existing:
+            statements[table.name] = created(table)
+        elif missing := missing_columns(f"{database}.{table.name}", existing[table.name], table):
             columns = ", ".join(f"{name} {table.columns[name]}" for name in missing)
-            found[table.name] = f"ALTER TABLE {{database}}.{table.name} ADD COLUMNS ({columns})"
+            statements[table.name] = f"ALTER TABLE {{database}}.{table.name} ADD COLUMNS ({columns})"
     for view in VIEWS:
-        if view.name not in there:
-            found[view.name] = f"CREATE VIEW {{database}}.{view.name} COMMENT '{view.comment}' AS {view.query}"
-        elif is_older(database, there[view.name], view):
+        if view.name not in existing:
+            statements[view.name] = f"CREATE VIEW {{database}}.{view.name} COMMENT '{view.comment}' AS {view.query}"
+        elif is_older(database, existing[view.name], view):
             # Not CREATE OR REPLACE, which drops the view first: a reader would find none.
-            found[view.name] = f"ALTER VIEW {{database}}.{view.name} AS {view.query}"
-    return found
+            statements[view.name] = f"ALTER VIEW {{database}}.{view.name} AS {view.query}"
+    return statements
 
 
 def created(table: Table) -> str:
@@ -89,16 +89,16 @@ def created(table: Table) -> str:
     )
 
 
-def missing_columns(name: str, found: Found, table: Table) -> list[str]:
+def missing_columns(name: str, described: Described, table: Table) -> list[str]:
     """The columns that a table of an older version lacks; raises BadInput for one that is not ours or is newer."""
-    if (found.kind, found.serde, found.partitions) != ("EXTERNAL", PARQUET, table.partitions):
+    if (described.kind, described.serde, described.partitions) != ("EXTERNAL", PARQUET, table.partitions):
         raise BadInput(
-            f"table {name} is {found.kind}, partitioned by {', '.join(found.partitions) or 'nothing'}, of "
-            f"{found.serde or 'no files'}; expected EXTERNAL, "
+            f"table {name} is {described.kind}, partitioned by {', '.join(described.partitions) or 'nothing'}, of "
+            f"{described.serde or 'no files'}; expected EXTERNAL, "
             f"{', '.join(table.partitions) or 'nothing'}, {PARQUET}; {MEND}"
         )
     expected = table.columns | dict.fromkeys(table.partitions, "string")
-    actual = found.columns
+    actual = described.columns
     missing = [column for column in table.columns if column not in actual]
     unknown = [column for column in actual if column not in expected]
     if any(actual[column] != expected[column] for column in actual if column in expected) or (missing and unknown):
@@ -116,14 +116,14 @@ def missing_columns(name: str, found: Found, table: Table) -> list[str]:
     return missing
 
 
-def is_older(database: str, found: Found, view: View) -> bool:
+def is_older(database: str, described: Described, view: View) -> bool:
     """Whether the view's query is another than ours; raises BadInput for what is no view."""
-    if found.kind != "VIEW":
-        raise BadInput(f"{database}.{view.name} is {found.kind}, expected a view; {MEND}")
-    return found.view_text != view.query.format(database=database)
+    if described.kind != "VIEW":
+        raise BadInput(f"{database}.{view.name} is {described.kind}, expected a view; {MEND}")
+    return described.view_text != view.query.format(database=database)
 
 
-def described(spark: SparkSession, database: str) -> dict[str, Found]:
+def existing_tables(spark: SparkSession, database: str) -> dict[str, Described]:
     """What the metastore has under our names, by name; nothing in a database that is not there.
 
     One call of the catalog answers for all, as each job starts with this. DESCRIBE is a query a table: twenty times the
@@ -135,17 +135,17 @@ def described(spark: SparkSession, database: str) -> dict[str, Found]:
         return {}
     names = jvm.org.apache.spark.api.python.PythonUtils.toSeq([thing.name for thing in (*TABLES, *VIEWS)])
     answers = catalog.getTablesByName(database, names).iterator()
-    found = {}
+    tables = {}
     while answers.hasNext():
         answer = answers.next()
-        found[str(answer.identifier().table())] = found_of(answer)
-    return found
+        tables[str(answer.identifier().table())] = described(answer)
+    return tables
 
 
-def found_of(answer: Any) -> Found:
+def described(answer: Any) -> Described:
     """A table of Spark's catalog (CatalogTable), as far as it is ours to know."""
     serde, text = answer.storage().serde(), answer.viewText()
-    return Found(
+    return Described(
         str(answer.tableType().name()),
         str(serde.get()) if serde.isDefined() else None,
         tuple(str(answer.partitionColumnNames().mkString(",")).split(","))

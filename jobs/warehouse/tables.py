@@ -191,6 +191,7 @@ SCORING_RUN = Table(
         "certified": "boolean",
         "source_precision": "map<string,double>",
         "unlabelled_sources": "map<string,struct<opinions:bigint,valid:bigint>>",
+        "software_version": "string",
     },
 )
 

@@ -49,10 +49,10 @@ class Warehouse:
         assert jvm is not None
         if partition:
             key = jvm.org.apache.spark.api.python.PythonUtils.toScalaMap(partition)
-            found = catalog.getPartitionOption(self.database, table.name, key)
-            if found.isEmpty():
+            partition_option = catalog.getPartitionOption(self.database, table.name, key)
+            if partition_option.isEmpty():
                 return None
-            stored = found.get()
+            stored = partition_option.get()
         else:
             stored = catalog.getTable(self.database, table.name)
         return str(jvm.org.apache.hadoop.fs.Path(stored.location()).toString())

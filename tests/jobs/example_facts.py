@@ -10,7 +10,7 @@ from distill.evaluation.comparison import Bounds, compare
 from distill.models.saved_model import SavedModel
 from distill.scoring.explain import explain
 from distill.scoring.scorer import Scorer
-from jobs.reports.day_facts import DRIFT, drift, made_of, strongest_ngrams
+from jobs.reports.day_facts import DRIFT, drift, margin_facts, strongest_ngrams
 from jobs.reports.retrain_facts import Models, retrain_facts
 from tests.jobs.tiny_model import TEXTS, tiny_bundle
 
@@ -29,7 +29,7 @@ def a_day() -> dict[str, Any]:
             "published_at": None if i == 2 else "2026-11-09 08:00",
             "score": 0.99 - i / 100,
             "times": 1 + i % 3,
-            **made_of(explain(scorer, text)),
+            **margin_facts(explain(scorer, text)),
         }
         for i, text in enumerate(texts)
     ]
@@ -46,7 +46,7 @@ def a_day() -> dict[str, Any]:
             "threshold_source": "calibrated",
         },
         "promise": {
-            "says": "precision on the stream: 0.961 (bounds 0.912 to 0.979), certified",
+            "text": "precision on the stream: 0.961 (bounds 0.912 to 0.979), certified",
             "precision": 0.961,
             "lower": 0.912,
             "upper": 0.979,

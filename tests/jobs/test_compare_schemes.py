@@ -43,7 +43,7 @@ def grid(tmp_path: Path, content: str) -> Grid:
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         (('experiment = "small"', "experiment ="), "grid.toml"),
         (('title = "A small grid"', ""), "title"),
@@ -54,8 +54,8 @@ def grid(tmp_path: Path, content: str) -> Grid:
         (("seeds = [0, 1]", "seeds = [0, 1]\nsedes = [2]"), "sedes"),
     ],
 )
-def test_a_wrong_grid_is_refused_before_anything_runs(tmp_path: Path, change: tuple[str, str], says: str) -> None:
-    with pytest.raises(BadInput, match=re.escape(says)):
+def test_a_wrong_grid_is_refused_before_anything_runs(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(message)):
         grid(tmp_path, GRID.replace(*change))
 
 

@@ -91,7 +91,7 @@ def test_the_champion_decides_at_its_operating_threshold(models, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("flags", "code", "says"),
+    ("flags", "code", "message"),
     [
         (["--text", "！！！"], 2, "the text has no score: no_word_character"),
         (["--text", "好", "--dt", "2026-11-09"], 2, "--opinion-id and --dt belong together"),
@@ -101,11 +101,11 @@ def test_the_champion_decides_at_its_operating_threshold(models, tmp_path: Path)
         ([], 2, "one of the arguments --text --opinion-id is required"),
     ],
 )
-def test_what_cannot_be_explained_is_one_line(models, flags: list[str], code: int, says: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_cannot_be_explained_is_one_line(models, flags: list[str], code: int, message: str) -> None:  # type: ignore[no-untyped-def]
     done = explain(models[0], *flags)
     assert done.returncode == code and done.stdout == ""
     [line] = done.stderr.splitlines()
-    assert line.startswith("error: ") and says in line
+    assert line.startswith("error: ") and message in line
 
 
 @pytest.mark.spark

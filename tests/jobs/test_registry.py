@@ -73,7 +73,7 @@ def test_list_shows_a_broken_version_beside_the_whole_ones(home, versions, capsy
 
 def test_list_without_versions_says_how_to_make_one(home, capsys):
     main(["--home", str(home), "list"])
-    assert "train one with jobs/distill_student.py" in capsys.readouterr().out
+    assert "train one with opinion distill_student" in capsys.readouterr().out
 
 
 def test_show_prints_all_of_the_manifest_exactly(home, versions, capsys):
@@ -126,7 +126,9 @@ def test_errors_are_one_line_with_their_exit_code(home, versions, arguments, cod
 
 
 def decided(challenger: str, champion: str | None, day: int, **found: Any) -> dict[str, Any]:
-    checks = [{"name": "recall", "passed": found.get("promoted", False), "found": 0, "bound": 0, "says": "召回 -0.02"}]
+    checks = [
+        {"name": "recall", "passed": found.get("promoted", False), "value": 0, "bound": 0, "reason": "召回 -0.02"}
+    ]
     return {"challenger": challenger, "champion": champion, "promoted": False, "dry_run": False, "checks": checks,
             "decided": f"2026-11-0{day}T03:00:00+00:00"} | found  # fmt: skip
 

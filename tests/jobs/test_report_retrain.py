@@ -19,12 +19,12 @@ def test_the_newest_decision_is_reported_unless_another_is_named(tmp_path: Path)
     decisions.write(tmp_path / "retrain" / decisions.PROGRESS, {})
     assert decision_of(tmp_path, None)["challenger"] == NEW
     assert decision_of(tmp_path, OLD)["challenger"] == OLD
-    with pytest.raises(BadInput, match=r"keeps no decision about bert-1; see jobs/registry.py decisions"):
+    with pytest.raises(BadInput, match=r"keeps no decision about bert-1; see opinion registry decisions"):
         decision_of(tmp_path, "bert-1")
 
 
 def test_without_a_decision_the_mend_is_said(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"keeps no decision; .* or run jobs/retrain.py"):
+    with pytest.raises(BadInput, match=r"keeps no decision; .* or run opinion retrain"):
         decision_of(tmp_path, None)
 
 

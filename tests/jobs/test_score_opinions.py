@@ -9,6 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from distill import __version__
 from distill.errors import BadInput
 from distill.models.registry import Registry
 from distill.scoring.drift import expected_of, stability_index
@@ -85,12 +86,13 @@ def test_every_row_of_the_day_is_scored_or_rejected_with_its_reason(warehouse: W
     assert run.rows_read == run.rows_scored + run.rows_rejected
     assert run.rows_valid == len(valid) == sum(row.is_valid for row in scores.values())
     assert (sum(run.score_histogram), run.model_version, run.rows_cut) == (len(scores), model, 0)
-    # The model is of an older kind, which says of its training nothing but scores; so few rows differ by chance.
+    # The model's profile has scores alone; so few rows differ by chance.
     trained_on = expected_of(tiny_model.tiny_bundle(1).manifest)
     assert trained_on and run.drift_psi == pytest.approx(stability_index(trained_on.scores, run.score_histogram))
     assert run.drift_band == "stable"
     assert (run.drift_psi_length, run.drift_psi_unknown, run.drift_psi_source) == (None, None, None)
     assert run.started <= run.ended
+    assert run.software_version == __version__
     # Of one id the earliest row counts.
     assert scores["other"].score == SCORER.score(["物业乱收费"]).scores[0]
     assert scores["same"].score == SCORER.score(["退款没到账"]).scores[0]

@@ -85,7 +85,7 @@ def test_a_teacher_or_a_day_that_is_not_there_is_one_line_and_nothing_is_publish
     teacher = tiny_teacher.add_teacher(own_home / "encoder", 1)
     for name, day, code, said in [
         ("nobody", DAY, 3, f"no model nobody in {own_home}/registry; the nearest there: {teacher}"),
-        ("bert", "2026-01-01", 2, "opinion.raw_opinion has no day 2026-01-01; load it: jobs/load_opinions.py"),
+        ("bert", "2026-01-01", 2, "opinion.raw_opinion has no day 2026-01-01; load it: opinion load_opinions"),
     ]:
         done = submit("store_teacher_logits", "--teacher", name, "--dt", day, home=own_home)
         assert done.returncode == code, done.stderr

@@ -37,7 +37,7 @@ def tiny_bundle(seed: int, threshold: float = 0.5) -> Bundle:
         "architecture": architecture.to_json(),
         "text": {"fingerprint": vocabulary.fingerprint()},
         "threshold": {"value": threshold, "precision": 0.95, "target_precision": 0.95},
-        "score_histogram": [1] * 20,
+        "profile": {"rows": 20, "scores": [1] * 20, "lengths": [], "unknown": [], "sources": {}},
     }
     tensors = {name: tensor.detach().numpy().copy() for name, tensor in student.state_dict().items()}
     return Bundle(json.loads(json.dumps(manifest)), tensors, {VOCABULARY: vocabulary.to_bytes()}, "")

@@ -63,8 +63,8 @@ def test_a_better_model_passes_a_worse_one_does_not_and_the_same_is_within_its_b
     assert lower_bound(labels, weak, strong, TARGET) > 0.03
     assert recall_check(labels, weak, strong, TARGET, 0.005).passed
     worse = recall_check(labels, strong, weak, TARGET, 0.005)
-    assert not worse.passed and worse.found < -0.05
-    assert f"the champion's {Ranked(labels, strong).recall(TARGET):.4f}" in worse.says
+    assert not worse.passed and worse.value < -0.05
+    assert f"the champion's {Ranked(labels, strong).recall(TARGET):.4f}" in worse.reason
     assert lower_bound(labels, weak, weak, TARGET) == 0
 
 
@@ -83,8 +83,8 @@ def test_the_source_that_loses_most_is_named_and_small_ones_do_not_decide() -> N
     new = old.copy()
     new[[0, 1, 2, *range(60, 75), *range(120, 129)]] = False
     worst = source_check(found, old, new, 0.1)
-    assert not worst.passed and worst.found == pytest.approx(15 / 60)
-    assert "of 2 sources hotline" in worst.says and "-0.2500 (at least -0.1000)" in worst.says
+    assert not worst.passed and worst.value == pytest.approx(15 / 60)
+    assert "of 2 sources hotline" in worst.reason and "-0.2500 (at least -0.1000)" in worst.reason
     assert source_check(found, old, new, 0.3).passed
     few = TextRows([""] * 9, np.ones(9, np.int64), sources[-9:], np.empty((9, 0, 2), np.float32))
     assert source_check(few, old[-9:], new[-9:], 0.1).passed
@@ -111,10 +111,10 @@ def test_a_challenger_that_knows_the_labels_passes_and_the_other_way_round_it_fa
     assert all(check.passed for check in up.values()), up
     down = {check.name: check for check in compare(good, bad, rows, TARGET, easy)}
     assert not down["recall"].passed and not down["coverage"].passed and not down["sources"].passed
-    assert down["speed"].passed and down["size"].found == pytest.approx(1.0)
+    assert down["speed"].passed and down["size"].value == pytest.approx(1.0)
     caught = {name: Scorer(b).score(rows.texts).scores >= Scorer(b).threshold for name, b in (("g", good), ("b", bad))}
     complaints = rows.labels == 1
-    assert down["coverage"].found == pytest.approx(caught["b"][complaints & caught["g"]].mean())
+    assert down["coverage"].value == pytest.approx(caught["b"][complaints & caught["g"]].mean())
 
 
 def test_a_large_or_slow_challenger_fails_for_that_alone() -> None:
@@ -132,8 +132,8 @@ def test_a_threshold_that_is_not_precise_enough_fails() -> None:
     assert threshold_check(model).passed
     model.manifest["threshold"]["precision"] = 0.9
     check = threshold_check(model)
-    assert not check.passed and (check.found, check.bound) == (0.9, 0.95)
-    assert check.says.startswith("has no threshold with precision 0.95 on valid, 0.9000 at best")
+    assert not check.passed and (check.value, check.bound) == (0.9, 0.95)
+    assert check.reason.startswith("has no threshold with precision 0.95 on valid, 0.9000 at best")
 
 
 def test_a_check_is_json() -> None:

@@ -35,9 +35,3 @@ def test_a_target_out_of_reach_gives_the_most_precise_threshold() -> None:
     found = evaluate(score, hard, None, 0.9)
     assert found["threshold"]["precision"] < found["threshold"]["target_precision"] == 0.9
     assert set(found["metrics"]) == {"valid"}
-
-
-def test_the_histogram_counts_every_row_of_valid() -> None:
-    histogram = evaluate(score, VALID, None, 0.9)["score_histogram"]
-    assert (len(histogram), sum(histogram)) == (20, 6)
-    assert histogram[0] == histogram[4] == histogram[19] == 1, "a score of 1 is in the last bin"

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from distill import __version__
 from distill.errors import BadInput, BadModel, Infrastructure
 from distill.models import bundle
 
@@ -72,6 +73,7 @@ def test_what_is_saved_is_loaded(tensors, vocabulary, note):
         model = bundle.load(f"{home}/m")
         assert os.listdir(home) == ["m"]
     assert (model.files["vocabulary"].decode(), model.manifest["note"]) == (vocabulary, note)
+    assert model.manifest["software_version"] == __version__
     assert model.tensors.keys() == tensors.keys()
     for name, tensor in tensors.items():
         assert (model.tensors[name].dtype, model.tensors[name].shape) == (tensor.dtype, tensor.shape)

@@ -181,7 +181,7 @@ def empty_weights(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "says"),
+    ("damage", "message"),
     [
         (more_tokens, r"its tokenizer knows tokens up to \d+, its embeddings \d+ only"),
         (no_padding, "no padding token; name one as pad_token in its tokenizer_config.json"),
@@ -194,9 +194,9 @@ def empty_weights(folder: Path) -> None:
         (empty_weights, "transformers cannot read it"),
     ],
 )
-def test_what_is_wrong_with_a_folder_is_named(copy: Path, damage: Callable[[Path], None], says: str) -> None:
+def test_what_is_wrong_with_a_folder_is_named(copy: Path, damage: Callable[[Path], None], message: str) -> None:
     damage(copy)
-    with pytest.raises(BadInput, match=says):
+    with pytest.raises(BadInput, match=message):
         from_pretrained(str(copy), 32, "float32")
     assert not (copy / "was-run").exists()
     refused(copy)

@@ -70,7 +70,7 @@ def test_no_texts_have_no_logits(teacher: tuple[Bert, Tokenizer, Bundle], kind: 
 
 
 @pytest.mark.parametrize(
-    ("manifest", "says"),
+    ("manifest", "message"),
     [
         ({"architecture": {"kind": "perceptron"}}, "perceptron"),
         ({"architecture": {}}, "None"),
@@ -79,9 +79,9 @@ def test_no_texts_have_no_logits(teacher: tuple[Bert, Tokenizer, Bundle], kind: 
     ],
 )
 def test_a_model_of_no_known_kind_is_refused(
-    teacher: tuple[Bert, Tokenizer, Bundle], manifest: dict[str, object], says: str
+    teacher: tuple[Bert, Tokenizer, Bundle], manifest: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(BadModel, match=says):
+    with pytest.raises(BadModel, match=message):
         teacher_of(replace(teacher[2], manifest=manifest), "float32")
 
 

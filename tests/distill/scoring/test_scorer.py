@@ -135,7 +135,7 @@ def changed(**sections: object) -> Bundle:
 
 
 @pytest.mark.parametrize(
-    ("bundle", "says"),
+    ("bundle", "message"),
     [
         (changed(text={"fingerprint": "another"}), "another text pipeline"),
         (changed(threshold={"value": float("nan")}), "threshold"),
@@ -150,8 +150,8 @@ def changed(**sections: object) -> Bundle:
                                "filters": 3}), "shape"),
     ],
 )  # fmt: skip
-def test_a_bundle_that_would_score_otherwise_is_refused(bundle: Bundle, says: str) -> None:
-    with pytest.raises(BadModel, match=says):
+def test_a_bundle_that_would_score_otherwise_is_refused(bundle: Bundle, message: str) -> None:
+    with pytest.raises(BadModel, match=message):
         Scorer(bundle)
 
 

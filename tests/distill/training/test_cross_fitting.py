@@ -36,7 +36,7 @@ def test_each_model_left_its_fold_out_and_others_get_the_mean() -> None:
 
 
 def test_labels_of_nights_weigh_more_where_they_contradict_the_others() -> None:
-    """Only the nights' labels know that questions to a service desk are junk; in the old ones their words are complaints."""
+    """Only the nights' labels know that questions are junk; in the old ones their words stand in complaints."""
     random = np.random.default_rng(2)
     old = texts(random, 300, "无法登录怎么办退款") + texts(random, 300, "物流很快")
     night = texts(random, 30, "无法登录怎么办") + texts(random, 10, "退款不给退")

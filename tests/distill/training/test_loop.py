@@ -75,7 +75,6 @@ def test_a_student_learns_and_says_what_it_reaches(trained) -> None:  # type: ig
     assert (at.precision_lower, at.precision_upper) == (threshold["precision_lower"], threshold["precision_upper"])
     lower = np.unique(scores[scores < threshold["value"]]).tolist()
     assert lower and all(metrics.precision_recall_at(valid.labels, scores, one).precision < 0.95 for one in lower)
-    assert sum(manifest["score_histogram"]) == 200
     assert manifest["lineage"]["training"]["seed"] == 7
 
 

@@ -59,7 +59,7 @@ def test_success_prints_utf_8_whatever_the_locale(tmp_path):
 
 
 def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path):
-    """As of `registry.py show | head`."""
+    """As of `opinion registry show | head`."""
     read, write = os.pipe()
     os.close(read)
     code = "from jobs.common.failures import *\ndef main():\n    print('x')\nrun_main(main)"

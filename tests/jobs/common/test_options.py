@@ -54,7 +54,7 @@ def test_every_kind_of_field_is_read_as_its_type_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         ("", "required: --name"),
         ("--name x --count many", "--count: invalid int value: 'many'"),
@@ -63,12 +63,12 @@ def test_every_kind_of_field_is_read_as_its_type_says() -> None:
         ("--name x --conut 3", "there is no flag --conut; did you mean --count?"),
     ],
 )
-def test_what_cannot_be_read_is_one_line(words: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_read_is_one_line(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         read(words)
     assert left.value.code == 2
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: ") and says in line
+    assert line.startswith("error: ") and message in line
 
 
 @pytest.mark.parametrize(

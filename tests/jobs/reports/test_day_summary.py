@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jobs.reports.console import fit, masked_line
+from jobs.reports.console import fit_width, masked_line
 
 texts = st.text(st.characters())
 numbers = st.text(st.sampled_from("0123456789０１２３٣९ -－–—().·_\t\n\u200b\u00a0xX号"), max_size=40)
@@ -21,7 +21,7 @@ def width(text: str) -> int:
 @example("1\u200b\u200b\u200b3\u200b\u200b\u200b8\u200b\u200b\u200b0\u200b\u200b\u200b0")  # one number when shown
 @example("１３８００１３８０００")
 def test_no_run_of_five_digits_is_left(text):
-    for shown in (masked_line(text), fit(masked_line(text), 72)):
+    for shown in (masked_line(text), fit_width(masked_line(text), 72)):
         assert not re.search(r"\d{5}", shown)
         assert not re.search(r"\d([ -]?\d){4}", shown)
 
@@ -54,22 +54,22 @@ def test_short_numbers_stay(text):
 
 @given(texts | numbers, st.integers(2, 80))
 def test_fit_fills_the_width_exactly(text, columns):
-    shown = fit(text, columns)
+    shown = fit_width(text, columns)
     assert width(shown) == columns
     assert shown.isprintable()
 
 
 @given(texts, st.integers(2, 80))
 def test_fit_cuts_only_what_is_too_long(text, columns):
-    once = fit(text, 1000).rstrip()
+    once = fit_width(text, 1000).rstrip()
     if len(text) < 400 and width(once) <= columns:
-        assert fit(text, columns).rstrip() == once
+        assert fit_width(text, columns).rstrip() == once
 
 
 def test_fit():
-    assert fit("坏了", 4) == "坏了"
-    assert fit("坏了", 6) == "坏了  "
-    assert fit("坏了吗", 5) == "坏了…"
-    assert fit("坏了吗", 4) == "坏… "
-    assert fit("a\n b\r\n\tc", 8) == "a b c   "
-    assert fit("\x1b[31mred\u202e\x00", 8) == "[31mred "
+    assert fit_width("坏了", 4) == "坏了"
+    assert fit_width("坏了", 6) == "坏了  "
+    assert fit_width("坏了吗", 5) == "坏了…"
+    assert fit_width("坏了吗", 4) == "坏… "
+    assert fit_width("a\n b\r\n\tc", 8) == "a b c   "
+    assert fit_width("\x1b[31mred\u202e\x00", 8) == "[31mred "

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jobs.scoring.audit_sample import LOWEST_CANDIDATE, Aim, plan
+from jobs.scoring.audit_sample import LOWEST_CANDIDATE, Aim, allocation
 from jobs.scoring.bands import BANDS, LEAST_SAMPLE
 
 # Rows a band of a real night, the threshold inside the band from 0.7 on.
@@ -19,7 +19,9 @@ def cells(*rows: tuple[bool, int, int]) -> pd.DataFrame:
 
 
 def test_a_stratum_is_a_decision_and_a_band_of_scores() -> None:
-    strata = plan(cells((False, 0, 900), (False, 1, 90), (False, 5, 5), (True, 5, 7), (True, 9, 60), (True, 12, 9)), 40)
+    strata = allocation(
+        cells((False, 0, 900), (False, 1, 90), (False, 5, 5), (True, 5, 7), (True, 9, 60), (True, 12, 9)), 40
+    )
     found = {row.stratum: (row.is_valid, row.stratum_rows) for row in strata.itertuples()}
     assert found == {
         "junk 0.00-0.05": (False, 900),
@@ -40,19 +42,19 @@ def test_every_stratum_is_drawn_from_and_rows_that_are_missing_on_one_side_are_d
     for valid, junk in ((3, 5000), (5000, 3), (0, 5000), (5000, 5000)):
         # At the threshold, in band 5, both decisions are.
         full = cells(*((False, b, junk) for b in range(6)), *((True, b, valid) for b in range(5, BANDS)))
-        strata = plan(full[full["rows"] > 0], size, aim)
+        strata = allocation(full[full["rows"] > 0], size, aim)
         assert strata["drawn"].sum() == min(size, full["rows"].sum())
         assert (strata["drawn"] >= strata["stratum_rows"].clip(upper=2)).all()
         assert (strata["drawn"] <= strata["stratum_rows"]).all()
 
 
 def test_a_small_day_is_drawn_whole() -> None:
-    strata = plan(cells((False, 0, 4), (True, 12, 2)), 100)
+    strata = allocation(cells((False, 0, 4), (True, 12, 2)), 100)
     assert strata["drawn"].tolist() == strata["stratum_rows"].tolist() == [4, 2]
 
 
 def test_without_an_aim_most_rows_are_candidates_and_stricter_ones_are_drawn_more_densely() -> None:
-    strata = plan(cells(*NIGHT), 100)
+    strata = allocation(cells(*NIGHT), 100)
     above = strata[strata["band"] >= LOWEST_CANDIDATE]
     assert above["drawn"].sum() >= 80
     density = (above.groupby("band")["drawn"].sum() / above.groupby("band")["stratum_rows"].sum()).to_numpy()
@@ -60,9 +62,9 @@ def test_without_an_aim_most_rows_are_candidates_and_stricter_ones_are_drawn_mor
 
 
 def test_with_an_aim_the_rows_at_and_just_below_it_are_drawn_evenly_and_the_rest_keeps_its_floor() -> None:
-    strata = plan(cells(*NIGHT), 100, Aim(0.98, False))
+    strata = allocation(cells(*NIGHT), 100, Aim(0.98, False))
     near = strata[strata["band"] >= 7]  # from 0.95 on, the candidate below the aim
     assert 60 <= near["drawn"].sum() <= 75
     density = near["drawn"] / near["stratum_rows"]
     assert density.max() < 1.5 * density.min()
-    assert plan(cells(*NIGHT), 100, Aim(0.98, True)).loc[near.index, "drawn"].sum() < near["drawn"].sum()
+    assert allocation(cells(*NIGHT), 100, Aim(0.98, True)).loc[near.index, "drawn"].sum() < near["drawn"].sum()

@@ -8,16 +8,16 @@ from jobs.training.logit_flags import LogitJob, parser
 
 
 @pytest.mark.parametrize(
-    ("flags", "says"),
+    ("flags", "message"),
     [
         ("--labelled --train-rows 0", "--train-rows goes with --labelled and must be 1 or more"),
         ("--dt 2026-11-09 --train-rows 5", "--train-rows goes with --labelled"),
         ("--no-labelled", "name the texts whose logits are stored: --labelled, or days after --dt"),
     ],
 )
-def test_flags_that_do_not_fit_together_are_refused(flags: str, says: str) -> None:
+def test_flags_that_do_not_fit_together_are_refused(flags: str, message: str) -> None:
     args = parser().parse_args(["--teacher", "bert", *flags.split()])
-    with pytest.raises(BadInput, match=says):
+    with pytest.raises(BadInput, match=message):
         from_flags(LogitJob, args).check(args.labelled, args.dt)
 
 

@@ -12,7 +12,7 @@ DAY = "2026-11-09"
 
 
 @pytest.mark.parametrize(
-    ("flags", "says"),
+    ("flags", "message"),
     [
         ("--scheme offline", "--scheme offline needs one --teacher"),
         ("--scheme offline --teacher bert textcnn", "--scheme offline needs one --teacher"),
@@ -31,26 +31,26 @@ DAY = "2026-11-09"
         ("--train-rows 0", "--train-rows must be 1 or more"),
     ],
 )
-def test_flags_that_do_not_fit_together_are_refused_in_one_line(flags: str, says: str) -> None:
-    with pytest.raises(BadInput, match=re.escape(says)) as refused:
+def test_flags_that_do_not_fit_together_are_refused_in_one_line(flags: str, message: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(message)) as refused:
         from_flags(StudentTraining, parser().parse_args(flags.split())).check()
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("flags", "says"),
+    ("flags", "message"),
     [
         ("--scheme online", "invalid choice: 'online'"),
         ("--route 120", "'120' is not STEP:EPOCHS, such as 120:1"),
         ("--transfer-dt 9-11-2026", "is not a day"),
     ],
 )
-def test_flags_that_are_misspelt_end_with_the_code_of_bad_input(flags: str, says: str, capsys) -> None:
+def test_flags_that_are_misspelt_end_with_the_code_of_bad_input(flags: str, message: str, capsys) -> None:
     with pytest.raises(SystemExit) as left:
         parser().parse_args(flags.split())
     assert left.value.code == BadInput.exit_code
     [line] = capsys.readouterr().err.splitlines()
-    assert says in line
+    assert message in line
 
 
 @pytest.mark.parametrize(

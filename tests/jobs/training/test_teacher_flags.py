@@ -13,7 +13,7 @@ from tests.distill.tiny_encoder import tiny_encoder
 
 
 @pytest.mark.parametrize(
-    ("flags", "says"),
+    ("flags", "message"),
     [
         ("--batch 0", "--max-length, --layers, --batch and --accumulate must be 1 or more, --learning-rate above 0"),
         ("--layers -1", "--max-length, --layers, --batch and --accumulate must be 1 or more"),
@@ -22,8 +22,8 @@ from tests.distill.tiny_encoder import tiny_encoder
         ("--train-rows 0", "--train-rows must be 1 or more"),
     ],
 )
-def test_options_out_of_range_are_refused(flags: str, says: str) -> None:
-    with pytest.raises(BadInput, match=re.escape(says)):
+def test_options_out_of_range_are_refused(flags: str, message: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(message)):
         from_flags(TeacherTraining, parser().parse_args(flags.split())).check()
 
 

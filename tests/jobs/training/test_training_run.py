@@ -51,7 +51,7 @@ def test_the_same_options_go_on_with_the_snapshot_that_is_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ({"scheme": "textcnn", "teacher": ()}, "it was begun with --scheme offline, not textcnn; give the same flags"),
         ({"batch": 64}, "--batch 128, not 64"),
@@ -60,10 +60,10 @@ def test_the_same_options_go_on_with_the_snapshot_that_is_there() -> None:
         ({"teacher": ("bert-20261124T201500Z-1a2b3c",)}, "--teacher bert-20261123T201500Z-1a2b3c, not bert-20261124"),
     ],
 )
-def test_other_options_than_it_was_begun_with_are_refused_by_name(change: dict[str, object], says: str) -> None:
+def test_other_options_than_it_was_begun_with_are_refused_by_name(change: dict[str, object], message: str) -> None:
     write = Snapshots()
     begin(VERSION, OPTIONS, write)
-    with pytest.raises(BadInput, match=f"--resume {VERSION}: .*{says}"):
+    with pytest.raises(BadInput, match=f"--resume {VERSION}: .*{message}"):
         begin(VERSION, replace(OPTIONS, **change), write)
     assert write.written == 1
 
@@ -89,8 +89,8 @@ def test_resume_names_a_training_that_is_there(own_home: Path) -> None:
     registry = Registry(own_home / "registry")
     new = version_of(registry, "offline", argparse.Namespace(resume=None))
     assert new.startswith("offline-") and new != VERSION
-    for wrong, says in [(VERSION, "there is nothing to resume"), ("../x", "is not the name of a version")]:
-        with pytest.raises(BadInput, match=says):
+    for wrong, message in [(VERSION, "there is nothing to resume"), ("../x", "is not the name of a version")]:
+        with pytest.raises(BadInput, match=message):
             version_of(registry, "offline", argparse.Namespace(resume=wrong))
     begin(VERSION, OPTIONS, Snapshots())
     assert version_of(registry, "offline", argparse.Namespace(resume=VERSION)) == VERSION
