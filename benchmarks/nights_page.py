@@ -26,7 +26,7 @@ def markdown(content: dict[str, Any]) -> str:
         "# Nights that learn from their readers",
         f"`{content['command']}`",
         "Each night is judged by the oracle's labels of all its rows, which no step has seen; `labels so far` are "
-        "those that had been loaded when it was scored. Certified is the lower bound of the precision, with 95% confidence.",
+        "those loaded before it was scored. Certified is the lower bound of the precision, with 95% confidence.",
         "![Precision and recall, night by night](nights.png)",
         "## With the loop",
         table([row for row in content["nights"] if row["loop"]]),
