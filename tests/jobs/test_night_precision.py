@@ -134,6 +134,8 @@ def test_a_night_is_sampled_labelled_and_judged(warehouse: Warehouse, home: Path
         said = load_labels(warehouse, rows, str(path), None, False)
         assert (f"{SIZE - len(labelled)} of the rows read have no label yet" in said) is (labelled != ids)
         assert f"{len(labelled)} labels are of rows that a night's sample drew" in said
+        again = f"{SIZE // 8} of {SIZE // 8} labels agree with an earlier label of the same row, Cohen's kappa "
+        assert (again in said) is (labelled == ids)
     found = estimate(warehouse, DAY)
     assert (found["rows_sampled"], found["rows_labelled"]) == (SIZE, SIZE)
     assert found["complaints"] == sum(truth.values()) and found["sample_run_id"] == run.run_id

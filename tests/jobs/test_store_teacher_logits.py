@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from distill.errors import BadInput, OpinionError
+from distill.errors import BadInput, BadModel, OpinionError
 from distill.models.architecture import Precision
 from distill.models.registry import Registry
 from distill.scoring.scorer import Scorer
@@ -20,7 +20,7 @@ from jobs.training import logit_store
 from jobs.training.logit_flags import LogitJob
 from jobs.training.logit_store import LogitWriter
 from jobs.training.logits import with_logits
-from jobs.training.snapshot import SnapshotSpec, chosen
+from jobs.training.snapshot import SnapshotSpec, chosen_labels
 from jobs.warehouse import publish
 from jobs.warehouse.tables import LABELLED_OPINION, RAW_OPINION, TEACHER_LOGIT
 from jobs.warehouse.warehouse import Warehouse
@@ -136,7 +136,7 @@ def test_of_some_labels_only_those_are_computed_and_none_that_was_stored_is_lost
     assert counts(writer_of(warehouse, teacher, train_rows=2).write("labelled")) == (2, 0, 2, 2, 0, 2)
     two = stored(warehouse, teacher, "labelled")
     seen = SnapshotSpec(train_rows=2)
-    learned = chosen(warehouse.read(LABELLED_OPINION), seen).where("split = 'train'").collect()
+    learned = chosen_labels(warehouse.read(LABELLED_OPINION), seen).where("split = 'train'").collect()
     assert set(two) == {row.opinion_id for row in learned}, "those that a training with --train-rows 2 learns from"
     assert counts(writer_of(warehouse, teacher, train_rows=4).write("labelled")) == (4, 0, 4, 2, 2, 4)
     assert counts(writer_of(warehouse, teacher, train_rows=1).write("labelled"))[5] == 4
@@ -273,3 +273,25 @@ def test_logits_of_an_older_version_that_are_no_numbers_are_computed_anew(
     writer.write(DAY)
     found = np.array(list(stored(warehouse, teacher).values()))
     assert found.shape == (17, 2) and np.isfinite(found).all()
+
+
+def test_logits_computed_elsewhere_are_taken_by_text_and_the_rest_is_computed(
+    warehouse: Warehouse, teacher: str, tmp_path: Path, database: str
+) -> None:
+    """A copy of this day's logits serves another warehouse, for the texts that both have."""
+    writer_of(warehouse, teacher).write(DAY)
+    elsewhere = str(tmp_path / "logits.parquet")
+    warehouse.read(TEACHER_LOGIT, teacher=teacher, dt=DAY).write.parquet(f"file://{elsewhere}")
+    other = Warehouse(warehouse.spark, f"{database}_other")
+    tiny_tables.put_day(other, NEXT, {"a": TEXTS[1], "b": f" {TEXTS[4]}", "new": "退款退款"})
+    job = LogitJob(teacher, import_from=(f"file://{elsewhere}",))
+    assert counts(LogitWriter(other, registry(), job).write(NEXT)) == (3, 0, 3, 1, 2, 3)
+    before, imported = stored(warehouse, teacher), stored(other, teacher, NEXT)
+    assert (imported["a"], imported["b"]) == (before["id-1"], before["id-4"])
+    np.testing.assert_allclose([imported["new"]], tiny_teacher.logits_alone(teacher, ["退款退款"]), atol=1e-4)
+
+    with pytest.raises(BadModel, match=r"fingerprint .*/float32, which is not .*/bfloat16 of this teacher"):
+        LogitWriter(other, registry(), LogitJob(teacher, "bfloat16", import_from=(f"file://{elsewhere}",)))
+    other.read(TEACHER_LOGIT).drop("fingerprint").write.parquet(f"file://{tmp_path}/part")
+    with pytest.raises(BadInput, match="column fingerprint is missing, and string is needed"):
+        LogitWriter(other, registry(), LogitJob(teacher, import_from=(f"file://{tmp_path}/part",)))
