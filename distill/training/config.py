@@ -1,7 +1,7 @@
 """How a training runs: its numbers, its encoder, its folders; without torch, which a command line need not load."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from distill.models.architecture import Dropout, Precision
@@ -49,6 +49,9 @@ TEACHER = TrainingConfig(
     route=(0.05, 0.15, 0.4),
 )
 
+# Of a teacher that goes on learning nothing is an anchor.
+WARM_START = replace(TEACHER, route=())
+
 
 @dataclass(frozen=True)
 class Encoder:
@@ -60,6 +63,13 @@ class Encoder:
     init: str = "bert-base-chinese"
     max_length: int = 128
     layers: int | None = None
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """A teacher of the registry whose training goes on, with its tokenizer and its longest text."""
+
+    version: str
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from distill.data.dataset import Examples
 from distill.data.labelled import TextRows, read_snapshot
 from distill.data.snapshot import Snapshot
 from distill.evaluation.evaluation import evaluate
-from distill.models.bert import Bert, Tokenizer, from_pretrained, to_bundle
+from distill.models.bert import Bert, Tokenizer, from_bundle, from_pretrained, to_bundle
 from distill.models.registry import Registry, anchor_name
 from distill.scoring.logits import BertTeacher
 from distill.scoring.scorer import probability
 from distill.training.checkpoint import Checkpoints
-from distill.training.config import Encoder, TrainingConfig, TrainingTask
+from distill.training.config import Encoder, TrainingConfig, TrainingTask, WarmStart
 from distill.training.learner import Learner
 from distill.training.lineage import lineage as lineage_of
 from distill.training.loop import fit
@@ -27,9 +27,14 @@ VIEW = "teacher"
 
 
 def train_on_rank(
-    ranks: ProcessGroup, snapshot: Snapshot, task: TrainingTask, encoder: Encoder, registry: str, version: str
+    ranks: ProcessGroup,
+    snapshot: Snapshot,
+    task: TrainingTask,
+    start: Encoder | WarmStart,
+    registry: str,
+    version: str,
 ) -> dict[str, Any] | None:
-    """Train a teacher on one rank, from the Parquet snapshot on.
+    """Train a teacher on one rank, from the Parquet snapshot on, from an encoder or from a teacher of the registry.
 
     Rank 0 saves the bundle as `version`, and each anchor point of the route as `version` with `-step-N`; it returns the
     manifest, the others None.
@@ -38,14 +43,18 @@ def train_on_rank(
     torch.set_num_threads(task.threads)
     torch.manual_seed(config.seed)
     train, valid, test = read_snapshot(snapshot)
-    model, tokenizer = from_pretrained(encoder.init, encoder.max_length, config.precision, encoder.layers)
+    if isinstance(start, WarmStart):
+        model, tokenizer = from_bundle(Registry(registry).load(start.version).bundle, config.precision)
+    else:
+        model, tokenizer = from_pretrained(start.init, start.max_length, config.precision, start.layers)
     teacher = Learner(VIEW, model, config, ranks)
     scheme = HardLabel(teacher, config, class_weight(train, config).to(ranks.device))
     seen, unseen = examples(train, tokenizer), examples(valid, tokenizer)
     curve = fit(scheme, [teacher], seen, unseen, config, ranks, task.outputs)
     if ranks.rank:
         return None
-    lineage = {"init": encoder.init, **lineage_of({**task.lineage, "scheme": BERT}, config, ranks, curve)}
+    begun = {"warm_start": start.version} if isinstance(start, WarmStart) else {"init": start.init}
+    lineage = {**begun, **lineage_of({**task.lineage, "scheme": BERT}, config, ranks, curve)}
     reached = evaluate(lambda texts: scores(model, tokenizer, texts, ranks.device), valid, test, task.target_precision)
     models = Registry(registry)
     bundle = to_bundle(model, tokenizer, {"lineage": lineage, **reached})

@@ -18,6 +18,9 @@ from jobs.training.training_run import TrainingOptions
 # Of BERT and the champion, of BERT and the linear model.
 ALPHA_SOFT = {False: (0.7, 0.3), True: (0.5, 0.5)}
 
+REPLAY = 2000  # old labels that a warm start sees again, so that it does not forget them
+WARM_START_RATE = 3e-5
+
 
 @dataclass(frozen=True)
 class RetrainOptions:
@@ -26,6 +29,7 @@ class RetrainOptions:
     init: str | None = option("pretrained encoder of a new teacher: a folder or a hub name", None)
     teacher: str = option("a version of the registry, or the newest one of this name", "bert")
     new_teacher: bool = option("train a teacher although there is one", False)
+    warm_start: bool = option("the teacher first learns the nights' labels and a replay of old ones", False)
     teacher_epochs: int = option("passes of a new teacher over the labels", 1)
     transfer_days: int = option("the newest days of raw_opinion that teach too", 14)
     epochs: int = option("at most so many passes of the challenger", TrainingConfig.epochs)
@@ -64,6 +68,19 @@ class RetrainOptions:
             num_proc=self.num_proc,
             init=self.init,
             max_length=self.max_length,
+            precision=self.precision,
+        )
+
+    def warm_start_training(self, version: str) -> TeacherTraining:
+        """The further training of a teacher: a pass, at a rate that keeps what it knows."""
+        return TeacherTraining(
+            epochs=1,
+            seed=self.seed,
+            target_precision=self.target_precision,
+            num_proc=self.num_proc,
+            start=version,
+            replay=REPLAY,
+            learning_rate=WARM_START_RATE,
             precision=self.precision,
         )
 

@@ -61,10 +61,10 @@ class Retraining:
         """
         if "champion" not in self.state:
             self.note(champion=self.champion(), days=self.newest_days())
-        if "teacher" not in self.state:
-            self.note(teacher=self.teacher())
         if "night_labels" not in self.state:
             self.note(night_labels=len(self.night_labels()))
+        if "teacher" not in self.state:
+            self.note(teacher=self.teacher())
         if "challenger" not in self.state:
             self.store_logits([name for name in self.teachers() if name != LINEAR])
             self.note(challenger=self.distil())
@@ -92,10 +92,12 @@ class Retraining:
     def teacher(self) -> str:
         """The teacher that is reused, or a new one, begun here or by the run before."""
         begun = "teacher" in self.state.get("reserved", {})
-        if not begun and (version := reused_teacher(self.registry, self.options)):
+        version = reused_teacher(self.registry, self.options)
+        warm = version and self.options.warm_start and self.state["night_labels"] >= LEAST_NIGHT_LABELS
+        if version and not begun and not warm:
             print(f"teacher: {version}", flush=True)
             return version
-        training = self.options.teacher_training()
+        training = self.options.warm_start_training(version) if version and warm else self.options.teacher_training()
         training.check()
         version = self.reserved("teacher", BERT)
         if not self.is_saved(version):

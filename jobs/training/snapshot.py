@@ -44,6 +44,7 @@ class SnapshotSpec:
 
     teachers: None stands for the linear teacher, which has no stored logits. No sources and no number of rows mean all
     of them; rows of valid and test are always all there. held_out: a fold of the nights' labels that is left out.
+    replay: so many of the other labels, beside all of the nights.
     """
 
     teachers: Sequence[StoredTeacher | None] = ()
@@ -52,6 +53,7 @@ class SnapshotSpec:
     sources: Sequence[str] = ()
     train_rows: int | None = None
     held_out: int | None = None
+    replay: int | None = None
 
 
 def write_snapshot(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> tuple[Snapshot, dict[str, Any]]:
@@ -113,6 +115,9 @@ def chosen_labels(labels: DataFrame, spec: SnapshotSpec) -> DataFrame:
         train = train.where(~is_of_night() | (fold_of_night(F.col("text")) != spec.held_out))
     if spec.sources:
         train = train.where(F.col("source").isin(list(spec.sources)))
+    if spec.replay:
+        old = train.where(~is_of_night()).orderBy(F.xxhash64("text"), "text").limit(spec.replay)
+        train = train.where(is_of_night()).unionByName(old)
     if spec.train_rows:
         train = train.orderBy(F.xxhash64("text"), "text").limit(spec.train_rows)
     return labels.where("split != 'train'").unionByName(train)

@@ -6,7 +6,7 @@ from pathlib import Path
 from distill.errors import BadInput
 from distill.models.architecture import Precision
 from distill.models.packages import need_transformers
-from distill.training.config import TEACHER, ClassWeight, Encoder, TrainingConfig
+from distill.training.config import TEACHER, WARM_START, ClassWeight, Encoder, TrainingConfig
 from jobs.common.cli import Parser
 from jobs.common.options import option
 from jobs.training.training_run import TrainingOptions, training_parser
@@ -19,6 +19,10 @@ class TeacherTraining(TrainingOptions):
     epochs: int = option("at most so many passes over the labels", TEACHER.epochs)
     init: str = option("pretrained encoder: a folder or a hub name", Encoder.init)
     max_length: int = option("tokens of a text that are read", Encoder.max_length)
+    start: str | None = option(
+        "a teacher of the registry that goes on learning, instead of --init", None, metavar="NAME[@VERSION]"
+    )
+    replay: int | None = option("learn the labels of nights, and at most so many of the others (default: all)", None)
     layers: int | None = option("keep the first layers of the encoder only (default: all)", None)
     batch: int = option("rows of one rank at a step", TEACHER.batch)
     accumulate: int = option(
@@ -37,7 +41,7 @@ class TeacherTraining(TrainingOptions):
     def config(self) -> TrainingConfig:
         """The numbers for the training loop."""
         return replace(
-            TEACHER,
+            WARM_START if self.start else TEACHER,
             epochs=self.epochs,
             batch=self.batch,
             gradient_accumulation_steps=self.accumulate,
@@ -54,8 +58,11 @@ class TeacherTraining(TrainingOptions):
             raise BadInput(
                 "--max-length, --layers, --batch and --accumulate must be 1 or more, --learning-rate above 0"
             )
+        if self.replay is not None and (self.replay < 1 or self.train_rows is not None):
+            raise BadInput("--replay must be 1 or more, and goes without --train-rows")
         need_transformers("a teacher")
-        check_encoder(self.encoder, self.num_proc)
+        if not self.start:
+            check_encoder(self.encoder, self.num_proc)
 
 
 def check_encoder(encoder: Encoder, ranks: int) -> None:
@@ -71,4 +78,6 @@ def check_encoder(encoder: Encoder, ranks: int) -> None:
 
 def parser(doc: str | None = None) -> Parser:
     """The command line; `doc` is what --help begins with."""
-    return training_parser(doc, "train_teacher --init PATH_OR_HUB_NAME --num-proc 2", TeacherTraining)
+    example = "train_teacher --init PATH_OR_HUB_NAME --num-proc 2"
+    warm = ".venv/bin/opinion train_teacher --start bert --replay 2000 --epochs 1 --learning-rate 3e-5"
+    return training_parser(doc, example, TeacherTraining, warm)

@@ -46,9 +46,9 @@ class TrainingOptions:
             )
 
 
-def training_parser(doc: str | None, example: str, kind: type[TrainingOptions]) -> Parser:
+def training_parser(doc: str | None, example: str, kind: type[TrainingOptions], *more: str) -> Parser:
     """A parser with the flags of a training, and --resume."""
-    parser = job_parser(doc, example)
+    parser = job_parser(doc, example, *more)
     add_options(parser, kind)
     parser.add_argument("--resume", metavar="VERSION", help="go on with a training that was stopped")
     return parser
