@@ -11,7 +11,8 @@ from distill.data.labelled import TextRows, read_snapshot
 from distill.data.snapshot import Snapshot
 from distill.evaluation.evaluation import evaluate
 from distill.models.bert import Bert, Tokenizer, from_pretrained, to_bundle
-from distill.models.registry import Registry, anchor_name
+from distill.models.registry import Registry
+from distill.models.versions import anchor_name
 from distill.scoring.logits import BertTeacher
 from distill.scoring.scorer import probability
 from distill.training.checkpoint import Checkpoints

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import BadInput
-from distill.models.registry import VERSION
+from distill.models.versions import VERSION
 
 FOLDER = "retrain"
 PROGRESS = "progress.json"  # of a retraining that has not come to its decision

@@ -12,6 +12,7 @@ from distill.errors import Busy
 from distill.evaluation.comparison import compare, threshold_check
 from distill.evaluation.out_of_fold import LEAST_LABELS, NightLabels, nights_check, start_threshold
 from distill.models.fitness import Bounds
+from distill.models.versions import new_version
 from distill.scoring.scorer import Scorer
 from distill.training.cross_fitting import LEAST_NIGHT_LABELS
 from distill.training.scheme_table import BERT, LINEAR
@@ -159,7 +160,7 @@ class Retraining:
         """
         versions = self.state.get("reserved", {})
         if role not in versions:
-            versions = {**versions, role: self.registry.new_version(scheme, datetime.now(UTC))}
+            versions = {**versions, role: new_version(scheme, datetime.now(UTC))}
             self.note(reserved=versions)
         return str(versions[role])
 

@@ -14,6 +14,7 @@ from distill.errors import BadInput
 from distill.evaluation import metrics
 from distill.evaluation.evaluation import evaluate
 from distill.models.registry import Registry
+from distill.models.versions import new_version
 from distill.scoring.scorer import Scorer
 from distill.training.linear import train_linear
 from distill.training.scheme_table import BERT
@@ -88,7 +89,7 @@ class SchemeRuns:
     def distilled(self, entry: Entry, seed: int) -> dict[str, Any]:
         """A student, and the teacher that trained along or whose logits it read."""
         training = training_of(self.grid, entry, seed)
-        done = distil(lambda: self.warehouse, training, self.registry.new_version(training.scheme, datetime.now(UTC)))
+        done = distil(lambda: self.warehouse, training, new_version(training.scheme, datetime.now(UTC)))
         teacher_manifest = done.teacher_manifest
         version = done.teacher_version or (self.registry.resolve(training.teacher[0]) if training.teacher else None)
         if version and teacher_manifest is None:

@@ -8,7 +8,8 @@ from typing import Any
 from distill.errors import BadInput
 from distill.models.architecture import KIND
 from distill.models.bundle import Bundle, load_manifest
-from distill.models.registry import Registry, anchor_name
+from distill.models.registry import Registry
+from distill.models.versions import anchor_name
 from distill.scoring.logits import PRECISIONS, fingerprint
 from distill.training import joint, student
 from distill.training.config import TEACHER, TrainingTask

@@ -15,7 +15,7 @@ from typing import Any
 from distill import CHECKOUT
 from distill.data.snapshot import Snapshot
 from distill.errors import BadInput, BadModel
-from distill.models.registry import Registry
+from distill.models.versions import checked_version, new_version
 from distill.training.config import Outputs, TrainingConfig, TrainingTask
 from jobs.common.cli import Parser, job_parser
 from jobs.common.home import home
@@ -54,14 +54,14 @@ def training_parser(doc: str | None, example: str, kind: type[TrainingOptions]) 
     return parser
 
 
-def version_of(registry: Registry, scheme: str, args: argparse.Namespace) -> str:
+def version_of(scheme: str, args: argparse.Namespace) -> str:
     """The version that a command line trains: that of --resume, or a new one.
 
     Raises BadInput when there is nothing to resume.
     """
     if not args.resume:
-        return registry.new_version(scheme, datetime.now(UTC))
-    registry.path(args.resume)  # refuses what is not the name of a version
+        return new_version(scheme, datetime.now(UTC))
+    checked_version(args.resume)
     if not (folder_of(args.resume) / BEGUN).exists():
         raise BadInput(f"--resume {args.resume}: there is nothing to resume in {folder_of(args.resume)}")
     return str(args.resume)
