@@ -22,8 +22,9 @@ from jobs.ingest.records import Opinion, Rejected, parse_fields, parse_line
 from jobs.ingest.rejects import Rejects, add_flag, reasons_text
 from jobs.scoring.backfill import between, each
 from jobs.warehouse import publish
+from jobs.warehouse.schema import arrow_schema, ddl_of, staged_columns
 from jobs.warehouse.session import spark_session
-from jobs.warehouse.tables import RAW_OPINION, REJECTED_OPINION, arrow_schema, ddl_of, staged_columns
+from jobs.warehouse.tables import RAW_OPINION, REJECTED_OPINION
 from jobs.warehouse.warehouse import Warehouse
 
 DAY = "{dt}"  # stands for the day in --input

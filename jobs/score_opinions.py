@@ -34,6 +34,7 @@ from jobs.scoring.sample_candidates import CANDIDATE, DRAW, draw
 from jobs.scoring.survey import survey
 from jobs.scoring.worker import STAGED_DDL, scorer_of
 from jobs.warehouse import publish
+from jobs.warehouse.schema import Table
 from jobs.warehouse.session import spark_session
 from jobs.warehouse.shipping import ship
 from jobs.warehouse.tables import (
@@ -43,7 +44,6 @@ from jobs.warehouse.tables import (
     REJECTED_OPINION,
     SCORING_RUN,
     VALID_COMPLAINT,
-    Table,
 )
 from jobs.warehouse.warehouse import Warehouse
 

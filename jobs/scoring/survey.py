@@ -1,7 +1,7 @@
-"""One look over a day before it is scored: its rows by source, and the ids that may occur more than once.
+"""One pass over a day before it is scored: rows by source, and ids that may be repeated.
 
-Spark's own grouping would move a row for every id. Here each task hashes, sorts and cuts its ids into the same ranges,
-a range a row, so that few rows are shuffled however large the day is.
+Spark's grouping would shuffle a row for every id. Here each task hashes and sorts its ids and cuts them into the same
+ranges, one row per range, so that few rows are shuffled whatever the day's size.
 """
 
 from collections import Counter
@@ -19,9 +19,9 @@ from jobs.common.privacy import BatchFunction, redact_errors
 
 Hashes = npt.NDArray[np.int64]
 
-RANGES = 64  # of hashes; each task sends one block of bytes a range, and one task finds what is double in a range
+RANGES = 64  # of hashes; each task sends one block of bytes per range, and one task finds the repeats in a range
 BOUNDS = (np.arange(1, RANGES, dtype=np.float64) * (2.0**64 / RANGES) - 2.0**63).astype(np.int64)
-LOW = 0xFFFFFFFF  # half of a hash: the sum of as many as a day can have rows stays below 2^63
+LOW = 0xFFFFFFFF  # half of a hash: the sum over a day's rows stays below 2^63
 RANGE_ROWS = pa.schema(
     [
         ("range", pa.int32()),
@@ -35,9 +35,9 @@ RANGE_ROWS_DDL = "range int, hashes binary, source string, rows bigint, id_sum b
 
 
 class Survey(NamedTuple):
-    """Rows by source, the hashes (`id_hash`) of ids that occur more than once or share their hash, and `id_sum`.
+    """Rows by source, the hashes (`id_hash`) of repeated ids (or of ids that share a hash), and `id_sum`.
 
-    repeated: int64. id_sum: the sum of all ids' `id_half`, whatever their order; the audit compares it.
+    repeated: int64. id_sum: the sum of all ids' `id_half`, which the audit compares.
     """
 
     sources: dict[str, int]
@@ -51,14 +51,14 @@ def id_hash() -> Column:
 
 
 def id_half() -> Column:
-    """The low half of an id's hash, as a number of 0 or more; 0 for a row without an id."""
+    """The low half of an id's hash, 0 or more; 0 for a row without an id."""
     return F.coalesce(id_hash().bitwiseAND(F.lit(LOW)), F.lit(0))
 
 
 def survey(raw: DataFrame, known: Sequence[str]) -> Survey:
-    """Look over the rows; those of no known source, or of none, count together under the empty name.
+    """Survey the rows; rows without a known source count together under the empty name.
 
-    With no source known all rows count so.
+    Without known sources all rows count so.
     """
     source = F.col("source") if known else F.lit(None).cast("string")
     rows = raw.select(id_hash().alias("hash"), source.alias("source"))
@@ -72,7 +72,7 @@ def survey(raw: DataFrame, known: Sequence[str]) -> Survey:
 
 
 def find_repeated(known: frozenset[str]) -> BatchFunction:
-    """The task over batches of hash and source: it gives its sorted hashes, a row a range, and rows by source."""
+    """The task over batches of hash and source: it yields its sorted hashes, one row per range, and rows by source."""
 
     def find(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         sources: Counter[str] = Counter()
@@ -92,7 +92,7 @@ def find_repeated(known: frozenset[str]) -> BatchFunction:
 
 
 def find_doubles(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The task over all rows of some ranges: it gives the hashes that occur twice, and passes counts on."""
+    """The task over all rows of some ranges: it yields the repeated hashes, and passes counts on."""
     blocks: list[bytes | None] = []
     for batch in batches:
         blocks += batch.column("hashes").to_pylist()

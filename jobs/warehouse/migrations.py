@@ -14,7 +14,8 @@ from pyspark.sql import SparkSession
 from distill.errors import BadInput, Busy
 from jobs.common import locks
 from jobs.common.home import home
-from jobs.warehouse.tables import TABLES, VIEWS, Table, View
+from jobs.warehouse.schema import Table, View
+from jobs.warehouse.tables import TABLES, VIEWS
 
 PARQUET = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 PATIENCE = 120  # seconds that a job waits for another one's migration

@@ -31,7 +31,8 @@ from pyspark.sql import functions as F
 from distill.errors import Busy
 from jobs.common import locks
 from jobs.common.home import home
-from jobs.warehouse.tables import TABLES, Table
+from jobs.warehouse.schema import Table
+from jobs.warehouse.tables import TABLES
 from jobs.warehouse.warehouse import Warehouse
 
 log = logging.getLogger("opinion")

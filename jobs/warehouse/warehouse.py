@@ -6,7 +6,7 @@ from pyspark.sql import functions as F
 from jobs.common.home import home
 from jobs.warehouse.files import Files
 from jobs.warehouse.migrations import migrate
-from jobs.warehouse.tables import Table
+from jobs.warehouse.schema import Table
 
 # Where the files of all tables are: any file system that Spark writes to. Set in spark_conf of a cluster.
 DATA_ROOT = "spark.opinion.data"

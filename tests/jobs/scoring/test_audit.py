@@ -15,6 +15,7 @@ from jobs import score_opinions
 from jobs.scoring.audit import count_staged
 from jobs.scoring.audit_sample import LEAST_SAMPLE
 from jobs.warehouse import publish
+from jobs.warehouse.schema import Table
 from jobs.warehouse.tables import (
     AUDIT_SAMPLE,
     OPINION_SCORE,
@@ -22,7 +23,6 @@ from jobs.warehouse.tables import (
     REJECTED_OPINION,
     SCORING_RUN,
     VALID_COMPLAINT,
-    Table,
 )
 from jobs.warehouse.warehouse import Warehouse
 from tests.jobs import tiny_model

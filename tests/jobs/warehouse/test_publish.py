@@ -10,13 +10,8 @@ from pyspark.sql import functions as F
 from distill.errors import Busy
 from jobs.common import locks
 from jobs.warehouse import publish
-from jobs.warehouse.tables import (
-    LABELLED_OPINION,
-    RAW_OPINION,
-    REJECTED_LABEL,
-    REJECTED_OPINION,
-    Table,
-)
+from jobs.warehouse.schema import Table
+from jobs.warehouse.tables import LABELLED_OPINION, RAW_OPINION, REJECTED_LABEL, REJECTED_OPINION
 from jobs.warehouse.warehouse import Warehouse
 
 pytestmark = pytest.mark.spark

@@ -7,17 +7,8 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from jobs import load_opinions
 from jobs.ingest import label_rows
 from jobs.scoring import worker
-from jobs.warehouse.tables import (
-    OF_A_RUN,
-    OPINION_SCORE,
-    RAW_OPINION,
-    REJECTED_LABEL,
-    REJECTED_OPINION,
-    VALID_COMPLAINT,
-    arrow_schema,
-    ddl_of,
-    staged_columns,
-)
+from jobs.warehouse.schema import OF_A_RUN, arrow_schema, ddl_of, staged_columns
+from jobs.warehouse.tables import OPINION_SCORE, RAW_OPINION, REJECTED_LABEL, REJECTED_OPINION, VALID_COMPLAINT
 
 STAGED = {
     "load_opinions": (load_opinions.STAGED, load_opinions.STAGED_DDL, (RAW_OPINION, REJECTED_OPINION), {"table"}),
