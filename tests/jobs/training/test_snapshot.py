@@ -10,10 +10,12 @@ import pyarrow.dataset as pads
 import pytest
 from pyspark.sql import SparkSession
 
-from distill.data.labelled import TextRows, read
+from distill.data.labelled import TextRows, read, read_snapshot
 from distill.errors import BadInput, BadModel
 from distill.text.normalisation import normalise, text_hash
-from jobs.training.snapshot import SnapshotSpec, StoredTeacher, write_snapshot
+from distill.training.cross_fitting import WEIGHTS, cross_fit
+from jobs.training.night_labels import night_labels
+from jobs.training.snapshot import FOLDS, SnapshotSpec, StoredTeacher, write_snapshot
 from jobs.warehouse.tables import LABELLED_OPINION
 from jobs.warehouse.warehouse import Warehouse
 from tests.jobs import tiny_tables
@@ -182,3 +184,58 @@ def test_fewer_rows_of_train_are_the_same_at_each_time_and_valid_and_test_stay(
         assert found["teachers"][0]["train_rows"] == 2
         chosen.append(set(labels_of(tmp_path / number)))
     assert chosen[0] == chosen[1]
+
+
+@pytest.fixture(scope="module")
+def nights(spark: SparkSession) -> Warehouse:
+    """Sixty old labels, forty of nights, and a day of the stream; no teacher but the linear one."""
+    warehouse = Warehouse(spark, "night_labels")
+    old = [
+        (f"o{i}", f"{'退款不给退' if i % 2 else '味道好极了'}，第{i}条", i % 2, "review", "train") for i in range(60)
+    ]
+    old += [("v0", "物流很快", 0, "review", "valid"), ("v1", "质量太差", 1, "review", "valid")]
+    drawn = [
+        (f"n{i}", f"怎么{'退款' if i % 4 else '投诉都没用'}啊{i}号", int(i % 4 == 0), "desk", "train")
+        for i in range(40)
+    ]
+    of_night = (None, DAY, "run", "valid 0.95-0.98", 0.25)
+    rows = [(*row, None) for row in old] + [(*row, *of_night) for row in drawn]
+    tiny_tables.put(warehouse, LABELLED_OPINION, {}, rows)
+    tiny_tables.put_day(warehouse, DAY, {"s0": "怎么退款啊", "s1": "味道好极了呀", "n": drawn[0][1]})
+    return warehouse
+
+
+def test_the_linear_teacher_needs_no_stored_logits_and_has_learned_no_text_that_it_judges(
+    nights: Warehouse, tmp_path: Path
+) -> None:
+    snapshot, facts = write_snapshot(nights, f"{tmp_path}/all", SnapshotSpec([None], [DAY]))
+    train, valid, _ = read_snapshot(snapshot)
+    assert train.logits.shape == (102, 1, 2) and not np.isnan(train.logits).any() and not np.isnan(valid.logits).any()
+    fitted = cross_fit(train.texts[:100], train.labels[:100], np.array(["怎么" in text for text in train.texts[:100]]))
+    np.testing.assert_allclose(train.logits[:100, 0, 1] * 2, fitted.out_of_fold, rtol=1e-4, atol=1e-4)
+    stream = dict(zip(train.texts[100:], train.logits[100:, 0], strict=True))
+    assert set(stream) == {"怎么退款啊", "味道好极了呀"}, "a labelled text is not of the transfer set"
+    for text, pair in stream.items():
+        assert pair[1] - pair[0] == pytest.approx(fitted.margins([text])[0], rel=1e-4)
+    assert facts["teachers"] == [] and facts["night_labels"] == {"rows": 40, "weight": fitted.weight}
+
+
+def test_labels_of_nights_weigh_more_than_others(nights: Warehouse, tmp_path: Path, capsys) -> None:
+    snapshot, facts = write_snapshot(nights, f"{tmp_path}/all", SnapshotSpec())
+    train = read_snapshot(snapshot).train
+    weight = facts["night_labels"]["weight"]
+    assert train.weights is not None and weight in WEIGHTS
+    assert [*train.weights] == [weight if "怎么" in text else 1.0 for text in train.texts]
+    assert f"40 labels of nights' samples: each weighs as {weight:g} others" in capsys.readouterr().out
+
+
+def test_each_fold_of_the_nights_labels_is_left_out_once(nights: Warehouse, tmp_path: Path) -> None:
+    everything = set(read_snapshot(write_snapshot(nights, f"{tmp_path}/all", SnapshotSpec())[0]).train.texts)
+    left_out = []
+    for fold in range(FOLDS):
+        spec = SnapshotSpec([None], [DAY], held_out=fold)
+        train = read_snapshot(write_snapshot(nights, f"{tmp_path}/{fold}", spec)[0]).train
+        left_out.append(everything - set(train.texts))
+        known = night_labels(nights)
+        assert left_out[-1] == set(known["text"][known["fold"] == fold]) and len(left_out[-1]) > 5
+    assert not left_out[0] & left_out[1] and len(left_out[0] | left_out[1]) == 40
