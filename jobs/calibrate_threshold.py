@@ -17,7 +17,7 @@ from jobs.common.home import home, home_registry
 
 
 def main() -> None:
-    """Pool the labels, certify, decide, say what was found."""
+    """Pool the labels, certify, decide, print."""
     args = parser().parse_args()
     if not 0.5 <= args.certified_precision <= args.target_precision < 1 or not 0.5 <= args.confidence < 1:
         raise BadInput(

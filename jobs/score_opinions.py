@@ -50,7 +50,7 @@ from jobs.warehouse.warehouse import Warehouse
 
 @dataclass(frozen=True)
 class ScoringRun:
-    """The model that scores, and what is done with a day beside its scores."""
+    """The options of scoring: the model, the drift check and the size of the sample."""
 
     model: SavedModel
     hold_on_drift: bool = option("publish no day that is far from the training", False)
@@ -58,11 +58,11 @@ class ScoringRun:
 
 
 def main() -> None:
-    """Choose the model, score the day or days, say what was found."""
+    """Choose the model, score the day or days, print the summary."""
     args = parser().parse_args()
     days = chosen_days(args)
     registry = home_registry()
-    # Once, here: a champion promoted while a day is scored is the next run's.
+    # Read once: a champion that is promoted during the run scores the next one.
     scoring = from_flags(ScoringRun, args, model=registry.load(args.model))
     version = scoring.model.version
     Scorer(scoring.model.bundle)  # refuses a bundle that cannot score before Spark starts
@@ -105,7 +105,7 @@ def chosen_days(args: argparse.Namespace) -> list[str]:
 
 
 def is_scored(warehouse: Warehouse, dt: str, version: str, threshold: np.float32) -> bool:
-    """Whether the day as it is loaded now was scored by this version at this threshold."""
+    """Whether this version scored the day's current load at this threshold."""
     run = warehouse.read(SCORING_RUN, dt=dt).select("model_version", "raw_location", "threshold").first()
     return run is not None and tuple(run) == (
         version,
@@ -117,7 +117,7 @@ def is_scored(warehouse: Warehouse, dt: str, version: str, threshold: np.float32
 def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
     """Publish the day's tables, and write the CSV of its sample.
 
-    Raises BadInput when the day was not loaded or is empty, and Held when it is to be held on drift and is far off.
+    Raises BadInput when the day is not loaded or empty, and Held when hold_on_drift stops a day in the last band.
     """
     model, sample = scoring.model, scoring.sample
     partitions = [
@@ -133,7 +133,7 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
             raise BadInput(
                 f"{warehouse.name(RAW_OPINION)} has no day {dt}; load it: opinion load_opinions --dt {dt} --input PATH"
             )
-        # The files of this moment, so that a load of the day meanwhile changes nothing here.
+        # The present files, so that a concurrent load of the day has no effect.
         raw = warehouse.spark.read.schema(RAW_OPINION.ddl).parquet(raw_location)
         expected = expected_of(model.bundle.manifest)
         read = survey(raw, list(expected.sources) if expected else [])
@@ -145,7 +145,7 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
             rows = without_repeats(raw, read.repeated).withColumns({DRAW: draw(dt)} if sample else {})
             rows = rows.mapInArrow(redact_errors(work), STAGED_DDL)
             rows = rows.withColumns({"model_version": F.lit(model.version), "run_id": F.lit(run.id)})
-            # The files of raw_opinion are packed as they should be, and so are those that their tasks write.
+            # The files of raw_opinion have a good size, so the files of their tasks have, too.
             run.stage(rows, [OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION, CANDIDATE], pack=False)
 
         stage_with_quarantine(stage, scorer_of(Path(model.path).name, model.bundle.digest, sample, model.operating))
@@ -170,20 +170,20 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
         aim = Aim(float(model.threshold), bool(model.operating["certified"])) if model.operating else None
         sampled = sample_rows(run, counted.counts, sample, dt, aim)
         stage_small(run, model.version, [(SCORING_RUN, [audit]), (AUDIT_SAMPLE, sampled)])
-        if sample:  # before the sample is published, so that a published one always has it
+        if sample:  # before publication, so that a published sample always has its files
             write_csv(csv_of(dt, run.id), sampled)
             write_page(csv_of(dt, run.id), dt, sampled)
         run.discard(CANDIDATE)
         try:
             run.switch(partitions)
-        except Busy:  # nothing was switched, so this sample is nobody's
+        except Busy:  # nothing was switched, so the sample is unused
             for file in (csv_of(dt, run.id), csv_of(dt, run.id).with_suffix(".html")):
                 file.unlink(missing_ok=True)
             raise
 
 
 def stage_small(run: publish.Run, version: str, parts: list[tuple[Table, list[dict[str, Any]]]]) -> None:
-    """Stage rows that the driver has, of several tables in one write; model and run are added."""
+    """Stage the driver's rows of several tables in one write; adds model and run."""
     kinds = {column: kind for table, _ in parts for column, kind in table.columns.items()} | {"table": "string"}
     of_run = {"model_version": version, "run_id": run.id}
     rows = [row | of_run | {"table": table.name} for table, rows in parts for row in rows]

@@ -15,6 +15,7 @@ class Bounds:
     """The limits of a challenger. Losses are differences in recall, from 0 to 1; the others are ratios."""
 
     recall_loss: float = 0.005  # of all rows, at the bound below the paired difference
+    recall_loss_with_nights: float = 0.03  # of the same, where labels of nights have their say
     coverage: float = 0.9  # of what the champion catches
     source_loss: float = 0.1  # of any one source
     slower: float = 1.5

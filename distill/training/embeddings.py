@@ -13,15 +13,15 @@ from distill.models.bert import Bert, Tokenizer
 from distill.models.textcnn import EMBEDDING_STD, TextCNN
 from distill.text.vocabulary import SPECIAL, Vocabulary
 from distill.training.ranks import ProcessGroup
-from distill.training.teacher_features import layer_of
+from distill.training.token_features import token_features
 
 
 def start_embeddings(
     student: TextCNN, vocabulary: Vocabulary, model: Bert, tokenizer: Tokenizer, ranks: ProcessGroup, cache: Path | None
 ) -> None:
-    """Set the first embeddings of all channels, in one space; cache: as in `layer_of`."""
+    """Set the first embeddings of all channels, in one space; cache: as in `token_features`."""
     tokens = sorted({token for channel in vocabulary.channels.values() for token in channel})
-    hidden = layer_of(model, tokenizer, tokens, model.encoder.config.num_hidden_layers // 2, ranks, cache).hidden
+    hidden = token_features(model, tokenizer, tokens, ranks, cache)
     first = dict(zip(tokens, principal_components(hidden, student.architecture.embedding), strict=True))
     with torch.no_grad():
         for channel, known in vocabulary.channels.items():

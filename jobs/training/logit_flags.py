@@ -10,7 +10,7 @@ from jobs.common.options import add_options, option
 
 @dataclass(frozen=True)
 class LogitJob:
-    """Whose logits are stored, how they are computed, and for which labels."""
+    """The teacher whose logits are stored, their precision, and the labels."""
 
     teacher: str = option("a model of the registry, or champion", metavar="NAME[@VERSION]")
     precision: Precision = option("of a BERT's matrix products", "float32")
@@ -21,7 +21,7 @@ class LogitJob:
     )
 
     def check(self, labelled: bool, days: list[str] | None) -> None:
-        """Refuse options that do not fit together; raises BadInput."""
+        """Raise BadInput for options that exclude each other."""
         if not labelled and not days:
             raise BadInput("name the texts whose logits are stored: --labelled, or days after --dt")
         if self.train_rows is not None and (self.train_rows < 1 or not labelled):
@@ -29,7 +29,7 @@ class LogitJob:
 
 
 def parser(doc: str | None = None) -> Parser:
-    """The command line; `doc` is what --help begins with."""
+    """The command line; doc: the head of --help."""
     flags = job_parser(doc, "store_teacher_logits --teacher bert --dt 2026-11-09 2026-11-10")
     add_options(flags, LogitJob)
     texts = flags.add_mutually_exclusive_group(required=True)

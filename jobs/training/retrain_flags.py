@@ -21,7 +21,7 @@ ALPHA_SOFT = {False: (0.7, 0.3), True: (0.5, 0.5)}
 
 @dataclass(frozen=True)
 class RetrainOptions:
-    """A retraining: its teacher, its challenger, and what the challenger must reach."""
+    """A retraining: its teacher, its challenger, and the bounds of the challenger."""
 
     init: str | None = option("pretrained encoder of a new teacher: a folder or a hub name", None)
     teacher: str = option("a version of the registry, or the newest one of this name", "bert")
@@ -38,7 +38,7 @@ class RetrainOptions:
     dry_run: bool = option("train and compare, but promote nothing", False)
 
     def check(self, registry: Registry) -> None:
-        """Refuse what no step could use; raises BadInput."""
+        """Raise BadInput for options that no step could use."""
         self.training().check()
         if self.transfer_days < 0 or self.teacher_epochs < 1 or not 0 <= self.min_coverage <= 1:
             raise BadInput("--transfer-days must be 0 or more, --teacher-epochs 1 or more, --min-coverage from 0 to 1")
@@ -46,13 +46,13 @@ class RetrainOptions:
             self.teacher_training().check()
 
     def training(self) -> TrainingOptions:
-        """Options that both trainings share."""
+        """The options that both trainings share."""
         return TrainingOptions(
             epochs=self.epochs, seed=self.seed, target_precision=self.target_precision, num_proc=self.num_proc
         )
 
     def teacher_training(self) -> TeacherTraining:
-        """The training of a new teacher; raises BadInput when no encoder is named."""
+        """The training of a new teacher; raises BadInput without an encoder."""
         if self.init is None:
             raise BadInput(
                 f"no teacher {self.teacher} to reuse: name with --init the pretrained encoder from which one is trained"
@@ -87,7 +87,7 @@ class RetrainOptions:
 
 
 def reused_teacher(registry: Registry, options: RetrainOptions) -> str | None:
-    """The version that teaches; None when a new teacher is asked for, or there is none yet."""
+    """The version of the teacher; None when a new one is requested, or there is none yet."""
     try:
         return None if options.new_teacher else registry.resolve(options.teacher)
     except BadModel:
@@ -95,7 +95,7 @@ def reused_teacher(registry: Registry, options: RetrainOptions) -> str | None:
 
 
 def parser(doc: str | None = None) -> Parser:
-    """The command line; `doc` is what --help begins with."""
+    """The command line; doc: the head of --help."""
     flags = job_parser(doc, "retrain --init PATH_OR_HUB_NAME --num-proc 2")
     add_options(flags, RetrainOptions)
     return flags

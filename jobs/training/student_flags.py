@@ -1,4 +1,4 @@
-"""The options of a student's training, and which of them fit together."""
+"""The options of a student's training, and their checks."""
 
 import argparse
 from dataclasses import dataclass
@@ -99,7 +99,7 @@ class StudentTraining(TrainingOptions):
         )
 
     def schedule(self) -> tuple[tuple[int, ...], ...]:
-        """By epoch the numbers of the logits that teach: an anchor, stored after all teachers, replaces the first."""
+        """The numbers of the logits for each epoch: an anchor, numbered after all teachers, replaces the first."""
         others = tuple(range(1, len(self.teacher)))
         if not self.route:
             return ()
@@ -108,7 +108,7 @@ class StudentTraining(TrainingOptions):
         return (*route, *[(0, *others)] * self.epochs)
 
     def check(self) -> None:
-        """Refuse options that do not fit together; raises BadInput."""
+        """Raise BadInput for options that exclude each other."""
         super().check()
         self.check_teachers()
         weights = [*(self.alpha_soft or [1.0]), self.beta_hard]
@@ -127,7 +127,7 @@ class StudentTraining(TrainingOptions):
             check_encoder(self.encoder, self.num_proc)
 
     def check_teachers(self) -> None:
-        """Refuse a number of teachers, or what is asked of one, that the scheme cannot use; raises BadInput."""
+        """Raise BadInput for teachers, or features of one, that the scheme cannot use."""
         entry = SCHEMES[self.scheme]
         fewest, most = entry.teachers
         if entry.reads_logits and not fewest <= len(self.teacher) <= most:
@@ -144,6 +144,6 @@ class StudentTraining(TrainingOptions):
 
 
 def parser(doc: str | None = None) -> Parser:
-    """The command line; `doc` is what --help begins with."""
+    """The command line; doc: the head of --help."""
     example = "distill_student --scheme offline --teacher bert --transfer-dt 2026-11-09 2026-11-10"
     return training_parser(doc, example, StudentTraining)

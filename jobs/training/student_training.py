@@ -15,7 +15,7 @@ from distill.training import joint, student
 from distill.training.config import TEACHER, TrainingTask
 from distill.training.scheme_table import LINEAR, SCHEMES
 from distill.training.student import TeacherFeatureSpec
-from jobs.common.home import home_registry
+from jobs.common.home import home, home_registry
 from jobs.training.launch import launch
 from jobs.training.snapshot import SnapshotSpec, StoredTeacher, write_snapshot
 from jobs.training.student_flags import StudentTraining
@@ -34,9 +34,9 @@ class Distilled:
 
 
 def distil(open_warehouse: Callable[[], Warehouse], options: StudentTraining, version: str) -> Distilled:
-    """Train the version, or go on with it, and save it.
+    """Train the version, or continue its training, and save it.
 
-    The warehouse is opened when the teachers were found in the registry.
+    The warehouse is opened after the teachers are found in the registry.
     """
     registry = home_registry()
     training, bundle, teacher_bundle = fit(registry, open_warehouse, options, version)
@@ -102,7 +102,7 @@ def check_encoder(registry: Registry, version: str) -> None:
 
 
 def stored_teacher(registry: Registry, version: str) -> StoredTeacher | None:
-    """The teacher, with the fingerprints that its logits can be stored under; None for the linear teacher."""
+    """The teacher, with the possible fingerprints of its logits; None for the linear teacher."""
     if version == LINEAR:
         return None
     _, digest = load_manifest(registry.path(version))
@@ -112,18 +112,25 @@ def stored_teacher(registry: Registry, version: str) -> StoredTeacher | None:
 def stored_work(
     options: StudentTraining, training: Training, task: TrainingTask, registry: Registry
 ) -> Callable[..., Any]:
-    """The work of each rank for a student that trains alone."""
+    """The function of each rank for a student that trains alone."""
     features = None
     if options.uses_teacher_features:
         embeddings = options.embeddings == "teacher"
-        features = TeacherFeatureSpec(registry.root, options.teacher[0], embeddings, options.hint, options.hint_epochs)
+        features = TeacherFeatureSpec(
+            registry.root,
+            options.teacher[0],
+            str(home() / "cache" / "token_features"),
+            embeddings,
+            options.hint,
+            options.hint_epochs,
+        )
     return partial(
         student.train_on_rank, snapshot=training.snapshot, task=task, scheme=options.scheme, features=features
     )
 
 
 def joint_work(options: StudentTraining, training: Training, task: TrainingTask) -> Callable[..., Any]:
-    """The work of each rank for a student and a teacher that train together."""
+    """The function of each rank for a joint training."""
     config = replace(
         TEACHER, learning_rate=options.teacher_learning_rate, gradient_accumulation_steps=options.accumulate
     )

@@ -48,7 +48,7 @@ class TeacherTraining(TrainingOptions):
         )
 
     def check(self) -> None:
-        """Refuse options out of range, a machine without transformers, or an encoder of no use; raises BadInput."""
+        """Raise BadInput for options out of range, a missing transformers, or an unusable encoder."""
         super().check()
         if min(self.max_length, self.batch, self.accumulate, self.layers or 1) < 1 or self.learning_rate <= 0:
             raise BadInput(
@@ -59,9 +59,9 @@ class TeacherTraining(TrainingOptions):
 
 
 def check_encoder(encoder: Encoder, ranks: int) -> None:
-    """Refuse an encoder that a teacher cannot be made of, before Spark starts; raises BadInput.
+    """Raise BadInput for an encoder that cannot become a teacher, before Spark starts.
 
-    Ranks on other hosts may have one that is not here: they refuse theirs.
+    An encoder that only other hosts have is checked by the ranks there.
     """
     if ranks == 1 or Path(encoder.init).is_dir():
         from distill.models.pretrained import load  # late: torch takes seconds
@@ -70,5 +70,5 @@ def check_encoder(encoder: Encoder, ranks: int) -> None:
 
 
 def parser(doc: str | None = None) -> Parser:
-    """The command line; `doc` is what --help begins with."""
+    """The command line; doc: the head of --help."""
     return training_parser(doc, "train_teacher --init PATH_OR_HUB_NAME --num-proc 2", TeacherTraining)

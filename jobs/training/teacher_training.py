@@ -12,7 +12,7 @@ from jobs.warehouse.warehouse import Warehouse
 
 
 def train(warehouse: Warehouse, options: TeacherTraining, version: str) -> None:
-    """Train the version, or go on with it, and save it. Errors as `trainings.begin`, `launch` and `write_snapshot`."""
+    """Train the version, or continue its training, and save it; errors as `begin`, `launch` and `write_snapshot`."""
     spec = SnapshotSpec(sources=options.sources, train_rows=options.train_rows)
     training = begin(version, options, lambda folder: write_snapshot(warehouse, folder, spec))
     work = partial(

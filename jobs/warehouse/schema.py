@@ -34,7 +34,7 @@ class Table:
 
 
 def staged_columns(*tables: Table, **more: str) -> dict[str, str]:
-    """The columns of rows that a worker makes for several tables in one write: those of the tables, then `more`."""
+    """The columns of staged rows of several tables: those of the tables, then `more`."""
     columns = {name: kind for table in tables for name, kind in table.columns.items() if name not in OF_A_RUN}
     return columns | more
 

@@ -1,5 +1,7 @@
 """First embeddings from features of a teacher: the principal components of what it makes of each token."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -7,10 +9,13 @@ from distill.models.architecture import Dropout
 from distill.models.bert import Bert, Tokenizer, from_pretrained
 from distill.models.textcnn import EMBEDDING_STD
 from distill.text.vocabulary import SPECIAL
+from distill.training import token_features as token_features_module
 from distill.training.config import TrainingConfig
 from distill.training.embeddings import principal_components, start_embeddings
 from distill.training.ranks import SingleProcess
 from distill.training.student import EMBEDDING, Student
+from distill.training.teacher_features import Layer, layer_of
+from distill.training.token_features import token_features
 from tests.distill import tiny_encoder
 
 
@@ -59,3 +64,24 @@ def test_tokens_that_the_teacher_finds_alike_begin_alike_in_every_channel(teache
     assert len(rows) > 8
     # No direction is lost here, so that all distances are the teacher's but for one factor.
     torch.testing.assert_close(ours / ours.mean(), theirs / theirs.mean(), rtol=1e-3, atol=1e-3)
+
+
+def test_a_token_is_read_once_and_a_second_training_reads_only_what_is_new(teacher, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    model, tokenizer = teacher
+    cache, other = tmp_path / "mine.safetensors", tmp_path / "of another teacher.safetensors"
+    other.write_bytes(b"")
+    first = token_features(model, tokenizer, ["客服", "物流", "骗人"], SingleProcess(), cache)
+    assert not other.exists()
+    read = []
+
+    def counted(*args: Any) -> Layer:
+        read.extend(args[2])
+        return layer_of(*args)
+
+    monkeypatch.setattr(token_features_module, "layer_of", counted)
+    second = token_features(model, tokenizer, ["骗人", "孩子", "客服"], SingleProcess(), cache)
+    assert read == ["孩子"]
+    assert torch.equal(second[0], first[2]) and torch.equal(second[2], first[0])
+    middle = model.encoder.config.num_hidden_layers // 2
+    alone = model.features(tokenizer.encode(["孩子"]).take(torch.tensor([0])), middle)[0].detach()
+    torch.testing.assert_close(second[1], alone)

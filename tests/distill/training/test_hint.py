@@ -90,7 +90,9 @@ def test_stage_two_goes_on_from_stage_one(teacher, tmp_path: Path) -> None:  # t
         return train_student(SingleProcess(), splits, task, "textcnn", features)
 
     fresh = trained(still)
-    stage = TeacherFeatureSpec(str(tmp_path / "registry"), version, hint_layer=1, hint_epochs=2)
+    stage = TeacherFeatureSpec(
+        str(tmp_path / "registry"), version, str(tmp_path / "cache"), hint_layer=1, hint_epochs=2
+    )
     moving = replace(CONFIG, epochs=1)
     hinted = trained(moving, stage, str(tmp_path / "checkpoints"))
     again = trained(moving, stage, str(tmp_path / "other"))
