@@ -56,7 +56,7 @@ def parser() -> Parser:
     example = "load_opinions --dt 2026-11-09 --input stream/dt=2026-11-09.jsonl.gz"
     several = "--from 2026-11-09 --to 2026-11-15 --input 'stream/dt={dt}.jsonl.gz'"
     flags = job_parser(__doc__, example, f".venv/bin/opinion load_opinions {several}")
-    flags.add_argument("--dt", type=day, help="the day that the input is of")
+    flags.add_argument("--dt", type=day, help="the day of the input")
     flags.add_argument("--from", type=day, dest="first", metavar="DT", help="load all days from this one on …")
     flags.add_argument("--to", type=day, dest="last", metavar="DT", help="… to this one, also those loaded before")
     flags.add_argument(

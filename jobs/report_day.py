@@ -24,7 +24,7 @@ DRAWN = ((plots.BLUE, "o-"), (plots.ORANGE, "s-"), (plots.GREEN, "^-"), (plots.G
 def main() -> None:
     """Collect the day's numbers, draw, write."""
     parser = job_parser(__doc__, "report_day --dt 2026-11-09")
-    parser.add_argument("--dt", type=day, required=True, help="the day, scored by score_opinions before")
+    parser.add_argument("--dt", type=day, required=True, help="a scored day")
     args = parser.parse_args()
     warehouse = Warehouse(spark_session("report_day"), args.database)
     run = scoring_run_of(warehouse, args.dt)
@@ -130,7 +130,7 @@ def ngrams(facts: dict[str, Any], file: Path) -> str:
         axes.set_yticklabels([fit_width(one["ngram"], 16).rstrip() for one in strongest])
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
-    return "What spoke most for a complaint in the highest scores of the day, summed over them."
+    return "The n-grams that added most to the highest scores of the day, summed over them."
 
 
 if __name__ == "__main__":

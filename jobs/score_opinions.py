@@ -53,7 +53,7 @@ class ScoringRun:
     """The options of scoring: the model, the drift check and the size of the sample."""
 
     model: SavedModel
-    hold_on_drift: bool = option("publish no day that is far from the training", False)
+    hold_on_drift: bool = option("do not publish a day with significant drift", False)
     sample: int = option("rows drawn for people to label; 0 for none", 100)
 
 
@@ -82,10 +82,10 @@ def main() -> None:
 def parser() -> Parser:
     """The command line."""
     flags = job_parser(__doc__, "score_opinions --dt 2026-11-09")
-    flags.add_argument("--dt", type=day, help="the day to score, loaded by load_opinions before")
+    flags.add_argument("--dt", type=day, help="a loaded day to score")
     flags.add_argument("--from", type=day, dest="first", metavar="DT", help="score all days from this one on …")
     flags.add_argument("--to", type=day, dest="last", metavar="DT", help="… to this one, where it is not done already")
-    flags.add_argument("--force", action="store_true", help="with --from and --to: days that are done, too")
+    flags.add_argument("--force", action="store_true", help="with --from and --to: score finished days again")
     flags.add_argument("--model", default="champion", help="champion, or a version of the registry")
     add_options(flags, ScoringRun)
     return flags

@@ -122,8 +122,8 @@ def nights_check(champion: NightLabels, challenger: NightLabels) -> Check:
         for nights in (champion, challenger)
     )
     change = float(after - before)
-    says = (
+    reason = (
         f"average precision on {len(challenger.labels)} labels of nights is {after:.4f}, the champion's {before:.4f} "
         f"(at least {-LOSS:+.4f})"
     )
-    return Check("nights", change >= -LOSS, change, -LOSS, says)
+    return Check("nights", change >= -LOSS, change, -LOSS, reason)

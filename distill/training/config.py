@@ -23,7 +23,7 @@ class TrainingConfig:
     ema: float = 0.999
     patience: int = 2  # epochs without a better validation AUC before training stops
     seed: int = 0
-    checkpoint_every: int = 500  # steps, beside one each epoch
+    checkpoint_every: int = 500  # steps, in addition to one checkpoint per epoch
     class_weight: ClassWeight = "none"  # of the hard loss; balanced: both labels weigh the same in all
     precision: Precision = "float32"  # of a teacher's matrix products; weights are float32
     temperature: float = 2.0  # T, of teacher and student alike

@@ -55,7 +55,7 @@ def read_grid(path: Path) -> Grid:
         raise BadInput(f"--grid {path}: experiment {grid.experiment!r} must be small letters, digits, _ and -")
     labels = [entry.label for entry in grid.run]
     if len(set(labels)) < len(labels):
-        raise BadInput(f"--grid {path}: two runs have one label; labels tell the rows of the report apart")
+        raise BadInput(f"--grid {path}: two runs have the same label; give each its own")
     for entry in grid.run:
         if entry.flags not in (LINEAR, TEACHER):
             training_of(grid, entry, 0)

@@ -13,7 +13,7 @@ class LogitJob:
     """The teacher whose logits are stored, their precision, and the labels."""
 
     teacher: str = option("a model of the registry, or champion", metavar="NAME[@VERSION]")
-    precision: Precision = option("of a BERT's matrix products", "float32")
+    precision: Precision = option("precision of a BERT's matrix products", "float32")
     train_rows: int | None = option(
         "with --labelled: only the labels that a training with the same --train-rows learns from; others stored "
         "before are kept",

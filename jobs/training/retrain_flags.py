@@ -25,17 +25,17 @@ class RetrainOptions:
 
     init: str | None = option("pretrained encoder of a new teacher: a folder or a hub name", None)
     teacher: str = option("a version of the registry, or the newest one of this name", "bert")
-    new_teacher: bool = option("train a teacher although there is one", False)
+    new_teacher: bool = option("train a new teacher even if there is one", False)
     teacher_epochs: int = option("passes of a new teacher over the labels", 1)
-    transfer_days: int = option("the newest days of raw_opinion that teach too", 14)
-    epochs: int = option("at most so many passes of the challenger", TrainingConfig.epochs)
-    seed: int = option("of initial weights, order and dropout", TrainingOptions.seed)
-    target_precision: float = option("of the rows called valid complaints", TrainingOptions.target_precision)
-    num_proc: int = option("ranks that train together; more than 1 needs Horovod", TrainingOptions.num_proc)
+    transfer_days: int = option("newest days of raw_opinion for the transfer set", 14)
+    epochs: int = option("most passes of the challenger over the labels", TrainingConfig.epochs)
+    seed: int = option("seed of initial weights, order and dropout", TrainingOptions.seed)
+    target_precision: float = option("precision that the threshold is chosen for", TrainingOptions.target_precision)
+    num_proc: int = option("number of ranks; more than 1 needs Horovod", TrainingOptions.num_proc)
     max_length: int = option("tokens of a text that a new teacher reads", Encoder.max_length)
-    precision: Precision = option("of a teacher's products", LogitJob.precision)
-    min_coverage: float = option("share of the champion's catch that must stay", Bounds.coverage)
-    dry_run: bool = option("train and compare, but promote nothing", False)
+    precision: Precision = option("precision of a teacher's matrix products", LogitJob.precision)
+    min_coverage: float = option("share of the champion's catch that the challenger must catch", Bounds.coverage)
+    dry_run: bool = option("train and compare without a promotion", False)
 
     def check(self, registry: Registry) -> None:
         """Raise BadInput for options that no step could use."""

@@ -16,18 +16,18 @@ from jobs.training.training_run import TrainingOptions, training_parser
 class TeacherTraining(TrainingOptions):
     """A teacher's training."""
 
-    epochs: int = option("at most so many passes over the labels", TEACHER.epochs)
+    epochs: int = option("most passes over the labels", TEACHER.epochs)
     init: str = option("pretrained encoder: a folder or a hub name", Encoder.init)
-    max_length: int = option("tokens of a text that are read", Encoder.max_length)
-    layers: int | None = option("keep the first layers of the encoder only (default: all)", None)
-    batch: int = option("rows of one rank at a step", TEACHER.batch)
+    max_length: int = option("tokens read of a text", Encoder.max_length)
+    layers: int | None = option("number of the encoder's first layers to keep (default: all)", None)
+    batch: int = option("rows per rank and step", TEACHER.batch)
     accumulate: int = option(
         "gradient accumulation steps: micro-batches that a step is divided into, for memory",
         TEACHER.gradient_accumulation_steps,
     )
-    learning_rate: float = option("of the encoder at its peak", TEACHER.learning_rate)
-    class_weight: ClassWeight = option("of the labels in the loss", TEACHER.class_weight)
-    precision: Precision = option("of the matrix products", TEACHER.precision)
+    learning_rate: float = option("peak learning rate of the encoder", TEACHER.learning_rate)
+    class_weight: ClassWeight = option("weights of the labels in the loss", TEACHER.class_weight)
+    precision: Precision = option("precision of the matrix products", TEACHER.precision)
 
     @property
     def encoder(self) -> Encoder:

@@ -29,12 +29,12 @@ BEGUN = "begun.json"  # exists as soon as the snapshot is complete
 class TrainingOptions:
     """Options of every training."""
 
-    epochs: int = option("at most so many passes over the labels", TrainingConfig.epochs)
-    seed: int = option("of initial weights, order and dropout", 0)
-    target_precision: float = option("of the rows called valid complaints", 0.95)
+    epochs: int = option("most passes over the labels", TrainingConfig.epochs)
+    seed: int = option("seed of initial weights, order and dropout", 0)
+    target_precision: float = option("precision that the threshold is chosen for", 0.95)
     sources: tuple[str, ...] = option("train on labels of these sources only (default: all)", ())
-    train_rows: int | None = option("train on at most so many labels, chosen by hash (default: all)", None)
-    num_proc: int = option("ranks that train together; more than 1 needs Horovod", 1)
+    train_rows: int | None = option("most labels to train on, chosen by hash (default: all)", None)
+    num_proc: int = option("number of ranks; more than 1 needs Horovod", 1)
 
     def check(self) -> None:
         """Raise BadInput for numbers out of range."""
@@ -50,7 +50,7 @@ def training_parser(doc: str | None, example: str, kind: type[TrainingOptions]) 
     """A parser with the flags of a training, and --resume."""
     parser = job_parser(doc, example)
     add_options(parser, kind)
-    parser.add_argument("--resume", metavar="VERSION", help="go on with a training that was stopped")
+    parser.add_argument("--resume", metavar="VERSION", help="continue a stopped training")
     return parser
 
 

@@ -20,7 +20,7 @@ from jobs.training import logit_store
 from jobs.training.logit_flags import LogitJob
 from jobs.training.logit_store import LogitWriter
 from jobs.training.logits import with_logits
-from jobs.training.snapshot import SnapshotSpec, chosen
+from jobs.training.snapshot import SnapshotSpec, chosen_labels
 from jobs.warehouse import publish
 from jobs.warehouse.tables import LABELLED_OPINION, RAW_OPINION, TEACHER_LOGIT
 from jobs.warehouse.warehouse import Warehouse
@@ -136,7 +136,7 @@ def test_of_some_labels_only_those_are_computed_and_none_that_was_stored_is_lost
     assert counts(writer_of(warehouse, teacher, train_rows=2).write("labelled")) == (2, 0, 2, 2, 0, 2)
     two = stored(warehouse, teacher, "labelled")
     seen = SnapshotSpec(train_rows=2)
-    learned = chosen(warehouse.read(LABELLED_OPINION), seen).where("split = 'train'").collect()
+    learned = chosen_labels(warehouse.read(LABELLED_OPINION), seen).where("split = 'train'").collect()
     assert set(two) == {row.opinion_id for row in learned}, "those that a training with --train-rows 2 learns from"
     assert counts(writer_of(warehouse, teacher, train_rows=4).write("labelled")) == (4, 0, 4, 2, 2, 4)
     assert counts(writer_of(warehouse, teacher, train_rows=1).write("labelled"))[5] == 4
