@@ -27,12 +27,12 @@ help: ## This list
 
 setup-train: .venv/.installed-train ## The environment with Horovod, for --num-proc above 1 (built once, some minutes)
 
-setup: .venv/.installed ## The environment only: Java where it is missing, .venv with pinned packages
+setup: .venv/.installed .venv/.warm ## The environment only: Java where it is missing, .venv with pinned packages
 
-demo: .venv/.installed ## Set up, then load, train and score real reviews, and show yesterday's complaints
+demo: .venv/.installed .venv/.warm ## Set up, then load, train and score real reviews, and show yesterday's complaints
 	.venv/bin/python jobs/demo.py
 
-test: .venv/.installed-dev ## Set up what is missing, then lint, types and all tests (under 25 minutes)
+test: .venv/.installed-dev .venv/.warm ## Set up what is missing, then lint, types and all tests (under 25 minutes)
 	@$(MAKE) --no-print-directory lint
 	$(PYTEST)
 
@@ -85,6 +85,12 @@ clean: ## Remove .venv and caches, but nothing below OPINION_HOME
 	.venv/bin/python -c 'import os, sysconfig; open(sysconfig.get_path("purelib") + "/opinion-first.pth", "w").write(f"import sys; sys.path.insert(0, {os.getcwd()!r})\n")'
 	@.venv/bin/python -c 'import jobs.reports.plots; raise SystemExit(not jobs.reports.plots.chinese_font())' || { \
 	  echo "a font with Chinese is missing, for the plots: installing it"; $(APT) fonts-noto-cjk; }
+	@touch $@
+
+# What every first run would compile and read anew, done once; again when code changed that is compiled. It only saves time,
+# so a failure stops nothing.
+.venv/.warm: .venv/.installed $(shell grep -rl --include='*.py' njit distill)
+	-.venv/bin/opinion warm_up
 	@touch $@
 
 .venv/.installed-dev: .venv/.installed-train

@@ -45,8 +45,9 @@ from distill.evaluation import metrics
 from distill.training.lineage import PACKAGES, installed
 from jobs.common.cli import day
 from jobs.common.home import home, home_registry
-from jobs.score_opinions import ScoringRun, score_day
 from jobs.score_opinions import parser as flags
+from jobs.scoring.scoring_flags import ScoringRun
+from jobs.steps.score_day import score_day
 from jobs.warehouse import publish
 from jobs.warehouse.session import spark_session
 from jobs.warehouse.tables import LABELLED_OPINION, RAW_OPINION

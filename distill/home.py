@@ -3,15 +3,17 @@
 python -m distill.home prints the folder for spark_conf/local/spark-env.sh, or an error line.
 """
 
+import contextlib
 import errno
 import functools
 import os
 import pwd
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from distill import CHECKOUT, home_folder
+from distill import CHECKOUT, WARM, cache_folder, home_folder
 from distill.errors import BadInput, Infrastructure, OpinionError
 
 # Each means something to Java's class path, Spark's lists, Hadoop's patterns, Derby's addresses or the shell.
@@ -42,7 +44,20 @@ def usable_home() -> Path:
         kind = BadInput if e.errno in BY_PERSONS else Infrastructure
         raise kind(f"cannot write to {folder}: {e.strerror}; set OPINION_HOME to a writable folder") from e
     refuse_foreign(folder)
+    fill_cache(cache_folder())
     return folder
+
+
+def fill_cache(folder: Path) -> None:
+    """Copy what set-up compiled (jobs/warm_up.py) to a home that has not got it: whole, or not at all."""
+    if folder.exists() or not (WARM / "cache").is_dir():
+        return
+    copy = folder.with_name(f".{folder.name}.{os.getpid()}")
+    # Without it a run compiles anew, so no failure of it is one of the run's; another run may have been faster.
+    with contextlib.suppress(OSError):
+        shutil.copytree(WARM / "cache", copy)
+        copy.rename(folder)
+    shutil.rmtree(copy, ignore_errors=True)
 
 
 def refuse_signs(folder: Path) -> None:

@@ -53,12 +53,10 @@ def main() -> None:
     labels, day = folder / "labels.csv", folder / f"dt={yesterday}.jsonl.gz"
     write_files(labels, day, yesterday)
     run("load_labels", "--input", str(labels), "--replace")
-    run("load_opinions", "--dt", str(yesterday), "--input", str(day))
     run("distill_student", "--scheme", "textcnn", "--epochs", "8")
     version = max(home_registry().versions())
     run("registry", "promote", version, "--reason", "the demo's first model")
-    run("score_opinions", "--dt", str(yesterday))
-    run("report_day", "--dt", str(yesterday))
+    run("night", "--dt", str(yesterday), "--input", str(day))
     page = max((home() / "audit").glob(f"{yesterday}.*.html"), key=lambda path: path.stat().st_mtime)
     print(f"{NEXT.format(page=page)}", flush=True)
 

@@ -81,7 +81,7 @@ def load(
             counts = {(r.split, r.label): r["count"] for r in stored.groupBy("split", "label").count().collect()}
             reasons = counts_by(refused, "reason")
             check_staged(expected, counts, reasons)
-            placed = label_provenance.provenance_lines(new)
+            placed = label_provenance.provenance_lines(new) + label_provenance.agreement_lines(new, samples)
             rejects.warn("rejected_label")
             run.switch([(table, {}) for table in tables])
         finally:

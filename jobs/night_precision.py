@@ -59,10 +59,7 @@ def estimate(warehouse: Warehouse, dt: str) -> dict[str, Any]:
             "run_id": run.id,
         }
         row |= against_promise(warehouse, dt, row)
-        rows = warehouse.spark.createDataFrame(
-            [tuple(row[name] for name in NIGHT_PRECISION.columns)], NIGHT_PRECISION.ddl
-        )
-        run.stage(rows.withColumn("table", F.lit(NIGHT_PRECISION.name)), [NIGHT_PRECISION])
+        run.stage_rows(NIGHT_PRECISION, [row])
         run.switch(partitions)
     return {"dt": dt, **row}
 

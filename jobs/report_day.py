@@ -4,133 +4,27 @@ Written to OPINION_HOME/reports/day/DT: index.html, facts.json, histogram.png, t
 self-contained, so it can be mailed. The report can be repeated at any time and changes no table.
 """
 
-from pathlib import Path
-from typing import Any
-
-from distill.scoring.drift import MODERATE, SIGNIFICANT
-from jobs.common.cli import day, job_parser
+from jobs.common.cli import Parser, day, job_parser
 from jobs.common.failures import run_main
-from jobs.common.home import home, home_registry
-from jobs.reports import plots
-from jobs.reports.console import fit_width
-from jobs.reports.day_facts import DRIFT, day_facts, scoring_run_of
-from jobs.reports.pages import Pictures, write
-from jobs.warehouse.session import spark_session
-from jobs.warehouse.warehouse import Warehouse
-
-DRAWN = ((plots.BLUE, "o-"), (plots.ORANGE, "s-"), (plots.GREEN, "^-"), (plots.GREY, "D-"))  # one for each of DRIFT
+from jobs.common.home import home_registry
 
 
 def main() -> None:
-    """Collect the day's numbers, draw, write."""
-    parser = job_parser(__doc__, "report_day --dt 2026-11-09")
-    parser.add_argument("--dt", type=day, required=True, help="a scored day")
-    args = parser.parse_args()
-    warehouse = Warehouse(spark_session("report_day"), args.database)
-    run = scoring_run_of(warehouse, args.dt)
-    bundle = home_registry().load(run.model_version).bundle
-    facts = day_facts(warehouse, run, bundle)
-    facts["funnel"] = funnel(facts)
-    print(f"report: {write(home() / 'reports' / 'day' / args.dt, facts, lambda to: draw(facts, to), 'day.html')}")
+    """Report the day."""
+    args = parser().parse_args()
+    # Late: Spark and numba take a second, which --help and a wrong flag need not wait for.
+    from jobs.steps.report_day import report
+    from jobs.warehouse.session import spark_session
+    from jobs.warehouse.warehouse import Warehouse
+
+    report(Warehouse(spark_session("report_day"), args.database), args.dt, home_registry())
 
 
-def funnel(facts: dict[str, Any]) -> list[dict[str, Any]]:
-    """The steps from lines to complaints: name, rows, percent of the lines, and the rows lost after the step."""
-    counts, rejected = facts["counts"], facts["rejected"]
-    steps = [
-        ("Lines of the feed", "lines", rejected["load"]),
-        ("Read", "read", rejected["score"]),
-        ("Scored", "scored", {}),
-        ("Valid complaints", "valid", {}),
-    ]
-    return [
-        {
-            "name": name,
-            "rows": counts[of],
-            "percent": 100 * counts[of] / (counts["lines"] or 1),
-            "lost": most_first(lost),
-        }
-        for name, of, lost in steps
-    ]
-
-
-def most_first(reasons: dict[str, int]) -> list[dict[str, Any]]:
-    """Reasons by how many rows they have."""
-    counts = [{"reason": reason.replace("_", " "), "rows": rows} for reason, rows in reasons.items()]
-    return sorted(counts, key=lambda one: (-one["rows"], one["reason"]))
-
-
-def draw(facts: dict[str, Any], folder: Path) -> Pictures:
-    """Draw the plots of a day; returns their captions."""
-    pictures = {
-        "histogram.png": histogram(facts, folder / "histogram.png"),
-        "trend.png": trend(facts, folder / "trend.png"),
-    }
-    if facts["ngrams"]:
-        pictures["ngrams.png"] = ngrams(facts, folder / "ngrams.png")
-    return pictures
-
-
-def histogram(facts: dict[str, Any], file: Path) -> str:
-    """Scores of the day and of the training, and the threshold."""
-    day, training = (facts["histograms"][name] for name in ("day", "training"))
-    width, threshold = 1 / len(day), facts["model"]["threshold"]
-    edges = [i * width for i in range(len(day) + 1)]
-    with plots.figure(file) as axes:
-        axes.bar(edges[:-1], day, width * 0.9, align="edge", color=plots.BLUE, label="the day")
-        if training:
-            scaled = [rows * sum(day) / max(sum(training), 1) for rows in training]
-            axes.stairs(scaled, edges, color=plots.GREY, linewidth=1.2, label="in training, scaled")
-        axes.axvline(threshold, color=plots.ORANGE, linewidth=1.6, label=f"threshold {threshold:.3f}")
-        axes.set(yscale="log", xlim=(0, 1), xlabel="score", ylabel="opinions")
-        axes.set_ylim(bottom=0.5)
-        axes.yaxis.set_major_formatter("{x:,.0f}")
-        axes.grid(axis="y")
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, handlelength=1.2, columnspacing=1)
-    return (
-        "Opinions by score, on a logarithmic scale; right of the threshold are the valid complaints. The outline is "
-        "the shape in the texts that days are compared with."
-    )
-
-
-def trend(facts: dict[str, Any], file: Path) -> str:
-    """The share of valid complaints and the drift, day by day."""
-    days = facts["trend"]
-    places, every = range(len(days)), -(-len(days) // 7)
-    shares = [100 * (one["share"] or 0) for one in days]
-    with plots.figure(file, nrows=2, sharex=True) as (top, below):
-        top.plot(places, shares, "o-", color=plots.ORANGE, markersize=3.5)
-        top.set(title="valid complaints, % of the scored", ylim=(0, 1.2 * max(*shares, 0.1)))
-        highest = SIGNIFICANT
-        for name, (colour, mark) in zip(DRIFT, DRAWN, strict=True):
-            known = [(place, one["drift"][name]) for place, one in enumerate(days) if one["drift"][name] is not None]
-            if known:
-                highest = max(highest, *(index for _, index in known))
-                below.plot(*zip(*known, strict=True), mark, color=colour, markersize=3.5, linewidth=1, label=name)
-        # Linear up to `significant`, logarithmic above: one large index must not hide the bounds and the others.
-        below.set_yscale("symlog", linthresh=SIGNIFICANT, linscale=1)
-        below.set(title="drift, PSI", xticks=places[::every], ylim=(0, 1.5 * highest))
-        below.yaxis.set_major_formatter("{x:g}")
-        below.set_xticklabels([one["dt"][5:] for one in days[::every]])
-        below.legend(ncols=4, loc="upper left", bbox_to_anchor=(0, -0.2), handlelength=1.2, columnspacing=1)
-        for axes in (top, below):
-            axes.grid(axis="y")
-        for bound, band in ((MODERATE, "moderate"), (SIGNIFICANT, "significant")):
-            below.axhline(bound, color=plots.GREY, linewidth=0.8, linestyle="--")
-            below.annotate(band, (0.01, bound), xycoords=("axes fraction", "data"), va="bottom", fontsize=7)
-    return "The last scored days up to this one; a new model can move both lines."
-
-
-def ngrams(facts: dict[str, Any], file: Path) -> str:
-    """The n-grams that added most to the margins of complaints."""
-    strongest = facts["ngrams"][::-1]
-    with plots.figure(file, (plots.SIZE[0], 0.5 + 0.24 * len(strongest))) as axes:
-        axes.barh(range(len(strongest)), [one["margin"] for one in strongest], color=plots.ORANGE, height=0.7)
-        axes.set(xlabel="added to the margins, summed", yticks=range(len(strongest)))
-        axes.set_yticklabels([fit_width(one["ngram"], 16).rstrip() for one in strongest])
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x")
-    return "The n-grams that added most to the highest scores of the day, summed over them."
+def parser() -> Parser:
+    """The command line."""
+    found = job_parser(__doc__, "report_day --dt 2026-11-09")
+    found.add_argument("--dt", type=day, required=True, help="a scored day")
+    return found
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 # Highest first. A folder imports its own modules and those of the folders after it. The map of CONTRIBUTING.md has the
 # same order.
 LAYERS = {
-    "jobs": ["", "reports", "training", "scoring", "ingest", "warehouse", "common"],
+    "jobs": ["", "steps", "reports", "training", "scoring", "ingest", "warehouse", "common"],
     "distill": ["training", "evaluation", "scoring", "data", "models", "text", "intrinsics", ""],
 }
 

@@ -27,6 +27,7 @@ JOBS = (
     "compare_schemes",
     "registry",
     "score_opinions",
+    "night",
     "report_day",
     "report_retrain",
     "explain",
@@ -34,6 +35,7 @@ JOBS = (
     "calibrate_threshold",
     "demo",
     "ship",
+    "warm_up",
 )
 PREFIX = "OPINION_"
 FILE_VARIABLE = "OPINION_CONFIG"

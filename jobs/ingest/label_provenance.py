@@ -7,6 +7,7 @@ that was replaced before its first label. It is stored and counted, and has no s
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from sklearn.metrics import cohen_kappa_score
 
 from jobs.ingest.hashed_texts import hashed
 from jobs.warehouse.tables import AUDIT_SAMPLE, SAMPLE_LABEL
@@ -30,7 +31,7 @@ def known_samples(warehouse: Warehouse, copies: DataFrame) -> DataFrame:
 
 
 def place(labels: DataFrame, samples: DataFrame, split: str | None = None) -> DataFrame:
-    """The labels with the stratum and inclusion probability of the sampled row that they name, null where none is.
+    """The labels with stratum and inclusion probability of the sampled row that they name; null without one.
 
     Without a split for all rows those of a sample go to train: a sample is denser where scores are high, so in valid
     it would move the threshold. A retraining judges by them out of fold.
@@ -82,3 +83,25 @@ def provenance_lines(labels: DataFrame) -> list[str]:
             "was scored again: they are kept as labels, and count for no threshold"
         )
     return lines
+
+
+def agreement_lines(labels: DataFrame, samples: DataFrame) -> list[str]:
+    """A line with the agreement of these placed labels and those that the rows had before; none without such rows.
+
+    Cohen's kappa: agreement beyond that of two raters who label at random with their shares of complaints (Cohen 1960).
+    """
+    earlier = samples.where("label is not null").select(*KEY, F.col("label").alias("earlier"))
+    placed = labels.where("stratum is not null and label is not null").select(*KEY, "label")
+    pairs = placed.join(F.broadcast(earlier), KEY).groupBy("earlier", "label").count().collect()
+    if not pairs:
+        return []
+    count, same = sum(row["count"] for row in pairs), sum(row["count"] for row in pairs if row.earlier == row.label)
+    kinds = {row.earlier for row in pairs} | {row.label for row in pairs}
+    kappa = "undefined, since all are alike"
+    if len(kinds) > 1:
+        sides = [row.earlier for row in pairs], [row.label for row in pairs]
+        kappa = f"{cohen_kappa_score(*sides, sample_weight=[row['count'] for row in pairs]):.2f}"
+    line = f"{same} of {count} labels agree with an earlier label of the same row, Cohen's kappa {kappa}"
+    if same < count:
+        line += f"; the {count - same} texts labelled both ways count for nothing until people decide"
+    return [line]

@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import functions as F
 
-from distill.evaluation.stratified import LEAST, allocate, neyman
+from distill.evaluation.stratified import allocate, neyman
 from jobs.common import time_zones
 from jobs.common.home import home
 from jobs.ingest.spreadsheets import escaped
-from jobs.scoring.sample_candidates import BAND, BAND_EDGES, BANDS, CANDIDATE, CANDIDATES_FROM, DRAW, draw, stratum_name
+from jobs.scoring.bands import BAND_EDGES, CANDIDATES_FROM
+from jobs.scoring.sample_candidates import BAND, CANDIDATE, DRAW, draw, stratum_name
 from jobs.warehouse import publish
 
-LEAST_SAMPLE = LEAST * (BANDS + 1)  # a threshold divides one band into two strata
 # The columns that load_labels reads; dt and run_id lead it to the stratum of a row.
 CSV_COLUMNS = ("opinion_id", "text", "label", "source", "dt", "run_id")
 LOWEST_CANDIDATE = 1 + BAND_EDGES.index(CANDIDATES_FROM)

@@ -1,10 +1,15 @@
 """The threshold from a model's labelled nights: the choice, its evidence for the registry, the printed lines."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from distill.evaluation.certification import Candidate, Certification, certify
+from distill.evaluation.out_of_fold import NightLabels, start_threshold
 from distill.evaluation.stratified import Stratum, complaints, interval
 from distill.models.registry import Registry
 from jobs.scoring.promise import CALIBRATED, ESTIMATE
@@ -30,11 +35,24 @@ def calibrate(samples: Sampled, target: float, floor: float, confidence: float) 
     Without a certified threshold, the other nights give an estimate, which certifies nothing.
     """
     result = certify(counts(samples.rows, samples.whole), CANDIDATES, target, floor, confidence)
-    if (result.chosen and result.chosen.certified) or not samples.open_nights:
+    if result.chosen and result.chosen.certified:
         return result, samples.whole
     nights = sorted([*samples.whole, *samples.open_nights])
-    more = certify(counts(samples.rows, nights), CANDIDATES, target, 1.0, confidence)
-    return Certification(more.candidates, more.chosen, result.need), nights
+    more = certify(counts(samples.rows, nights), CANDIDATES, target, 1.0, confidence) if samples.open_nights else result
+    chosen = estimated(samples, nights, more.candidates, target) or more.chosen
+    return Certification(more.candidates, chosen, result.need), nights
+
+
+def estimated(samples: Sampled, nights: list[str], candidates: Sequence[Candidate], target: float) -> Candidate | None:
+    """The candidate that the labels' calibrated probabilities choose, which vary less than shares of few labels."""
+    used = weighed(samples.rows[samples.rows["dt"].isin(nights) & samples.rows["label"].notna()])
+    labels, scores = used["label"].to_numpy(np.int64), used["score"].to_numpy(np.float32)
+    known = NightLabels(labels, scores, used["weight"].to_numpy(np.float64))
+    start = start_threshold(known, [one.threshold for one in candidates], target)
+    if start is None:
+        return None
+    [chosen] = [one for one in candidates if one.threshold == start.value]
+    return replace(chosen, estimate=start.precision)
 
 
 def evidence(chosen: Candidate, samples: Sampled, nights: list[str], flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,13 +91,18 @@ def bounds(chosen: Candidate, samples: Sampled, nights: list[str]) -> tuple[floa
 
 def by_source(above: Any) -> dict[str, dict[str, float]]:
     """Labels and share of complaints, for each source with enough labels above the threshold."""
-    weighed = above.assign(weight=above["stratum_rows"] / above.groupby(["dt", "column"])["label"].transform("size"))
-    precisions = {}
-    for source, rows in weighed.groupby(weighed["source"].fillna("")):
+    precisions, rows_above = {}, weighed(above)
+    for source, rows in rows_above.groupby(rows_above["source"].fillna("")):
         if len(rows) >= LEAST_OF_SOURCE:
             precision = (rows["weight"] * rows["label"]).sum() / rows["weight"].sum()
             precisions[str(source)] = {"labels": len(rows), "precision": float(precision)}
     return precisions
+
+
+def weighed(labelled: pd.DataFrame) -> pd.DataFrame:
+    """Labelled rows with a column `weight`: the rows of the night's stratum that each stands for."""
+    given = labelled.groupby(["dt", "column"])["label"].transform("size")
+    return labelled.assign(weight=labelled["stratum_rows"] / given)
 
 
 def label_lines(samples: Sampled, version: str) -> list[str]:

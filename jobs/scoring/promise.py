@@ -44,16 +44,17 @@ def source_lines(sources: Mapping[str, Any] | None) -> list[str]:
     return [f"{name or '(none)'}: {of.opinions:,} opinions, no label, {of.valid:,} flagged" for name, of in ordered]
 
 
-def unlabelled_sources(run: publish.Run, raw: DataFrame) -> dict[str, tuple[int, int]]:
-    """Opinions and staged complaints of the day's sources without labels, those with most opinions."""
-    labelled = run.warehouse.read(LABELLED_OPINION).select(F.coalesce("source", F.lit("")).alias("source")).distinct()
+def unlabelled_sources(run: publish.Run, raw: DataFrame) -> dict[str, dict[str, int]]:
+    """Opinions, and staged complaints (valid), of each source that no label is of; the sources with most opinions."""
     source = F.coalesce("source", F.lit("")).alias("source")
-
-    def unknown(rows: DataFrame) -> dict[str, int]:
-        counted = rows.select(source).groupBy("source").count().join(F.broadcast(labelled), "source", "left_anti")
-        return {row.source: row["count"] for row in counted.orderBy(F.desc("count"), "source").limit(1000).collect()}
-
-    opinions = unknown(raw)
-    valid = unknown(run.read_back(VALID_COMPLAINT)) if opinions else {}
-    largest = sorted(opinions, key=lambda name: (-opinions[name], name))[:MOST_SOURCES]
-    return {name: (opinions[name], valid.get(name, 0)) for name in largest}
+    labelled = run.warehouse.read(LABELLED_OPINION).select(source).distinct()
+    opinions = raw.select(source, F.lit(1).alias("opinions"), F.lit(0).alias("valid"))
+    valid = run.read_back(VALID_COMPLAINT).select(source, F.lit(0).alias("opinions"), F.lit(1).alias("valid"))
+    counts = (
+        opinions.unionAll(valid)
+        .groupBy("source")
+        .agg(F.sum("opinions").alias("opinions"), F.sum("valid").alias("valid"))
+    )
+    unknown = counts.join(F.broadcast(labelled), "source", "left_anti")
+    largest = unknown.orderBy(F.desc("opinions"), "source").limit(MOST_SOURCES).collect()
+    return {row.source: {"opinions": row.opinions, "valid": row.valid} for row in largest}

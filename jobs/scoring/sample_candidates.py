@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from jobs.scoring.bands import BAND_EDGES, BANDS
 from jobs.warehouse.schema import Table
 from jobs.warehouse.tables import AUDIT_SAMPLE
 
@@ -23,11 +24,6 @@ CANDIDATE = Table(
         for column in ("opinion_id", "text", "source", "published_at", "score", "is_valid")
     },
 )
-# The scores at which a band begins; dense where scores saturate, in steps of about 0.7 of their logit. Those from
-# CANDIDATES_FROM on are the thresholds that can be certified (distill/evaluation/certification.py).
-BAND_EDGES = (0.05, 0.2, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
-CANDIDATES_FROM = 0.5
-BANDS = len(BAND_EDGES) + 1
 STRATA = 2 * BANDS
 BAND = " + ".join(f"int(score >= float({edge}))" for edge in BAND_EDGES)  # the number of a row's band, in SQL
 DRAW = "draw"

@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 
 from distill.evaluation.certification import Nights
 from jobs.ingest.hashed_texts import hashed
-from jobs.scoring.sample_candidates import BAND_EDGES, BANDS, CANDIDATES_FROM, bands_of, stratum_name
+from jobs.scoring.bands import BAND_EDGES, BANDS, CANDIDATES_FROM
+from jobs.scoring.sample_candidates import bands_of, stratum_name
 from jobs.warehouse.tables import LABELLED_OPINION, SAMPLE_LABEL
 from jobs.warehouse.warehouse import Warehouse
 

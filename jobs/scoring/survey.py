@@ -1,7 +1,8 @@
 """One pass over a day before it is scored: rows by source, and ids that may be repeated.
 
-Spark's grouping would shuffle a row for every id. Here each task hashes and sorts its ids and cuts them into the same
-ranges, one row per range, so that few rows are shuffled whatever the day's size.
+The hashes and sources of a small day fit in the driver, which needs no Python worker and no shuffle for them. Of a big
+one Spark's own grouping would move a row for every id. There each task hashes, sorts and cuts its ids into the same
+ranges, a range a row, so that few rows are shuffled however large the day is.
 """
 
 from collections import Counter
@@ -19,6 +20,8 @@ from jobs.common.privacy import BatchFunction, redact_errors
 
 Hashes = npt.NDArray[np.int64]
 
+# Bytes of files at rest, some 200,000 rows, that the driver looks over by itself.
+SMALL_DAY = 16 << 20
 RANGES = 64  # of hashes; each task sends one block of bytes per range, and one task finds the repeats in a range
 BOUNDS = (np.arange(1, RANGES, dtype=np.float64) * (2.0**64 / RANGES) - 2.0**63).astype(np.int64)
 LOW = 0xFFFFFFFF  # half of a hash: the sum over a day's rows stays below 2^63
@@ -55,13 +58,15 @@ def id_half() -> Column:
     return F.coalesce(id_hash().bitwiseAND(F.lit(LOW)), F.lit(0))
 
 
-def survey(raw: DataFrame, known: Sequence[str]) -> Survey:
+def survey(raw: DataFrame, known: Sequence[str], here: bool = False) -> Survey:
     """Survey the rows; rows without a known source count together under the empty name.
 
-    Without known sources all rows count so.
+    Without known sources all rows count so. here: in the driver, for a day that fits.
     """
     source = F.col("source") if known else F.lit(None).cast("string")
     rows = raw.select(id_hash().alias("hash"), source.alias("source"))
+    if here:
+        return survey_of(rows.toArrow(), frozenset(known))
     ranges = rows.mapInArrow(redact_errors(find_repeated(frozenset(known))), RANGE_ROWS_DDL)
     blocks = ranges.repartition("range").mapInArrow(redact_errors(find_doubles), RANGE_ROWS_DDL).collect()
     sources: Counter[str] = Counter()
@@ -69,6 +74,25 @@ def survey(raw: DataFrame, known: Sequence[str]) -> Survey:
         if row.rows:
             sources[row.source] += row.rows
     return Survey(dict(sources), hashes_of([row.hashes for row in blocks]), sum(row.id_sum or 0 for row in blocks))
+
+
+def survey_of(rows: pa.Table, known: frozenset[str]) -> Survey:
+    """The survey of all hashes and sources of a day."""
+    hashes = np.sort(rows.column("hash").drop_null().to_numpy())
+    return Survey(dict(counted(rows, known)), again(hashes), int((hashes & LOW).sum()))
+
+
+def counted(rows: pa.Table | pa.RecordBatch, known: frozenset[str]) -> Counter[str]:
+    """Rows by known source; of the others together, under the empty name."""
+    sources: Counter[str] = Counter()
+    for source in pc.value_counts(rows.column("source")).to_pylist():
+        sources[source["values"] if source["values"] in known else ""] += source["counts"]
+    return sources
+
+
+def again(hashes: Hashes) -> Hashes:
+    """The hashes that occur more than once, of sorted ones."""
+    return np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
 
 
 def find_repeated(known: frozenset[str]) -> BatchFunction:
@@ -79,8 +103,7 @@ def find_repeated(known: frozenset[str]) -> BatchFunction:
         parts = []
         for batch in batches:
             parts.append(batch.column("hash").drop_null().to_numpy())
-            for counted in pc.value_counts(batch.column("source")).to_pylist():
-                sources[counted["values"] if counted["values"] in known else ""] += counted["counts"]
+            sources += counted(batch, known)
         hashes = np.sort(np.concatenate([np.empty(0, np.int64), *parts]))
         blocks = np.split(hashes, np.searchsorted(hashes, BOUNDS))
         rows = [{"range": i, "hashes": block.tobytes()} for i, block in enumerate(blocks) if len(block)]
@@ -97,9 +120,8 @@ def find_doubles(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         blocks += batch.column("hashes").to_pylist()
         yield batch.filter(pc.is_valid(batch.column("rows")))
-    hashes = np.sort(hashes_of(blocks))
-    again = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
-    yield pa.RecordBatch.from_pylist([{"hashes": again.tobytes()}] if len(again) else [], RANGE_ROWS)
+    repeated = again(np.sort(hashes_of(blocks)))
+    yield pa.RecordBatch.from_pylist([{"hashes": repeated.tobytes()}] if len(repeated) else [], RANGE_ROWS)
 
 
 def hashes_of(blocks: Sequence[bytes | None]) -> Hashes:

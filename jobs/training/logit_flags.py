@@ -19,6 +19,11 @@ class LogitJob:
         "before are kept",
         None,
     )
+    import_from: tuple[str, ...] = option(
+        "Parquet files of logits that this teacher has computed elsewhere: text_hash, logits, fingerprint",
+        (),
+        metavar="PATH",
+    )
 
     def check(self, labelled: bool, days: list[str] | None) -> None:
         """Raise BadInput for options that exclude each other."""

@@ -5,7 +5,7 @@ its results to the next one.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from distill.errors import BadInput, OpinionError
+from distill.errors import BadInput, BadModel, OpinionError
 from distill.models.packages import TRAINING
 from distill.models.registry import Registry
 from distill.scoring.logits import fingerprint, teacher_of
@@ -47,6 +47,7 @@ class LogitWriter:
         self.precision, self.train_rows = job.precision, job.train_rows
         self.fingerprint = fingerprint(self.digest, job.precision)
         self.folder = Path(saved.path).name
+        self.imported = imported(warehouse, job.import_from, self.fingerprint) if job.import_from else None
         ship(warehouse.spark, saved.path)
 
     def texts(self, dt: str) -> DataFrame:
@@ -118,16 +119,38 @@ class LogitWriter:
         return texts
 
     def known(self, progress: str) -> DataFrame:
-        """Logits by text hash that are stored under this fingerprint, or were computed by a stopped run."""
+        """Logits by text hash under this fingerprint: stored, imported, or computed by a run that did not end."""
         known = self.stored().select("text_hash", "logits")
         if self.warehouse.files.exists(progress):
             known = known.unionByName(self.warehouse.spark.read.schema(COMPUTED).parquet(progress))
+        if self.imported is not None:
+            known = known.unionByName(self.imported)
         return known.where(USABLE).dropDuplicates(["text_hash"])
 
     def stored(self) -> DataFrame:
         """The table's rows of this teacher under this fingerprint."""
         rows = self.warehouse.read(TEACHER_LOGIT, teacher=self.version)
         return rows.where(F.col("fingerprint") == self.fingerprint)
+
+
+def imported(warehouse: Warehouse, paths: Sequence[str], expected: str) -> DataFrame:
+    """Logits by text hash from files; raises BadInput for files of other columns, BadModel for another fingerprint."""
+    source = " ".join(paths)
+    rows = warehouse.spark.read.parquet(*paths)
+    needed = {"text_hash": "string", "logits": "array", "fingerprint": "string"}
+    kinds = {field.name: field.dataType.typeName() for field in rows.schema}
+    if wrong := [name for name, kind in needed.items() if kinds.get(name) != kind]:
+        raise BadInput(
+            f"--import-from {source}: column {wrong[0]} is {kinds.get(wrong[0], 'missing')}, and {needed[wrong[0]]} is "
+            "needed; write the columns of teacher_logit"
+        )
+    others = rows.where(F.coalesce(F.col("fingerprint"), F.lit("null")) != expected).select("fingerprint").first()
+    if others:
+        raise BadModel(
+            f"--import-from {source}: logits of the fingerprint {others.fingerprint}, which is not {expected} of this "
+            "teacher and --precision; name the teacher and the precision that computed them"
+        )
+    return rows.select("text_hash", F.col("logits").cast("array<float>").alias("logits"))
 
 
 def audit(staged: DataFrame, expected: int, dt: str) -> int:

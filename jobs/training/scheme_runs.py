@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pyspark.sql import functions as F
 
 from distill.data.labelled import TextRows, read_labelled
 from distill.errors import BadInput
@@ -157,9 +156,7 @@ class SchemeRuns:
         partition = {"experiment": self.grid.experiment, "run": key}
         unit = f"{self.grid.experiment}+{key}"
         with publish.run(self.warehouse, "compare_schemes", unit, [(SCHEME_RUN, partition)]) as run:
-            values = [[row[column] for column in SCHEME_RUN.columns]]
-            rows = self.warehouse.spark.createDataFrame(values, SCHEME_RUN.ddl)
-            run.stage(rows.withColumn("table", F.lit(SCHEME_RUN.name)), [SCHEME_RUN])
+            run.stage_rows(SCHEME_RUN, [row])
             run.switch([(SCHEME_RUN, partition)])
 
 

@@ -36,12 +36,20 @@ class Files:
         """Delete a file or a folder with its content, if it exists."""
         self._fs.delete(self._path(uri), True)
 
+    def size(self, uri: str) -> int:
+        """Bytes of all files in a folder, or of a file."""
+        return int(self._fs.getContentSummary(self._path(uri)).getLength())
+
+    def write(self, uri: str, content: bytes) -> None:
+        """Write a small file."""
+        stream = self._fs.create(self._path(uri), True)
+        stream.write(bytearray(content))
+        stream.close()
+
     def write_text(self, uri: str, text: str) -> None:
         """Write a small file under a temporary name, then rename it: a reader sees all of it or none."""
         staged = f"{uri}.tmp"
-        stream = self._fs.create(self._path(staged), True)
-        stream.write(bytearray(text.encode()))
-        stream.close()
+        self.write(staged, text.encode())
         self._fs.rename(self._path(staged), self._path(uri))
 
     def read_text(self, uri: str) -> str:

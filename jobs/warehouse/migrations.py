@@ -6,10 +6,12 @@ else, so any other difference is refused before any change.
 """
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
 
 from distill.errors import BadInput, Busy
 from jobs.common import locks
@@ -48,22 +50,31 @@ def run_ddl_ignoring_exists(spark: SparkSession, statement: str) -> None:
             raise
 
 
+@dataclass(frozen=True)
+class Described:
+    """What the metastore has under the name of a table or view; `columns` are name -> SQL type, partitions last."""
+
+    kind: str
+    serde: str | None
+    partitions: tuple[str, ...]
+    columns: dict[str, str]
+    view_text: str | None
+
+
 def pending_statements(spark: SparkSession, database: str) -> dict[str, str]:
     """Missing or older tables, then views: name -> the statement that upgrades it; raises BadInput as `migrate`."""
-    existing = set()
-    if spark.catalog.databaseExists(database):
-        existing = {row.tableName for row in spark.sql(f"SHOW TABLES IN {database}").collect()}
+    existing = existing_tables(spark, database)
     statements = {}
     for table in TABLES:
         if table.name not in existing:
             statements[table.name] = created(table)
-        elif missing := missing_columns(spark, database, table):
+        elif missing := missing_columns(f"{database}.{table.name}", existing[table.name], table):
             columns = ", ".join(f"{name} {table.columns[name]}" for name in missing)
             statements[table.name] = f"ALTER TABLE {{database}}.{table.name} ADD COLUMNS ({columns})"
     for view in VIEWS:
         if view.name not in existing:
             statements[view.name] = f"CREATE VIEW {{database}}.{view.name} COMMENT '{view.comment}' AS {view.query}"
-        elif is_older(spark, database, view):
+        elif is_older(database, existing[view.name], view):
             # Not CREATE OR REPLACE: it drops the view first, and a reader would find none.
             statements[view.name] = f"ALTER VIEW {{database}}.{view.name} AS {view.query}"
     return statements
@@ -79,19 +90,16 @@ def created(table: Table) -> str:
     )
 
 
-def missing_columns(spark: SparkSession, database: str, table: Table) -> list[str]:
+def missing_columns(name: str, described: Described, table: Table) -> list[str]:
     """The columns that an older table lacks; raises BadInput for a foreign or newer table."""
-    name = f"{database}.{table.name}"
-    facts = described(spark, name)
-    keys = tuple(facts.get("partition_columns", []))
-    if (facts["type"], facts.get("serde_library"), keys) != ("EXTERNAL", PARQUET, table.partitions):
+    if (described.kind, described.serde, described.partitions) != ("EXTERNAL", PARQUET, table.partitions):
         raise BadInput(
-            f"table {name} is {facts['type']}, partitioned by {', '.join(keys) or 'nothing'}, of "
-            f"{facts.get('serde_library', 'no files')}; expected EXTERNAL, "
+            f"table {name} is {described.kind}, partitioned by {', '.join(described.partitions) or 'nothing'}, of "
+            f"{described.serde or 'no files'}; expected EXTERNAL, "
             f"{', '.join(table.partitions) or 'nothing'}, {PARQUET}; {CURE}"
         )
     expected = table.columns | dict.fromkeys(table.partitions, "string")
-    actual = {f.name: f.dataType.simpleString() for f in spark.table(name).schema.fields}
+    actual = described.columns
     missing = [column for column in table.columns if column not in actual]
     unknown = [column for column in actual if column not in expected]
     if any(actual[column] != expected[column] for column in actual if column in expected) or (missing and unknown):
@@ -109,16 +117,44 @@ def missing_columns(spark: SparkSession, database: str, table: Table) -> list[st
     return missing
 
 
-def is_older(spark: SparkSession, database: str, view: View) -> bool:
+def is_older(database: str, described: Described, view: View) -> bool:
     """Whether the view has another query; raises BadInput for an object that is not a view."""
-    facts = described(spark, f"{database}.{view.name}")
-    if facts["type"] != "VIEW":
-        raise BadInput(f"{database}.{view.name} is {facts['type']}, expected a view; {CURE}")
-    return bool(facts["view_text"] != view.query.format(database=database))
+    if described.kind != "VIEW":
+        raise BadInput(f"{database}.{view.name} is {described.kind}, expected a view; {CURE}")
+    return described.view_text != view.query.format(database=database)
 
 
-def described(spark: SparkSession, name: str) -> dict[str, Any]:
-    """The metastore's description of a table or view."""
-    [row] = spark.sql(f"DESCRIBE EXTENDED {name} AS JSON").collect()
-    facts: dict[str, Any] = json.loads(row.json_metadata)
-    return facts
+def existing_tables(spark: SparkSession, database: str) -> dict[str, Described]:
+    """What the metastore has under our names, by name; nothing in a database that is not there.
+
+    One call of the catalog answers for all, as each job starts with this. DESCRIBE is a query a table: twenty times the
+    time.
+    """
+    jvm: Any = spark._jvm
+    catalog = spark._jsparkSession.sharedState().externalCatalog()
+    if not catalog.databaseExists(database):
+        return {}
+    names = jvm.org.apache.spark.api.python.PythonUtils.toSeq([thing.name for thing in (*TABLES, *VIEWS)])
+    answers = catalog.getTablesByName(database, names).iterator()
+    tables = {}
+    while answers.hasNext():
+        answer = answers.next()
+        tables[str(answer.identifier().table())] = described(answer)
+    return tables
+
+
+def described(answer: Any) -> Described:
+    """A table of Spark's catalog (CatalogTable), as far as it is ours to know."""
+    serde, text = answer.storage().serde(), answer.viewText()
+    return Described(
+        str(answer.tableType().name()),
+        str(serde.get()) if serde.isDefined() else None,
+        tuple(str(answer.partitionColumnNames().mkString(",")).split(","))
+        if answer.partitionColumnNames().nonEmpty()
+        else (),
+        {
+            field.name: field.dataType.simpleString()
+            for field in StructType.fromJson(json.loads(answer.schema().json()))
+        },
+        str(text.get()) if text.isDefined() else None,
+    )

@@ -15,23 +15,27 @@ A run removes the files of other runs only after its own switches: before that a
 does not share the lock may write them.
 """
 
+import io
 import json
 import logging
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from distill.errors import Busy
 from jobs.common import locks
 from jobs.common.home import home
-from jobs.warehouse.schema import Table
+from jobs.warehouse.schema import Table, arrow_schema
 from jobs.warehouse.tables import TABLES
 from jobs.warehouse.warehouse import Warehouse
 
@@ -80,6 +84,20 @@ class Run:
         writer.parquet(self.folder)
         for table in tables:
             self.warehouse.files.make_folder(self.location(table))
+
+    def stage_rows(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write the few rows of a table that the driver has, as one file; a column that a row lacks is null.
+
+        Spark has no part in it, whose way from a Python list to a file takes a job and a Python worker.
+        """
+        columns = arrow_schema(table.columns)
+        values = [{column: row.get(column) for column in table.columns} for row in rows]
+        packed = io.BytesIO()
+        # Times as Spark writes them by default, and as old versions of Hive read them.
+        options = {"compression": "zstd", "use_deprecated_int96_timestamps": True}
+        pq.write_table(pa.Table.from_pylist(values, schema=columns), packed, **options)
+        self.warehouse.files.make_folder(self.location(table))
+        self.warehouse.files.write(f"{self.location(table)}/part-00000.zstd.parquet", packed.getvalue())
 
     def discard(self, table: Table) -> None:
         """Remove the staged rows of a table that will not be switched."""

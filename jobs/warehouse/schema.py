@@ -15,6 +15,12 @@ ARROW = {
     "float": pa.float32(),
     "double": pa.float64(),
     "timestamp": pa.timestamp("us", tz="UTC"),
+    "array<bigint>": pa.list_(pa.int64()),
+    "map<string,bigint>": pa.map_(pa.string(), pa.int64()),
+    "map<string,double>": pa.map_(pa.string(), pa.float64()),
+    "map<string,struct<opinions:bigint,valid:bigint>>": pa.map_(
+        pa.string(), pa.struct([("opinions", pa.int64()), ("valid", pa.int64())])
+    ),
 }
 
 

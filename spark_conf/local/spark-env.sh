@@ -27,9 +27,7 @@ SPARK_LOCAL_DIRS=${SPARK_LOCAL_DIRS:-$scratch}
 SPARK_SUBMIT_OPTS="${SPARK_SUBMIT_OPTS:-} -XX:-UsePerfData \"-Djava.io.tmpdir=$scratch\" \"-Dspark.sql.warehouse.dir=$OPINION_HOME/warehouse\" \"-Dderby.stream.error.file=$OPINION_HOME/logs/derby.log\""
 # Temporary files of Python, torch among it.
 TMPDIR=$scratch
-# Caches that Python would keep beside the code or in the user's home, where a service user may not write.
-NUMBA_CACHE_DIR=${NUMBA_CACHE_DIR:-$OPINION_HOME/cache/numba}
-MPLCONFIGDIR=${MPLCONFIGDIR:-$OPINION_HOME/cache/matplotlib}
+# Python's libraries would keep their caches in the user's home, which a service user may not have.
 [ -d "${HOME:-}" ] || { HOME=$OPINION_HOME/cache/home && mkdir -p "$HOME"; }
 # Parallel processes of torch and numba stall each other when their idle threads spin.
 OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}

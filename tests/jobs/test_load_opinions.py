@@ -10,7 +10,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from distill.errors import BadInput, OpinionError
-from jobs.load_opinions import chosen_days, parser
+from jobs.ingest.load_flags import days_and_loading
+from jobs.load_opinions import parser
 from jobs.warehouse.tables import RAW_OPINION, REJECTED_OPINION
 from tests.conftest import submit
 from tests.jobs.opinion_loader import DAY, HEADER, TIME, Loader
@@ -185,5 +186,6 @@ def test_several_days_in_one_start(tmp_path):
 )
 def test_flags_that_do_not_fit_together(flags, message):
     with pytest.raises(BadInput, match=re.escape(message)):
-        chosen_days(parser().parse_args([*flags, "--input", "day.jsonl"]))
-    assert chosen_days(parser().parse_args(["--dt", DAY, "--input", "{dt}"])) == [DAY]
+        days_and_loading(parser().parse_args([*flags, "--input", "day.jsonl"]))
+    days, loading = days_and_loading(parser().parse_args(["--dt", DAY, "--input", "{dt}"]))
+    assert (days, loading.path_of(DAY)) == ([DAY], DAY)

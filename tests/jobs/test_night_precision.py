@@ -22,10 +22,11 @@ from jobs.load_labels import FIELDS
 from jobs.load_labels import load as load_labels
 from jobs.night_precision import estimate, estimate_text
 from jobs.reports.day_summary import day_summary, drift_line
-from jobs.score_opinions import ScoringRun, is_scored, score_day
 from jobs.scoring.audit_sample import csv_of
-from jobs.scoring.sample_candidates import BAND_EDGES
+from jobs.scoring.bands import BAND_EDGES
 from jobs.scoring.sample_nights import sampled
+from jobs.scoring.scoring_flags import ScoringRun
+from jobs.steps.score_day import is_scored, score_day
 from jobs.warehouse import publish
 from jobs.warehouse.tables import (
     AUDIT_SAMPLE,
@@ -133,6 +134,8 @@ def test_a_night_is_sampled_labelled_and_judged(warehouse: Warehouse, home: Path
         said = load_labels(warehouse, rows, str(path), None, False)
         assert (f"{SIZE - len(labelled)} of the rows read have no label yet" in said) is (labelled != ids)
         assert f"{len(labelled)} labels are of rows that a night's sample drew" in said
+        again = f"{SIZE // 8} of {SIZE // 8} labels agree with an earlier label of the same row, Cohen's kappa "
+        assert (again in said) is (labelled == ids)
     found = estimate(warehouse, DAY)
     assert (found["rows_sampled"], found["rows_labelled"]) == (SIZE, SIZE)
     assert found["complaints"] == sum(truth.values()) and found["sample_run_id"] == run.run_id

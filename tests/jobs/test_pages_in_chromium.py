@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from distill.text.normalisation import normalise
-from jobs import report_day, report_retrain
-from jobs.reports import pages
+from jobs.reports import pages, retrain_page
+from jobs.steps import report_day
 from tests.jobs.example_facts import LONG, a_day, a_retraining
 
 CHROMIUM = shutil.which("chromium")
@@ -28,8 +28,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     day["funnel"] = report_day.funnel(day)
     kinds: dict[str, tuple[Any, Callable[..., pages.Pictures], str]] = {
         "day": (day, report_day.draw, "day.html"),
-        "promoted": (a_retraining(True), report_retrain.draw, "retrain.html"),
-        "kept": (a_retraining(False), report_retrain.draw, "retrain.html"),
+        "promoted": (a_retraining(True), retrain_page.draw, "retrain.html"),
+        "kept": (a_retraining(False), retrain_page.draw, "retrain.html"),
     }
     return {
         name: pages.write(folder / name, facts, lambda to, facts=facts, draw=draw: draw(facts, to), template)

@@ -12,9 +12,9 @@ from pyspark.sql import SparkSession
 
 from distill.errors import BadInput
 from distill.scoring.scorer import Scorer
-from jobs.report_day import draw, funnel
 from jobs.reports import pages
 from jobs.reports.day_facts import day_facts, scoring_run_of, strongest_ngrams
+from jobs.steps.report_day import draw, funnel
 from jobs.warehouse.tables import (
     AUDIT_SAMPLE,
     NIGHT_PRECISION,

@@ -14,11 +14,12 @@ from distill.errors import BadInput
 from distill.models.registry import Registry
 from distill.scoring.drift import expected_of, stability_index
 from distill.scoring.scorer import Scorer
-from jobs.score_opinions import ScoringRun, score_day
 from jobs.scoring import worker
 from jobs.scoring.duplicates import without_repeats
+from jobs.scoring.scoring_flags import ScoringRun
 from jobs.scoring.survey import survey
 from jobs.scoring.worker import STAGED_DDL, scorer_of
+from jobs.steps.score_day import score_day
 from jobs.warehouse import publish
 from jobs.warehouse.shipping import ship
 from jobs.warehouse.tables import OPINION_SCORE, RAW_OPINION, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT

@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from distill.errors import BadInput, OpinionError
+from distill.errors import BadInput, BadModel, OpinionError
 from distill.models.architecture import Precision
 from distill.models.registry import Registry
 from distill.scoring.scorer import Scorer
@@ -273,3 +273,25 @@ def test_logits_of_an_older_version_that_are_no_numbers_are_computed_anew(
     writer.write(DAY)
     found = np.array(list(stored(warehouse, teacher).values()))
     assert found.shape == (17, 2) and np.isfinite(found).all()
+
+
+def test_logits_computed_elsewhere_are_taken_by_text_and_the_rest_is_computed(
+    warehouse: Warehouse, teacher: str, tmp_path: Path, database: str
+) -> None:
+    """A copy of this day's logits serves another warehouse, for the texts that both have."""
+    writer_of(warehouse, teacher).write(DAY)
+    elsewhere = str(tmp_path / "logits.parquet")
+    warehouse.read(TEACHER_LOGIT, teacher=teacher, dt=DAY).write.parquet(f"file://{elsewhere}")
+    other = Warehouse(warehouse.spark, f"{database}_other")
+    tiny_tables.put_day(other, NEXT, {"a": TEXTS[1], "b": f" {TEXTS[4]}", "new": "退款退款"})
+    job = LogitJob(teacher, import_from=(f"file://{elsewhere}",))
+    assert counts(LogitWriter(other, registry(), job).write(NEXT)) == (3, 0, 3, 1, 2, 3)
+    before, imported = stored(warehouse, teacher), stored(other, teacher, NEXT)
+    assert (imported["a"], imported["b"]) == (before["id-1"], before["id-4"])
+    np.testing.assert_allclose([imported["new"]], tiny_teacher.logits_alone(teacher, ["退款退款"]), atol=1e-4)
+
+    with pytest.raises(BadModel, match=r"fingerprint .*/float32, which is not .*/bfloat16 of this teacher"):
+        LogitWriter(other, registry(), LogitJob(teacher, "bfloat16", import_from=(f"file://{elsewhere}",)))
+    other.read(TEACHER_LOGIT).drop("fingerprint").write.parquet(f"file://{tmp_path}/part")
+    with pytest.raises(BadInput, match="column fingerprint is missing, and string is needed"):
+        LogitWriter(other, registry(), LogitJob(teacher, import_from=(f"file://{tmp_path}/part",)))

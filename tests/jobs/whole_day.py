@@ -7,9 +7,10 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from distill.models.registry import Registry
-from jobs import score_opinions
 from jobs.common.home import home
 from jobs.scoring.audit_sample import csv_of
+from jobs.scoring.scoring_flags import ScoringRun
+from jobs.steps.score_day import score_day
 from jobs.warehouse import publish
 from jobs.warehouse.tables import (
     AUDIT_SAMPLE,
@@ -44,7 +45,7 @@ def score(warehouse: Warehouse, day: str, model: str) -> None:
     """Score a day, with a sample, with the oldest version of the scheme `model`."""
     registry = Registry(str(home() / "registry"))
     version = next(v for v in registry.versions() if v.startswith(f"{model.lower()}-"))
-    score_opinions.score_day(warehouse, day, score_opinions.ScoringRun(registry.load(version), sample=SAMPLE))
+    score_day(warehouse, day, ScoringRun(registry.load(version), sample=SAMPLE))
 
 
 def plain(value: Any) -> Any:

@@ -128,6 +128,11 @@ LIGHT = {
     "retrain": ["--min-coverage", "2"],
     "compare_schemes": ["--grid", "/nowhere.toml"],
     "calibrate_threshold": ["--target-precision", "1"],
+    "load_opinions": ["--dt", "2026-11-09", "--input", "x", "--to", "2026-11-09"],
+    "score_opinions": ["--dt", "2026-11-09", "--sample", "3"],
+    "report_day": ["--dt", "2026-11-9"],
+    "report_retrain": ["--version", "none"],
+    "night": ["--from", "2026-11-09", "--to", "2026-11-10", "--input", "x"],
 }
 
 

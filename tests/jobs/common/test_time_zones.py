@@ -13,11 +13,12 @@ from pyspark.sql import functions as F
 from distill.models.registry import Registry
 from jobs.common.time_zones import collect, first, session_zone, shown
 from jobs.night_precision import estimate
-from jobs.report_day import draw, funnel
 from jobs.reports import pages
 from jobs.reports.day_facts import day_facts, scoring_run_of
-from jobs.score_opinions import ScoringRun, score_day
-from jobs.scoring.audit_sample import LEAST_SAMPLE
+from jobs.scoring.bands import LEAST_SAMPLE
+from jobs.scoring.scoring_flags import ScoringRun
+from jobs.steps.report_day import draw, funnel
+from jobs.steps.score_day import score_day
 from jobs.warehouse.tables import AUDIT_SAMPLE, NIGHT_PRECISION, RAW_OPINION, SCORING_RUN, VALID_COMPLAINT
 from jobs.warehouse.warehouse import Warehouse
 from tests.jobs import tiny_model

@@ -11,9 +11,10 @@ from pyspark.sql import functions as F
 
 from distill.errors import Busy, OpinionError
 from distill.models.registry import Registry
-from jobs import score_opinions
 from jobs.scoring.audit import count_staged
-from jobs.scoring.audit_sample import LEAST_SAMPLE
+from jobs.scoring.bands import LEAST_SAMPLE
+from jobs.scoring.scoring_flags import ScoringRun
+from jobs.steps import score_day
 from jobs.warehouse import publish
 from jobs.warehouse.schema import Table
 from jobs.warehouse.tables import (
@@ -57,10 +58,10 @@ def score(warehouse: Warehouse, home: Path) -> Callable[[], None]:
     """Scores the day, which was scored once before, so that there is an old day."""
     model = tiny_model.add_model("audited", 1)
     registry = Registry(str(Path(os.environ["OPINION_HOME"]) / "registry"))
-    scoring = score_opinions.ScoringRun(registry.load(model), sample=LEAST_SAMPLE)
+    scoring = ScoringRun(registry.load(model), sample=LEAST_SAMPLE)
 
     def score() -> None:
-        score_opinions.score_day(warehouse, DAY, scoring)
+        score_day.score_day(warehouse, DAY, scoring)
 
     score()
     return score
@@ -170,7 +171,7 @@ def test_damage_between_stage_and_audit_publishes_nothing(warehouse, score, monk
         damage(run, table, how)
         return count_staged(run, *args)
 
-    monkeypatch.setattr(score_opinions, "count_staged", damaged)
+    monkeypatch.setattr(score_day, "count_staged", damaged)
     with pytest.raises(OpinionError, match=said) as raised:
         score()
     assert (type(raised.value), raised.value.exit_code) == (OpinionError, 1)
@@ -185,7 +186,7 @@ def test_a_run_that_another_overtook_leaves_no_sample(warehouse, score, monkeypa
         run.seen[SCORING_RUN.name] = "as if the run had begun before the day was published"
         return count_staged(run, *args)
 
-    monkeypatch.setattr(score_opinions, "count_staged", overtaken)
+    monkeypatch.setattr(score_day, "count_staged", overtaken)
     with pytest.raises(Busy, match="published by another run while this one worked"):
         score()
     assert day_of(warehouse) == before
@@ -200,7 +201,7 @@ def test_the_day_without_damage_is_published(warehouse, score, monkeypatch) -> N
             damage(run, table, lambda rows: rows)
         return count_staged(run, *args)
 
-    monkeypatch.setattr(score_opinions, "count_staged", rewritten)
+    monkeypatch.setattr(score_day, "count_staged", rewritten)
     score()
     after = day_of(warehouse)
     for table in TABLES:

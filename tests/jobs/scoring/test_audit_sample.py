@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jobs.scoring.audit_sample import LEAST_SAMPLE, LOWEST_CANDIDATE, Aim, allocation
-from jobs.scoring.sample_candidates import BANDS
+from jobs.scoring.audit_sample import LOWEST_CANDIDATE, Aim, allocation
+from jobs.scoring.bands import BANDS, LEAST_SAMPLE
 
 # Rows a band of a real night, the threshold inside the band from 0.7 on.
 NIGHT = [
     *((False, band, rows) for band, rows in enumerate((10250, 2590, 1520, 541, 200))),
-    *((True, band + 4, rows) for band, rows in enumerate((72, 276, 190, 191, 81, 79, 77, 46, 235))),
+    *((True, band + 4, rows) for band, rows in enumerate((72, 130, 146, 70, 75, 110, 126, 81, 79, 77, 46, 235))),
 ]
 
 
@@ -20,14 +20,14 @@ def cells(*rows: tuple[bool, int, int]) -> pd.DataFrame:
 
 def test_a_stratum_is_a_decision_and_a_band_of_scores() -> None:
     strata = allocation(
-        cells((False, 0, 900), (False, 1, 90), (False, 5, 5), (True, 5, 7), (True, 9, 60), (True, 12, 9)), 40
+        cells((False, 0, 900), (False, 1, 90), (False, 5, 5), (True, 5, 7), (True, 12, 60), (True, 15, 9)), 40
     )
     found = {row.stratum: (row.is_valid, row.stratum_rows) for row in strata.itertuples()}
     assert found == {
         "junk 0.00-0.05": (False, 900),
         "junk 0.05-0.20": (False, 90),
-        "junk 0.80-0.90": (False, 5),
-        "valid 0.80-0.90": (True, 7),
+        "junk 0.80-0.85": (False, 5),
+        "valid 0.80-0.85": (True, 7),
         "valid 0.99-0.995": (True, 60),
         "valid 0.999-1.00": (True, 9),
     }
@@ -63,7 +63,7 @@ def test_without_an_aim_most_rows_are_candidates_and_stricter_ones_are_drawn_mor
 
 def test_with_an_aim_the_rows_at_and_just_below_it_are_drawn_evenly_and_the_rest_keeps_its_floor() -> None:
     strata = allocation(cells(*NIGHT), 100, Aim(0.98, False))
-    near = strata[strata["band"] >= 7]  # from 0.95 on, the candidate below the aim
+    near = strata[strata["band"] >= 10]  # from 0.96 on, the candidate below the aim
     assert 60 <= near["drawn"].sum() <= 75
     density = near["drawn"] / near["stratum_rows"]
     assert density.max() < 1.5 * density.min()

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.scoring.sample_candidates import BANDS, STRATA, SampleReservoir, strata_of
+from jobs.scoring.bands import BANDS
+from jobs.scoring.sample_candidates import STRATA, SampleReservoir, strata_of
 from jobs.scoring.worker import staged
 
 rows = st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.floats(0, 1, width=32), st.booleans()), max_size=80)
@@ -40,4 +41,4 @@ def test_of_each_stratum_the_lowest_draws_are_kept(made: list[tuple[int, float, 
 def test_a_stratum_is_a_decision_and_a_band(valid: bool) -> None:
     scores = np.array([0, 0.049, 0.05, 0.2, 0.499, 0.5, 0.8, 0.95, 0.99, 0.9949, 0.995, 0.999, 1], np.float32)
     bands = strata_of(scores, np.full(len(scores), valid)) - valid * BANDS
-    assert bands.tolist() == [0, 0, 1, 2, 2, 3, 5, 7, 9, 9, 10, 12, 12]
+    assert bands.tolist() == [0, 0, 1, 2, 2, 3, 5, 9, 12, 12, 13, 15, 15]

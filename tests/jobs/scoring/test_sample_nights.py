@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from distill.evaluation.certification import precision
+from jobs.scoring.bands import BANDS
 from jobs.scoring.calibration import by_source, calibrate, certification_lines, evidence, label_lines, learned_at
-from jobs.scoring.sample_candidates import BANDS, bands_of, stratum_name
+from jobs.scoring.sample_candidates import bands_of, stratum_name
 from jobs.scoring.sample_nights import CANDIDATES, counts, usable
 
 LEARNED = datetime(2026, 11, 9, tzinfo=UTC)

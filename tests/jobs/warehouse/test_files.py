@@ -23,6 +23,12 @@ def test_a_small_file_comes_back_and_leaves_no_other_beside_it(files: Files, tmp
     assert files.names(f"{files.root}/pending") == ["0", "2", "41"]
 
 
+def test_the_size_of_a_folder_is_that_of_its_files(files: Files) -> None:
+    for name in ("a", "b/c"):
+        files.write(f"{files.root}/day/{name}", b"12345")
+    assert files.size(f"{files.root}/day") == 10
+
+
 def test_what_is_not_there_has_no_names_and_cannot_be_read(files: Files) -> None:
     missing = f"{files.root}/missing"
     assert not files.exists(missing) and files.names(missing) == []

@@ -1,17 +1,27 @@
 """Publish is stage, audit, switch: what readers see, what the next run mends, and what is left on the disk."""
 
 import contextlib
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
 from distill.errors import Busy
-from jobs.common import locks
+from jobs.common import locks, time_zones
 from jobs.warehouse import publish
 from jobs.warehouse.schema import Table
-from jobs.warehouse.tables import LABELLED_OPINION, RAW_OPINION, REJECTED_LABEL, REJECTED_OPINION
+from jobs.warehouse.tables import (
+    AUDIT_SAMPLE,
+    LABELLED_OPINION,
+    RAW_OPINION,
+    REJECTED_LABEL,
+    REJECTED_OPINION,
+    SCORING_RUN,
+)
 from jobs.warehouse.warehouse import Warehouse
 
 pytestmark = pytest.mark.spark
@@ -277,3 +287,35 @@ def test_files_are_few_whatever_the_input(warehouse: Warehouse, day: str) -> Non
     for table, partition in partitions_of(day):
         folder = Path(str(warehouse.location(table, partition)).removeprefix("file:"))
         assert len(list(folder.glob("*.parquet"))) == 1
+
+
+def test_rows_of_the_driver_are_staged_without_a_job_of_spark(warehouse: Warehouse, day: str) -> None:
+    """Of every kind of column that a table has; what a row lacks is null."""
+    noon = datetime(2026, 11, 9, 12, 0, 0, 123456, tzinfo=UTC)
+    row = {
+        "run_id": "r",
+        "threshold": 0.1,
+        "rows_read": 7,
+        "rejected_by_reason": {"null_text": 2},
+        "score_histogram": [1, 2],
+        "started": noon.astimezone(ZoneInfo("Asia/Shanghai")),
+        "certified": True,
+        "source_precision": {"微博": 0.25},
+        "unlabelled_sources": {"": {"opinions": 3, "valid": 1}},
+        "of no column": 1,
+    }
+    partitions = [(SCORING_RUN, {"dt": day}), (AUDIT_SAMPLE, {"dt": day})]
+    context = warehouse.spark.sparkContext
+    context.setJobGroup(day, "staging")
+    with publish.run(warehouse, "score_opinions", f"dt={day}", partitions) as run:
+        run.stage_rows(SCORING_RUN, [row])
+        run.stage_rows(AUDIT_SAMPLE, [])
+        assert list(context.statusTracker().getJobIdsForGroup(day)) == []
+        run.switch(partitions)
+    found = time_zones.first(warehouse.read(SCORING_RUN, dt=day))
+    assert found is not None
+    known = {column: found[column] for column in SCORING_RUN.columns if found[column] is not None}
+    assert known.pop("threshold") == np.float32(0.1)
+    assert known.pop("unlabelled_sources") == {"": Row(opinions=3, valid=1)}
+    assert known == {column: row[column] for column in known} and len(known) == len(row) - 3
+    assert warehouse.read(AUDIT_SAMPLE, dt=day).count() == 0

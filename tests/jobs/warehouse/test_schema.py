@@ -4,14 +4,20 @@ import pyarrow as pa
 import pytest
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from jobs import load_opinions
 from jobs.ingest import label_rows
 from jobs.scoring import worker
+from jobs.steps import load_day
 from jobs.warehouse.schema import OF_A_RUN, arrow_schema, ddl_of, staged_columns
-from jobs.warehouse.tables import OPINION_SCORE, RAW_OPINION, REJECTED_LABEL, REJECTED_OPINION, VALID_COMPLAINT
+from jobs.warehouse.tables import (
+    OPINION_SCORE,
+    RAW_OPINION,
+    REJECTED_LABEL,
+    REJECTED_OPINION,
+    VALID_COMPLAINT,
+)
 
 STAGED = {
-    "load_opinions": (load_opinions.STAGED, load_opinions.STAGED_DDL, (RAW_OPINION, REJECTED_OPINION), {"table"}),
+    "load_opinions": (load_day.STAGED, load_day.STAGED_DDL, (RAW_OPINION, REJECTED_OPINION), {"table"}),
     "load_labels": (label_rows.PARSED, label_rows.PARSED_DDL, (REJECTED_LABEL,), {"text_hash"}),
     "score_rows": (
         worker.STAGED,

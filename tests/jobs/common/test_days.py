@@ -3,7 +3,7 @@
 import pytest
 
 from distill.errors import BadInput, BadModel, Busy, Held, Infrastructure, OpinionError
-from jobs.scoring.backfill import WORST_FIRST, between, each
+from jobs.common.days import WORST_FIRST, between, each
 
 
 def test_both_ends_count_and_months_and_years_have_their_ends() -> None:

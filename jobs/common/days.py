@@ -1,10 +1,12 @@
 """Several days in turn: a finished day is skipped, and a failed one does not stop the others."""
 
+import argparse
 import logging
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
-from distill.errors import OpinionError
+from distill.errors import BadInput, OpinionError
+from jobs.common.cli import day
 from jobs.common.failures import error_of, print_stderr
 from jobs.common.privacy import mask_numbers
 
@@ -12,6 +14,23 @@ log = logging.getLogger("opinion")
 
 # Exit codes by urgency; the last ones disappear when the job runs again.
 WORST_FIRST = (1, 3, 2, 6, 4, 5)
+
+
+def add_days(parser: argparse.ArgumentParser, one: str, first: str, last: str) -> None:
+    """The flags that name one day or several, with their help."""
+    parser.add_argument("--dt", type=day, help=one)
+    parser.add_argument("--from", type=day, dest="first", metavar="DT", help=first)
+    parser.add_argument("--to", type=day, dest="last", metavar="DT", help=last)
+
+
+def days_of(args: argparse.Namespace) -> list[str]:
+    """The days that the flags name; raises BadInput for flags that do not fit together."""
+    if bool(args.dt) == bool(args.first or args.last) or (not args.dt and not (args.first and args.last)):
+        raise BadInput("name one day with --dt, or several with both --from and --to")
+    days = [args.dt] if args.dt else between(args.first, args.last)
+    if not days:
+        raise BadInput(f"--from {args.first} is after --to {args.last}")
+    return days
 
 
 def between(first: str, last: str) -> list[str]:

@@ -1,0 +1,130 @@
+"""Score one day and publish its tables: survey, stage, audit, sample, switch."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pyspark.sql import functions as F
+
+from distill import __version__
+from distill.errors import BadInput, Busy, Held
+from distill.models.registry import Registry
+from distill.models.saved_model import SavedModel
+from distill.scoring.drift import BANDS, expected_of
+from distill.scoring.scorer import Scorer
+from jobs.common.privacy import BatchFunction, redact_errors
+from jobs.reports.day_summary import day_summary
+from jobs.reports.label_page import write_page
+from jobs.scoring.audit import count_staged
+from jobs.scoring.audit_sample import Aim, csv_of, sample_rows, write_csv
+from jobs.scoring.duplicates import without_repeats
+from jobs.scoring.promise import promise, unlabelled_sources
+from jobs.scoring.quarantine import stage_with_quarantine
+from jobs.scoring.sample_candidates import CANDIDATE, DRAW, draw
+from jobs.scoring.scoring_flags import ScoringRun
+from jobs.scoring.survey import SMALL_DAY, survey
+from jobs.scoring.worker import STAGED_DDL, scorer_of
+from jobs.warehouse import publish
+from jobs.warehouse.shipping import ship
+from jobs.warehouse.tables import (
+    AUDIT_SAMPLE,
+    OPINION_SCORE,
+    RAW_OPINION,
+    REJECTED_OPINION,
+    SCORING_RUN,
+    VALID_COMPLAINT,
+)
+from jobs.warehouse.warehouse import Warehouse
+
+
+def loaded(registry: Registry, name: str) -> SavedModel:
+    """The model of that name; raises BadModel, before Spark starts, for one that cannot score."""
+    model = registry.load(name)
+    Scorer(model.bundle)
+    return model
+
+
+def score(warehouse: Warehouse, dt: str, scoring: ScoringRun, highest: bool = True) -> None:
+    """Score the day and print what was found; `highest`: with the highest scores."""
+    score_day(warehouse, dt, scoring)
+    print(day_summary(warehouse, dt, highest), flush=True)
+
+
+def is_scored(warehouse: Warehouse, dt: str, model: SavedModel) -> bool:
+    """Whether the day as it is loaded now was scored by this version at its threshold."""
+    run = warehouse.read(SCORING_RUN, dt=dt).select("model_version", "raw_location", "threshold").first()
+    return run is not None and tuple(run) == (
+        model.version,
+        warehouse.location(RAW_OPINION, {"dt": dt}),
+        float(model.threshold),
+    )
+
+
+def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
+    """Publish the day's tables, and write the CSV of its sample.
+
+    Raises BadInput when the day is not loaded or empty, and Held when hold_on_drift stops a day in the last band.
+    """
+    model, sample = scoring.model, scoring.sample
+    partitions = [
+        (OPINION_SCORE, {"dt": dt}),
+        (REJECTED_OPINION, {"dt": dt, "stage": "score"}),
+        (VALID_COMPLAINT, {"dt": dt}),
+        (SCORING_RUN, {"dt": dt}),
+        (AUDIT_SAMPLE, {"dt": dt}),
+    ]
+    with publish.run(warehouse, "score_opinions", f"dt={dt}", partitions) as run:
+        raw_location = warehouse.location(RAW_OPINION, {"dt": dt})
+        if raw_location is None:
+            raise BadInput(
+                f"{warehouse.name(RAW_OPINION)} has no day {dt}; load it: opinion load_opinions --dt {dt} --input PATH"
+            )
+        # The present files, so that a concurrent load of the day has no effect.
+        raw = warehouse.spark.read.schema(RAW_OPINION.ddl).parquet(raw_location)
+        expected = expected_of(model.bundle.manifest)
+        small = warehouse.files.size(raw_location) <= SMALL_DAY
+        read = survey(raw, list(expected.sources) if expected else [], here=small)
+        if not read.sources:
+            raise BadInput(f"the day dt={dt} of {warehouse.name(RAW_OPINION)} is empty; load it again")
+        ship(warehouse.spark, model.path)
+
+        def stage(work: BatchFunction) -> None:
+            rows = without_repeats(raw, read.repeated).withColumns({DRAW: draw(dt)} if sample else {})
+            rows = rows.mapInArrow(redact_errors(work), STAGED_DDL)
+            rows = rows.withColumns({"model_version": F.lit(model.version), "run_id": F.lit(run.id)})
+            # The files of raw_opinion have a good size, so the files of their tasks have, too.
+            run.stage(rows, [OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION, CANDIDATE], pack=False)
+
+        stage_with_quarantine(stage, scorer_of(Path(model.path).name, model.bundle.digest, sample, model.operating))
+        counted = count_staged(run, read, model.threshold, expected)
+        if scoring.hold_on_drift and counted.drift.band == BANDS[-1]:
+            raise Held(
+                f"{dt} is far from what {model.version} was trained on "
+                f"(stability index of {counted.drift.summary()}); nothing was published: look at the day, "
+                "then score it without --hold-on-drift, or retrain"
+            )
+        audit = counted.columns() | {
+            "bundle_digest": model.bundle.digest,
+            "threshold": float(model.threshold),
+            **promise(model.operating),
+            "unlabelled_sources": unlabelled_sources(run, raw),
+            "raw_location": raw_location,
+            "application_id": warehouse.spark.sparkContext.applicationId,
+            "software_version": __version__,
+            "started": run.started,
+            "ended": datetime.now(UTC),
+        }
+        aim = Aim(float(model.threshold), bool(model.operating["certified"])) if model.operating else None
+        sampled = sample_rows(run, counted.counts, sample, dt, aim)
+        of_run = {"model_version": model.version, "run_id": run.id}
+        run.stage_rows(SCORING_RUN, [audit | of_run])
+        run.stage_rows(AUDIT_SAMPLE, [row | of_run for row in sampled])
+        if sample:  # before publication, so that a published sample always has its files
+            write_csv(csv_of(dt, run.id), sampled)
+            write_page(csv_of(dt, run.id), dt, sampled)
+        run.discard(CANDIDATE)
+        try:
+            run.switch(partitions)
+        except Busy:  # nothing was switched, so the sample is unused
+            for file in (csv_of(dt, run.id), csv_of(dt, run.id).with_suffix(".html")):
+                file.unlink(missing_ok=True)
+            raise
