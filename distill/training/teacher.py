@@ -1,4 +1,4 @@
-"""From labelled texts to a teacher in the registry, and the anchor points of its route beside it."""
+"""Train a teacher: from labelled texts to versions of the teacher and the anchor points of its route."""
 
 from typing import Any
 
@@ -11,7 +11,8 @@ from distill.data.labelled import TextRows, read_snapshot
 from distill.data.snapshot import Snapshot
 from distill.evaluation.evaluation import evaluate
 from distill.models.bert import Bert, Tokenizer, from_bundle, from_pretrained, to_bundle
-from distill.models.registry import Registry, anchor_name
+from distill.models.registry import Registry
+from distill.models.versions import anchor_name
 from distill.scoring.logits import BertTeacher
 from distill.scoring.scorer import probability
 from distill.training.checkpoint import Checkpoints
@@ -59,7 +60,7 @@ def train_on_rank(
     models = Registry(registry)
     bundle = to_bundle(model, tokenizer, {"lineage": lineage, **reached})
     for step, tensors in Checkpoints(task.outputs.checkpoints, config, ranks).route().items():
-        if anchor_name(version, step) not in models.versions():  # a run before this one may have come so far
+        if anchor_name(version, step) not in models.versions():  # an earlier run may have saved it
             model.load_state_dict(tensors)
             anchor = to_bundle(model, tokenizer, {"lineage": {**lineage, "route_of": version, "step": step}})
             models.add(anchor_name(version, step), anchor.tensors, anchor.files, anchor.manifest)
@@ -74,7 +75,7 @@ def examples(rows: TextRows, tokenizer: Tokenizer) -> Examples:
 
 
 def class_weight(rows: TextRows, config: TrainingConfig) -> torch.Tensor:
-    """Weights of both labels, float32 (2,): ones, or such that both weigh the same in all and a row 1 on average."""
+    """Weights of both labels, float32 (2,): ones, or balanced with an average of 1 per row."""
     if config.class_weight == "none":
         return torch.ones(2)
     return torch.from_numpy(len(rows.labels) / (2 * np.bincount(rows.labels, minlength=2))).float()

@@ -13,7 +13,7 @@ from jobs.warehouse.warehouse import Warehouse
 
 
 def train(warehouse: Warehouse, options: TeacherTraining, version: str) -> None:
-    """Train the version, or go on with it, and save it. Errors as `trainings.begin`, `launch` and `write_snapshot`."""
+    """Train the version, or continue its training, and save it; errors as `begin`, `launch` and `write_snapshot`."""
     registry = home_registry()
     start: Encoder | WarmStart = options.encoder
     if options.start:
