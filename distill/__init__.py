@@ -5,7 +5,7 @@ from pathlib import Path
 
 __version__ = "0.1.0"  # of the whole project: setup.py, the manifests of bundles and scoring_run take it from here
 CHECKOUT = Path(__file__).resolve().parent.parent
-# What set-up compiled and archived (jobs/warm_up): classes.jsa, and cache/, which homes copy by the name in `stamp`.
+# What set-up compiled and archived (jobs/warm_up): an archive, and cache/, which homes copy by the name in `stamp`.
 WARM = CHECKOUT / ".venv" / "warm"
 
 

@@ -1,7 +1,7 @@
 """Prepare this checkout for short runs: compile what numba compiles, and archive the classes of Spark for Java.
 
 A made-up night in a home of its own loads, scores and reports a few texts with a random model. What it compiled and
-read is kept in .venv/warm/: cache/, which the first run in each home copies, and classes.jsa, which every run maps.
+read is kept in .venv/warm/: cache/, which the first run in each home copies, and classes-SIZE.jsa, which all runs map.
 make setup runs it; run it again after an upgrade of Java.
 """
 
@@ -45,6 +45,8 @@ def main() -> None:
         home, made = Path(folder) / "home", Path(folder) / "made"
         made.mkdir()
         run_night(home, made)
+        archive = made / "classes.jsa"
+        archive.rename(archive.with_name(f"classes-{archive.stat().st_size}.jsa"))  # spark-command checks its size
         (made / "stamp").write_text(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}", encoding="utf-8")
         os.rename(made, WARM)
     print(f"{WARM}: {sum(file.stat().st_size for file in WARM.rglob('*')) / 1e6:.0f} MB")

@@ -1,6 +1,7 @@
 """spark_conf/local/spark-command, find-spark-home, spark-env.sh: whose Spark starts, whose scratch is removed."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -134,3 +135,80 @@ def test_runs_that_start_at_once_have_a_scratch_each(tmp_path):
         for process, _ in runs:
             process.kill()
             process.communicate()
+
+
+MAPPED = """\
+import os
+print("warm/classes-" in open(f"/proc/{os.getppid()}/maps").read())
+"""
+
+
+@pytest.fixture
+def copy_of_checkout(tmp_path: Path) -> Path:
+    """A checkout that links to this one's files but for .venv/warm, whose start scripts are its own."""
+    copy = tmp_path / "checkout"
+    (copy / ".venv" / "bin").mkdir(parents=True)
+    for path in ROOT.iterdir():
+        if path.name != ".venv":
+            (copy / path.name).symlink_to(path)
+    for path in (ROOT / ".venv").iterdir():
+        if path.name not in ("bin", "warm"):
+            (copy / ".venv" / path.name).symlink_to(path)
+    for path in (ROOT / ".venv" / "bin").iterdir():
+        (copy / ".venv" / "bin" / path.name).symlink_to(path)
+    (copy / ".venv" / "warm").mkdir()
+    (copy / "mapped.py").write_text(MAPPED)
+    return copy
+
+
+@pytest.mark.spark
+def test_an_archive_of_classes_is_used_where_it_fits_and_is_silent_where_it_does_not(copy_of_checkout: Path) -> None:
+    warm = copy_of_checkout / ".venv" / "warm"
+
+    def start(**variables: str) -> str:
+        environment = os.environ | {"OPINION_HOME": str(copy_of_checkout / "home")} | variables
+        command = [str(copy_of_checkout / ".venv" / "bin" / "spark-submit"), str(copy_of_checkout / "mapped.py")]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+        assert (done.returncode, done.stderr) == (0, "WARNING: Using incubator modules: jdk.incubator.vector\n")
+        return done.stdout
+
+    def start_with(content: bytes, size: int) -> str:
+        for old in warm.iterdir():
+            old.unlink()
+        (warm / f"classes-{size}.jsa").write_bytes(content)
+        return start()
+
+    assert start() == "False\n"
+    made = warm / "made.jsa"
+    assert start(SPARK_SUBMIT_OPTS=f"-Xlog:disable -XX:ArchiveClassesAtExit={made}") == "False\n"
+    whole = made.read_bytes()
+    java = re.search(rb"OpenJDK [ -~]*|Java HotSpot[ -~]*", whole[:4096])
+    assert java
+    assert start_with(whole, len(whole)) == "True\n"
+    of_another_java = whole[: java.start()] + java[0][::-1] + whole[java.end() :]
+    of_other_jars = whole.replace(b"/jars/spark-core_", b"/jars/spark-kern_")
+    for content in (of_another_java, of_other_jars, b"rubbish"):
+        start_with(content, len(content))
+    assert start_with(whole[: len(whole) // 2], len(whole)) == "False\n"
+
+
+def test_settings_of_hadoop_beside_ours_stay_on_the_class_path(copy_of_checkout: Path) -> None:
+    """They are read from there alone, so the archive is given up for them."""
+    conf = copy_of_checkout / "spark_conf"
+    conf.unlink()
+    (conf / "local").mkdir(parents=True)
+    for path in LOCAL.iterdir():
+        (conf / "local" / path.name).symlink_to(path)
+    (copy_of_checkout / ".venv" / "warm" / "classes-0.jsa").write_bytes(b"")
+    shown = 'printf "%s|%s" "${SPARK_CONF_DIR:-none}" "$SPARK_SUBMIT_OPTS"'
+    submit = copy_of_checkout / ".venv" / "bin" / "spark-submit"
+    text = submit.read_text().replace('exec "$SPARK_HOME/bin/${0##*/}" "$@"', shown)
+    assert shown in text
+    submit.unlink()
+    submit.write_text(text)
+    for settings, has_archive in (("", True), ("hive-site.xml", False)):
+        if settings:
+            (conf / "local" / settings).write_text("<configuration/>")
+        done = run(["bash", str(submit), "x.py"], copy_of_checkout / "home")
+        folder, _, options = done.stdout.partition("|")
+        assert (folder == "none", "SharedArchiveFile" in options) == (has_archive, has_archive), done

@@ -57,6 +57,7 @@ COMMON = {
 }
 
 with DAG("opinion_nightly", schedule=CronDataIntervalTimetable("30 1 * * *", timezone=ZONE), **COMMON):
+    # Three tasks, and not the job `night` that does them in one start: each has its retries, its log and its time here.
     load = JobOperator(job="load_opinions", flags=["--dt", DAY, "--input", STREAM.format(day=DAY)])
     score = JobOperator(job="score_opinions", flags=["--dt", DAY])
     load >> score >> JobOperator(job="report_day", flags=["--dt", DAY])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from distill import CHECKOUT, errors
-from distill.home import SIGNS
+import distill
+from distill import CHECKOUT, errors, home
+from distill.home import SIGNS, usable_home
 from tests.jobs import tiny_model
 from tests.other_user import AS_NOBODY, NOBODY, as_root, nobodys
 
@@ -112,4 +114,42 @@ def test_a_service_user_without_a_home_scores_and_explains_in_a_path_with_signs(
         done = run([*AS_NOBODY, *command], home, HOME="/nonexistent")
         assert done.returncode == 0, done.stderr
         assert done.stderr in ("", "WARNING: Using incubator modules: jdk.incubator.vector\n")
-    assert list((home / "cache" / "numba").rglob("*.nbi")), "what was compiled is kept for the next night"
+    assert list((home / "cache").rglob("*.nbi")), "what was compiled is kept for the next night"
+
+
+def test_a_new_home_gets_what_set_up_compiled_whole_and_an_older_one_once_more(tmp_path, monkeypatch):
+    warm = tmp_path / "warm"
+    monkeypatch.setattr(distill, "WARM", warm)
+    monkeypatch.setattr(home, "WARM", warm)
+    monkeypatch.setenv("OPINION_HOME", str(tmp_path / "home"))
+    usable_home()
+    assert distill.cache_folder() == tmp_path / "home" / "cache" and not distill.cache_folder().exists()
+    (warm / "cache" / "numba" / "text").mkdir(parents=True)
+    for stamp in ("first", "second"):
+        (warm / "stamp").write_text(stamp)
+        (warm / "cache" / "numba" / "text" / "kernel.nbc").write_text(stamp)
+        usable_home()
+        usable_home()
+        kernel = tmp_path / "home" / "cache" / stamp / "numba" / "text" / "kernel.nbc"
+        assert distill.cache_folder() == tmp_path / "home" / "cache" / stamp and kernel.read_text() == stamp
+    assert sorted(path.name for path in (tmp_path / "home" / "cache").iterdir()) == ["first", "second"]
+    kernel.write_text("compiled since")
+    usable_home()
+    assert kernel.read_text() == "compiled since"
+
+
+def test_a_copy_that_fails_stops_no_run_and_leaves_nothing(tmp_path, monkeypatch):
+    warm = tmp_path / "warm"
+    (warm / "cache").mkdir(parents=True)
+    (warm / "stamp").write_text("one")
+    (warm / "cache" / "kernel").write_text("x")
+    monkeypatch.setattr(distill, "WARM", warm)
+    monkeypatch.setattr(home, "WARM", warm)
+    monkeypatch.setenv("OPINION_HOME", str(tmp_path / "home"))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copytree", full)
+    assert usable_home() == tmp_path / "home"
+    assert not (tmp_path / "home" / "cache" / "one").exists()

@@ -179,15 +179,12 @@ def test_the_crontab_runs_jobs_that_are_there(tmp_path):
                 env=os.environ | variables | {"CHECKOUT": str(tmp_path), "OPINION_HOME": str(tmp_path)},
                 check=True,
             )
-    assert (tmp_path / "logs" / "cron.log").read_text() == "said\n" * 5
+    assert (tmp_path / "logs" / "cron.log").read_text() == "said\n" * 3
     given = (tmp_path / "given").read_text().splitlines()
-    assert [line.split()[0] for line in given] == [
-        *("load_opinions", "score_opinions", "report_day"),
-        *("retrain", "report_retrain"),
-    ]
+    assert [line.split()[0] for line in given] == ["night", "retrain", "report_retrain"]
     assert all((Path(CHECKOUT) / "jobs" / f"{line.split()[0]}.py").exists() for line in given)
-    day = given[1].split()[2]
-    assert given[0] == f"load_opinions --dt {day} --input /data/stream/dt={day}.jsonl.gz"
+    day = given[0].split()[2]
+    assert given[0] == f"night --dt {day} --input /data/stream/dt={day}.jsonl.gz"
 
 
 @pytest.mark.parametrize(

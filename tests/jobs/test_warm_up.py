@@ -1,0 +1,29 @@
+"""The warm-up: its student scores like any other, and what a night of it compiled is all that a night compiles."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from distill import WARM
+from distill.models.registry import Registry
+from distill.scoring.scorer import Scorer
+from jobs import warm_up
+from tests.conftest import ROOT
+
+
+def test_the_random_student_scores_every_text_that_can_be_scored(tmp_path: Path) -> None:
+    version = warm_up.save_student(tmp_path)
+    scorer = Scorer(Registry(str(tmp_path / "registry")).load(version).bundle)
+    texts = [*warm_up.TEXTS, warm_up.LONG]
+    found = scorer.score(pa.array(texts))
+    assert [reason is None for reason in found.reasons.to_pylist()] == [bool(text.strip()) for text in texts]
+    assert found.cut.tolist() == [text == warm_up.LONG for text in texts]
+
+
+def test_set_up_compiled_every_kernel_of_a_night() -> None:
+    if not WARM.exists():
+        pytest.skip("nothing is warmed up here: make setup")
+    compiled = {path.name.split("-")[0] for path in (WARM / "cache").rglob("*.nbi")}
+    for module in ("text_batch", "segmenter", "token_table", "vocabulary", "channel"):
+        assert any(name.startswith(f"{module}.") for name in compiled), f"{module} of {ROOT}"
