@@ -17,7 +17,7 @@ from jobs.common.home import home, home_registry
 
 
 def main() -> None:
-    """Pool the labels, certify, decide, say what was found."""
+    """Pool the labels, certify, decide, print."""
     args = parser().parse_args()
     if not 0.5 <= args.certified_precision <= args.target_precision < 1 or not 0.5 <= args.confidence < 1:
         raise BadInput(
@@ -59,10 +59,14 @@ def main() -> None:
 def parser() -> Parser:
     """The command line."""
     flags = job_parser(__doc__, "calibrate_threshold --dry-run")
-    flags.add_argument("--target-precision", type=float, default=0.95, help="that the estimate should reach")
-    flags.add_argument("--certified-precision", type=float, default=0.9, help="that is certified as a lower bound")
-    flags.add_argument("--confidence", type=float, default=0.95, help="of the certified bound, on all nights together")
-    flags.add_argument("--dry-run", action="store_true", help="say what would be decided, and change nothing")
+    flags.add_argument("--target-precision", type=float, default=0.95, help="precision that the estimate should reach")
+    flags.add_argument(
+        "--certified-precision", type=float, default=0.9, help="precision that is certified as a lower bound"
+    )
+    flags.add_argument(
+        "--confidence", type=float, default=0.95, help="confidence of the certified bound, for all nights together"
+    )
+    flags.add_argument("--dry-run", action="store_true", help="print the decision and change nothing")
     return flags
 
 

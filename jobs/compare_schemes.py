@@ -18,7 +18,7 @@ def main() -> None:
     parser = job_parser(__doc__, "compare_schemes --grid benchmarks/offline.toml")
     parser.add_argument("--grid", type=Path, required=True, help="the runs, as TOML")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the report")
-    parser.add_argument("--report-only", action="store_true", help="run nothing, report what is in the table")
+    parser.add_argument("--report-only", action="store_true", help="run nothing, report the rows of the table")
     args = parser.parse_args()
     grid = read_grid(args.grid)
     # Late: torch and Spark take seconds, which --help and a wrong flag need not wait for.

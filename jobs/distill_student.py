@@ -5,7 +5,6 @@ save the teacher that trains along, too.
 """
 
 from jobs.common.failures import run_main
-from jobs.common.home import home_registry
 from jobs.common.options import from_flags
 from jobs.training.student_flags import StudentTraining, parser
 from jobs.training.training_run import version_of
@@ -16,7 +15,7 @@ def main() -> None:
     args = parser(__doc__).parse_args()
     options = from_flags(StudentTraining, args)
     options.check()
-    version = version_of(home_registry(), options.scheme, args)
+    version = version_of(options.scheme, args)
     # Late: torch and Spark take seconds, which --help and a wrong flag need not wait for.
     from jobs.training.student_training import distil
     from jobs.warehouse.session import spark_session

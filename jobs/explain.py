@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--opinion-id", metavar="ID", help="an opinion of the day --dt; long numbers in it are masked")
     flags.add_argument("--dt", type=day, help="the day of the opinion")
     flags.add_argument("--model", help="a version (default: the one that scored the opinion, or else the champion)")
-    flags.add_argument("--against", metavar="VERSION", help="another version, or champion, beside it")
+    flags.add_argument("--against", metavar="VERSION", help="another version, or champion, to compare with")
     flags.add_argument("--top", type=int, default=TOP, help="n-grams to show")
     flags.add_argument("--json", action="store_true", help="print JSON for machines")
     return flags
@@ -136,7 +136,7 @@ def explanation_lines(content: dict[str, Any]) -> list[str]:
         f"text: {one_line(content['text'])}",
         *([f"score of the day: {stored['score']:.4f} by {stored['version']}"] if stored else []),
         *(
-            f"{name}: {model['version']} says {decided[model['is_valid']]}, "
+            f"{name}: {model['version']}, {decided[model['is_valid']]}, "
             f"score {model['score']:.4f}, threshold {model['threshold']:.4f}"
             for name, model in models.items()
         ),

@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--input", required=True, nargs="+", metavar="PATH", help="files, folders or globs")
     parser.add_argument("--format", choices=["csv", "parquet"], default="csv", help="format of the input")
     parser.add_argument("--split", choices=SPLITS, help="put all rows into this split (default: by hash of the text)")
-    parser.add_argument("--replace", action="store_true", help="forget what the tables hold already")
+    parser.add_argument("--replace", action="store_true", help="remove the stored labels first")
     add_flag(parser)
     args = parser.parse_args()
     spark = spark_session("load_labels")
@@ -148,7 +148,7 @@ def summary(
         for split in reversed(SPLITS)
     )
     lines = [
-        f"labels: read {read} rows beside {existing} there already: {sum(counts.values())} stored, "
+        f"labels: read {read} rows, {existing} stored before: {sum(counts.values())} stored, "
         f"{sum(reasons.values())} rejected ({reasons_text(reasons) or 'none'}), {repeated} left out as repeats",
         f"stored: {splits}",
     ]

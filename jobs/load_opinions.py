@@ -34,7 +34,7 @@ def parser() -> Parser:
     found = job_parser(__doc__, example, f".venv/bin/opinion load_opinions {several}")
     add_days(
         found,
-        "the day that the input is of",
+        "the day of the input",
         "load all days from this one on …",
         "… to this one, also those loaded before",
     )

@@ -50,9 +50,7 @@ def parser() -> Parser:
     example = "night --dt 2026-11-09 --input stream/dt=2026-11-09.jsonl.gz"
     several = "--from 2026-11-09 --to 2026-11-15 --input 'stream/dt={dt}.jsonl.gz'"
     found = job_parser(__doc__, example, f".venv/bin/opinion night {several}")
-    add_days(
-        found, "the day that the input is of", "all days from this one on …", "… to this one, also those done before"
-    )
+    add_days(found, "the day of the input", "all days from this one on …", "… to this one, also those done before")
     add_options(found, Loading)
     found.add_argument("--model", default="champion", help="champion, or a version of the registry")
     add_options(found, ScoringRun)

@@ -36,7 +36,7 @@ def main() -> None:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     flags = job_parser(__doc__, "night_precision --dt 2026-11-09")
-    flags.add_argument("--dt", type=day, nargs="+", default=[], help="the days (default: all that have a sample)")
+    flags.add_argument("--dt", type=day, nargs="+", default=[], help="days (default: all with a sample)")
     return flags
 
 

@@ -53,18 +53,16 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="all versions, their metrics and the champion")
     show = commands.add_parser("show", help="check a version's files and print its manifest")
-    decided = commands.add_parser("decisions", help="what retrain decided, newest first, or of one challenger in full")
+    decided = commands.add_parser("decisions", help="decisions of retrain, newest first, or one in full")
     promote = commands.add_parser("promote", help="make a version the champion")
-    rollback = commands.add_parser(
-        "rollback", help="take back the last promotion or threshold; once more: the one before"
-    )
+    rollback = commands.add_parser("rollback", help="undo the last promotion or threshold; again: the one before")
     show.add_argument("version", metavar="VERSION", help="a version, or: champion")
     decided.add_argument(
         "version", metavar="VERSION", nargs="?", help="a challenger (default: all of them, a line each)"
     )
     promote.add_argument("version", metavar="VERSION")
     for command in (promote, rollback):
-        command.add_argument("--reason", required=True, help="why, for the history")
+        command.add_argument("--reason", required=True, help="reason for the history")
     return parser
 
 

@@ -23,7 +23,7 @@ def main() -> None:
 def parser() -> Parser:
     """The command line."""
     found = job_parser(__doc__, "report_day --dt 2026-11-09")
-    found.add_argument("--dt", type=day, required=True, help="the day, scored by score_opinions before")
+    found.add_argument("--dt", type=day, required=True, help="a scored day")
     return found
 
 

@@ -1,8 +1,8 @@
 """Retrain: train a challenger, compare it with the champion on held-out labels, promote it only if it is better.
 
-The teacher is trained where there is none yet; of the labels and of the newest days the logits that are missing are
-stored; the challenger is distilled by the recommended recipe. A run that was stopped goes on where it was when it is
-started again with the same flags. Whatever fails, the champion stays.
+The job trains a teacher if there is none, stores the missing logits of the labels and of the newest days, and distils
+the challenger by the recommended recipe. A stopped run continues when it is started again with the same flags. If
+anything fails, the champion stays.
 """
 
 from jobs.common import locks

@@ -13,7 +13,7 @@ from jobs.scoring.scoring_flags import ScoringRun
 
 
 def main() -> None:
-    """Choose the model, score the day or days, say what was found."""
+    """Choose the model, score the day or days, print the summary."""
     args = parser().parse_args()
     days = days_of(args)
     if args.force and args.dt:
@@ -24,7 +24,7 @@ def main() -> None:
     from jobs.warehouse.session import spark_session
     from jobs.warehouse.warehouse import Warehouse
 
-    # Once, here: a champion promoted while a day is scored is the next run's.
+    # Read once: a champion that is promoted during the run scores the next one.
     model = loaded(home_registry(), args.model)
     scoring = from_flags(ScoringRun, args, model=model)
     warehouse = Warehouse(spark_session("score_opinions"), args.database)

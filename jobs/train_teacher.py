@@ -5,7 +5,6 @@ Checkpoints along the way become versions of their own: the anchor points of a r
 
 from distill.training.scheme_table import BERT
 from jobs.common.failures import run_main
-from jobs.common.home import home_registry
 from jobs.common.options import from_flags
 from jobs.training.teacher_flags import TeacherTraining, parser
 from jobs.training.training_run import version_of
@@ -16,7 +15,7 @@ def main() -> None:
     args = parser(__doc__).parse_args()
     options = from_flags(TeacherTraining, args)
     options.check()
-    version = version_of(home_registry(), BERT, args)
+    version = version_of(BERT, args)
     # Late: torch and Spark take seconds, which --help and a wrong flag need not wait for.
     from jobs.training.teacher_training import train
     from jobs.warehouse.session import spark_session

@@ -87,6 +87,7 @@ def save_student(home: Path) -> str:
     from distill.models.architecture import Architecture
     from distill.models.bundle import VOCABULARY
     from distill.models.registry import Registry
+    from distill.models.versions import new_version
     from distill.text.vocabulary import Limit, Vocabulary
 
     vocabulary = Vocabulary.build(TEXTS, {channel: Limit(1, 1000) for channel in WIDTHS})
@@ -101,10 +102,10 @@ def save_student(home: Path) -> str:
         "architecture": architecture.to_json(),
         "text": {"fingerprint": vocabulary.fingerprint()},
         "threshold": {"value": 0.5, "precision": 0.95, "target_precision": 0.95},
-        "score_histogram": [1] * 20,
+        "profile": {"rows": 20, "scores": [1] * 20, "lengths": [], "unknown": [], "sources": {}},
     }
     registry = Registry(str(home / "registry"))
-    version = registry.new_version("textcnn", datetime.now(UTC))
+    version = new_version("textcnn", datetime.now(UTC))
     registry.add(version, tensors, {VOCABULARY: vocabulary.to_bytes()}, json.loads(json.dumps(manifest)))
     return version
 

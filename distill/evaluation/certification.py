@@ -3,14 +3,14 @@
 Design: night t scores rows in bands of scores; of band h with N_th rows n_th are drawn at random, so each has the
 inclusion probability pi_th = n_th / N_th. A region is all bands at or above a candidate threshold. With Q_t the share
 of junk among the region's R_t rows, pi_t the smallest pi_th of the region and m_t = R_t pi_t (the labels that a uniform
-sample of that density has), each 0 < c < 1 gives an e-value of the night:
+sample of that density has), each 0 < c < 1 gives an e-value for the night:
 
     exp(c m_t Q_t) * product over the junk labels (1 - c pi_t / pi_th)
 
-because a junk label of band h costs 1 - c pi_t / pi_th, n_th such draws have the expectation
-(1 - q_th c pi_t / pi_th)^n_th <= exp(-c q_th n_th pi_t / pi_th), and the sum of q_th N_th over the bands is R_t Q_t.
-Draws without replacement only make it smaller (Hoeffding 1963, Theorem 4). Nothing is assumed of the labels, the class
-share or how they drift; the weights pi_t / pi_th never exceed 1, whatever was drawn.
+because a junk label of band h costs 1 - c pi_t / pi_th, n_th such draws have the expectation (1 - q_th c pi_t /
+pi_th)^n_th <= exp(-c q_th n_th pi_t / pi_th), and the sum of q_th N_th over the bands is R_t Q_t. Draws without
+replacement only make it smaller (Hoeffding 1963, Theorem 4). There is no assumption about the labels, the class share
+or their drift; the weights pi_t / pi_th never exceed 1.
 
 - Null, for each candidate: the share of junk, averaged over the labelled nights by m_t, is `1 - floor` or more.
 - Filtration: the nights in the order in which their labels are complete. A night's draw is a function of the day, of
@@ -23,7 +23,7 @@ share or how they drift; the weights pi_t / pi_th never exceed 1, whatever was d
   (`is_open`), which depends on the design alone. Across nights this is exact as long as the first threshold below the
   floor stays the same one; the tests simulate streams where it does not.
 
-A drawn row without a label counts as junk in the bound: the loss of a label that is hard to give never raises it.
+A drawn row without a label counts as junk in the bound, so a missing difficult label never raises it.
 """
 
 import math
@@ -45,9 +45,9 @@ Numbers = npt.NDArray[np.float64]
 class Nights:
     """Counts by night and band, the bands in ascending order of score, (nights, bands) each.
 
-    A band may be divided further, such as by decision: its parts stand side by side.
+    A band may be divided further, for example by decision, into adjacent columns.
 
-    rows: scored. drawn: of these, at random. complaints and junk: the labels of those drawn.
+    rows: scored. drawn: of these, at random. complaints, junk: labels of the drawn rows.
     """
 
     rows: Counts
@@ -69,8 +69,8 @@ class Nights:
 class Candidate:
     """A threshold: its estimated precision, the lower bound, and the labels of its region.
 
-    labels: those that were given. effective: the m_t of all nights. tested: whether its turn came. estimate: None
-    where some band of rows has no label.
+    labels: given ones. effective: the m_t of all nights. tested: whether the test reached it. estimate: None when a
+    band with rows has no label.
     """
 
     threshold: float
@@ -84,7 +84,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Need:
-    """Labels that are still needed to certify a threshold, of rows that score at least that much."""
+    """The number of further labels, of rows at or above a threshold, that would certify it."""
 
     threshold: float
     labels: int
@@ -92,7 +92,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Certification:
-    """The candidates from lax to strict, the one to use (None: no estimate reaches any), and what is still missing."""
+    """The candidates from lax to strict, the chosen one (None without an estimate), and the missing labels."""
 
     candidates: list[Candidate]
     chosen: Candidate | None
@@ -102,7 +102,7 @@ class Certification:
 def certify(
     nights: Nights, candidates: Sequence[tuple[float, int]], target: float, floor: float, confidence: float
 ) -> Certification:
-    """Choose the lowest threshold whose precision is certified to be `floor` or more and estimated as `target` or more.
+    """Choose the lowest threshold with certified precision `floor` and estimated precision `target` or more.
 
     Where the certified ones are all estimated below the target, the one with the highest estimate is chosen; where none
     is certified, the lowest one that is estimated as `target` or more from enough labels, else the highest estimate.
@@ -132,10 +132,10 @@ def certify(
 
 
 def is_open(weights: Sequence[float], error: float, evidence_needed: float) -> list[bool]:
-    """Whether each candidate has labels enough to be tested, by the weight of its region.
+    """Whether each candidate has enough labels for a test, by the weight of its region.
 
-    So many that it would be certified with a fifth of the junk that is allowed; where no candidate has them, so many
-    that it would be certified without any.
+    Enough means: it would be certified with a fifth of the allowed junk, or, when no candidate has so many, without any
+    junk.
     """
     for share in (0.2, 0.0):
         gain = float((BETS * error + share * error * np.log1p(-BETS)).max())
@@ -154,12 +154,12 @@ def choose(candidates: Sequence[Candidate], target: float) -> Candidate | None:
 
 
 def need(candidates: Sequence[Candidate], floor: float, confidence: float) -> Need | None:
-    """The candidate that fewest further labels would certify if junk stays as frequent; None where none ever would."""
+    """The candidate with the fewest missing labels at the present share of junk; None when more labels never help."""
     open_ones = []
     for one in candidates:
         if one.estimate is None or one.certified:
             continue
-        # One label in twenty more is junk, so that a region without any does not promise too much.
+        # One junk label among twenty is added, so that a region without junk is not too optimistic.
         junk = (one.effective * (1 - one.estimate) + 1) / (one.effective + 20)
         gain = float((BETS * (1 - floor) + junk * np.log1p(-BETS)).max())
         if gain > 0:
@@ -171,7 +171,7 @@ def need(candidates: Sequence[Candidate], floor: float, confidence: float) -> Ne
 def design(region: Nights) -> tuple[Numbers, Numbers]:
     """The weight m_t of each night, (nights,), and the costs pi_t / pi_th of a junk label, (nights, bands).
 
-    A night has no weight where it has no row, or a band of rows none of which was drawn.
+    A night without rows, or with a band without drawn rows, has no weight.
     """
     chance = np.divide(region.drawn, region.rows, out=np.ones(region.rows.shape), where=region.rows > 0)
     least = chance.min(axis=1)
@@ -185,7 +185,7 @@ def evidence(region: Nights, error: float) -> float:
 
 
 def stakes(region: Nights) -> tuple[float, Numbers]:
-    """The weight of all nights together, and the logarithm of what the junk labels cost each bet, (bets,)."""
+    """The weight of all nights, and the logarithm of the junk labels' cost for each bet, (bets,)."""
     weight, cost = design(region)
     lost = (np.log1p(-BETS[:, None, None] * cost) * (region.junk + region.missing)).sum(axis=(1, 2))
     return float(weight.sum()), lost
@@ -201,8 +201,8 @@ def log_evidence(weight: float, lost: Numbers, error: float) -> float:
 def lower_bound(region: Nights, confidence: float) -> float:
     """The lower bound of the region's precision, averaged over the nights by their weights; 0 without labels.
 
-    One less the share of junk at which the evidence reaches what is wanted: found by Newton's method from above, since
-    the logarithm is convex and rises, so that no step leads below it.
+    It is 1 minus the share of junk at which the evidence suffices. Newton's method finds it from above: the logarithm
+    is convex and rising, so no step overshoots.
     """
     weight, lost = stakes(region)
     evidence_needed, error = -math.log(1 - confidence), 1.0
@@ -225,7 +225,7 @@ def precision(region: Nights) -> float | None:
     if not rows.sum() or (labelled[rows > 0] == 0).any():
         return None
     given = region.complaints + region.junk
-    # Of a night that has no label in a band, that band is estimated from the other nights.
+    # A band without labels in a night is estimated from the other nights.
     whole = region.complaints.sum(axis=0) / np.maximum(labelled, 1)
     share = np.divide(region.complaints, given, out=np.tile(whole, (len(given), 1)), where=given > 0)
     return float((share * region.rows).sum() / rows.sum())

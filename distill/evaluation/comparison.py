@@ -1,4 +1,4 @@
-"""Champion against challenger on the same held-out rows: the checks by which a challenger is promoted or not."""
+"""Champion against challenger on the same held-out rows: the checks of a promotion."""
 
 import time
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ Scores = npt.NDArray[np.float32]
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95  # one-sided, of the bound below the difference in recall
-SOURCE_POSITIVES = 50  # a source with fewer complaints among the rows says too little to decide by
+SOURCE_POSITIVES = 50  # a source with fewer complaints is not judged
 TIMED_ROUNDS, TIMED_TEXTS = 5, 4000
 
 
@@ -34,12 +34,12 @@ class Check:
 
 
 def compare(champion: Bundle, challenger: Bundle, rows: TextRows, target: float, bounds: Bounds) -> list[Check]:
-    """Every check against the champion, passed or not.
+    """Run every check against the champion.
 
-    Recall "at target precision" is that of the lowest threshold which has it on the rows themselves, so that neither
-    model gains by a threshold that happened to be low. Coverage and sources are at the threshold of each bundle: both
-    were chosen on the same rows for the same precision, while operating thresholds differ in what is known of the
-    nights. Raises BadModel for a bundle that is no student.
+    Recall at target precision uses the lowest threshold with that precision on these rows, so that neither model gains
+    from an accidentally low threshold. Coverage and sources use the threshold of each bundle: both were chosen on the
+    same rows for the same precision, while operating thresholds depend on the labelled nights. Raises BadModel for a
+    bundle that is not a student.
     """
     old, new = Scorer(champion), Scorer(challenger)
     scores = [scorer.score_normalised(rows.texts) for scorer in (old, new)]
@@ -77,7 +77,7 @@ def compare(champion: Bundle, challenger: Bundle, rows: TextRows, target: float,
 
 
 def threshold_check(challenger: Bundle) -> Check:
-    """Whether its threshold has the precision that it was chosen for, on the rows it was chosen on."""
+    """Whether the threshold has its target precision on the rows it was chosen on."""
     chosen = challenger.manifest["threshold"]
     reached, target = chosen["precision"], chosen["target_precision"]
     reason = promotion_blocker(challenger.manifest) or f"has precision {reached:.4f} at its threshold on valid"
@@ -85,7 +85,7 @@ def threshold_check(challenger: Bundle) -> Check:
 
 
 def recall_check(labels: npt.NDArray[Any], old: Scores, new: Scores, target: float, loss: float) -> Check:
-    """Whether recall at the target precision stays, by a paired bootstrap over the rows (Efron and Tibshirani 1993)."""
+    """Whether recall at the target precision holds, by a paired bootstrap over the rows (Efron, Tibshirani 1993)."""
     before, after = (Ranked(labels, scores).recall(target) for scores in (old, new))
     low = lower_bound(labels, old, new, target)
     return Check(
@@ -99,7 +99,7 @@ def recall_check(labels: npt.NDArray[Any], old: Scores, new: Scores, target: flo
 
 
 def lower_bound(labels: npt.NDArray[Any], old: Scores, new: Scores, target: float) -> float:
-    """The bound below (new - old) in recall at the target precision, from resamples of the rows, the same for both."""
+    """The lower bound of (new - old) in recall at the target precision, from paired resamples of the rows."""
     random = np.random.default_rng(0)
     before, after = Ranked(labels, old), Ranked(labels, new)
     differences = []
@@ -110,15 +110,15 @@ def lower_bound(labels: npt.NDArray[Any], old: Scores, new: Scores, target: floa
 
 
 class Ranked:
-    """Rows in the order of a model's scores, highest first: labels and scores, (rows,)."""
+    """Rows ranked by a model's scores, highest first: labels and scores, (rows,)."""
 
     def __init__(self, labels: npt.NDArray[Any], scores: Scores):
         self.order = np.argsort(-scores, kind="stable")
         self.labels, ranked = labels[self.order], scores[self.order]
-        self.ends = np.append(ranked[1:] != ranked[:-1], True)  # rows of equal score stand or fall together
+        self.ends = np.append(ranked[1:] != ranked[:-1], True)  # rows of equal score get the same decision
 
     def recall(self, target: float, times: npt.NDArray[np.int64] | None = None) -> float:
-        """Recall at the lowest threshold with the target precision, 0 where none has it; each row `times` times."""
+        """Recall at the lowest threshold with the target precision, 0 without one; row i counts times[i] times."""
         weights = np.ones_like(self.order) if times is None else times[self.order]
         selected, positives = np.cumsum(weights), np.cumsum(weights * self.labels)
         reached = np.flatnonzero(self.ends & (selected > 0) & (positives >= target * selected))
@@ -126,7 +126,7 @@ class Ranked:
 
 
 def source_check(rows: TextRows, old: npt.NDArray[np.bool_], new: npt.NDArray[np.bool_], loss: float) -> Check:
-    """Whether no source loses much of its recall; the one that loses most is named."""
+    """Whether no source loses much recall; names the one that loses most."""
     lost: dict[str, float] = {}
     for source in np.unique(rows.sources):
         here = (rows.sources == source) & (rows.labels == 1)
@@ -140,7 +140,7 @@ def source_check(rows: TextRows, old: npt.NDArray[np.bool_], new: npt.NDArray[np
 
 
 def slowness(new: Scorer, old: Scorer, texts: Sequence[str]) -> float:
-    """CPU time of the new scorer over that of the old, the least of interleaved rounds: other work only adds to one."""
+    """CPU time of the new scorer relative to the old: minima of interleaved rounds, since other work only adds time."""
     texts = list(texts) * (TIMED_TEXTS // len(texts) + 1)
     taken: dict[Scorer, list[float]] = {old: [], new: []}
     for _ in range(TIMED_ROUNDS):

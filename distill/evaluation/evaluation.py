@@ -1,4 +1,4 @@
-"""Evaluate a model: choose the threshold on `valid`, measure there and on `test`."""
+"""Evaluate a model: choose the threshold on `valid`, measure on `valid` and `test`."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,8 +16,8 @@ Score = Callable[[list[str]], npt.NDArray[np.float32]]  # normalised texts -> pr
 def evaluate(score: Score, valid: TextRows, test: TextRows | None, target: float) -> dict[str, Any]:
     """The manifest's sections threshold and metrics.
 
-    The threshold is the lowest score with precision `target` on `valid`, or the most precise one where none has it (the
-    registry does not promote such a model).
+    The threshold is the lowest score with precision `target` on `valid`, else the most precise one (the registry does
+    not promote such a model).
     """
     scores = score(valid.texts)
     threshold = metrics.threshold_at_precision(valid.labels, scores, target)

@@ -1,7 +1,7 @@
-"""How good a model is, and how its decisions differ from those of the model before it.
+"""Metrics of a model, and of the difference between two models' decisions.
 
-Every ratio of counts comes with its 95% Wilson interval where a reader would otherwise take it for exact
-(Wilson 1927; Brown, Cai, DasGupta 2001 on why not the normal interval). A ratio of nothing is None, never 0.
+Ratios of counts that a reader could take for exact have a 95% Wilson interval (Wilson 1927; Brown, Cai, DasGupta 2001
+on its advantage over the normal interval). A ratio with denominator 0 is None, never 0.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Z_95 = 1.959963984540054  # the normal quantile that leaves 2.5% on each side
 
 @dataclass(frozen=True)
 class Threshold:
-    """The lowest score to act on, with what it gave on the rows it was chosen on."""
+    """The lowest accepted score, with its metrics on the rows it was chosen on."""
 
     value: float
     target_precision: float
@@ -54,14 +54,14 @@ class PrecisionRecall:
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """The 95% Wilson interval of a proportion; (0, 1) when nothing was tried."""
+    """The 95% Wilson interval of a proportion; (0, 1) without trials."""
     if trials == 0:
         return 0.0, 1.0
     share = successes / trials
     shrink = 1 + Z_95**2 / trials
     centre = (share + Z_95**2 / (2 * trials)) / shrink
     half = Z_95 / shrink * ((share * (1 - share) + Z_95**2 / (4 * trials)) / trials) ** 0.5
-    # Rounding may leave an end a hair inside the share it must hold, at 0 and 1 above all.
+    # Rounding may put an end just inside the share that it must contain, mostly at 0 and 1.
     return max(0.0, min(centre - half, share)), min(1.0, max(centre + half, share))
 
 
@@ -79,8 +79,8 @@ def auc(labels: NDArray[Any], scores: NDArray[Any]) -> float:
 def threshold_at_precision(labels: NDArray[Any], scores: NDArray[Any], target: float = 0.95) -> Threshold:
     """The lowest score t such that the rows with score >= t have at least the target precision.
 
-    Rows of equal score stand or fall together, so t is always one of the scores. Where no threshold has the target
-    precision, t is the lowest of those with the highest, and what is returned is not `reached`.
+    Rows of equal score get the same decision, so t is always one of the scores. Where no threshold has the target
+    precision, t is the lowest of those with the highest precision, and the result is not `reached`.
 
     Args:
         labels: (rows,) of 0 and 1.
@@ -97,7 +97,7 @@ def threshold_at_precision(labels: NDArray[Any], scores: NDArray[Any], target: f
     order = np.argsort(scores)[::-1]
     ranked = scores[order]
     caught = np.cumsum(truth[order])
-    # Only the last row of each run of equal scores is a place where a threshold can cut.
+    # A threshold can only cut after the last row of equal scores.
     ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
     precisions = caught[ends] / (ends + 1)
     good_enough = np.flatnonzero(precisions >= min(target, precisions.max()))
@@ -173,7 +173,7 @@ def by_group(
 
 
 def coverage(labels: NDArray[Any], old: NDArray[np.bool_], new: NDArray[np.bool_]) -> float | None:
-    """Of the true complaints the old model caught, the share the new one catches too; None if it caught none.
+    """The share of the old model's true complaints that the new one catches too; None if it caught none.
 
     Args:
         labels: (rows,) of 0 and 1.
@@ -196,7 +196,7 @@ def churn(old: NDArray[np.bool_], new: NDArray[np.bool_]) -> float:
 
 
 def negative_flips(labels: NDArray[Any], old: NDArray[np.bool_], new: NDArray[np.bool_]) -> float:
-    """Share of all rows that the old model had right and the new one has wrong; arguments as `coverage`."""
+    """Share of all rows that were right with the old model and are wrong with the new; arguments as `coverage`."""
     truth = _truth(labels)
     _decisions(truth, old, new)
     return float(np.mean((old == truth) & (new != truth)))
@@ -207,7 +207,7 @@ def _ratio(part: int, whole: int) -> float | None:
 
 
 def _truth(labels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Labels as bool, after the checks that every metric needs."""
+    """Labels as bool, checked."""
     labels = np.asarray(labels)
     if labels.ndim != 1 or len(labels) == 0:
         raise BadInput(f"labels must be a row of at least one number, not an array of shape {labels.shape}")
@@ -225,7 +225,7 @@ def _rows(labels: NDArray[Any], scores: NDArray[Any]) -> tuple[NDArray[np.bool_]
     bad = int(np.count_nonzero(~np.isfinite(scores)))
     if bad:
         raise BadInput(f"{bad} of {len(scores)} scores are NaN or infinite: the model is broken")
-    return truth, scores.astype(np.float64)  # compared with a threshold as SQL does, not rounded to float32
+    return truth, scores.astype(np.float64)  # float64, as SQL compares with a threshold
 
 
 def _both_classes(truth: NDArray[np.bool_]) -> None:

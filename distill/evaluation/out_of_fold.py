@@ -1,6 +1,6 @@
-"""The precision on the stream of a model that has not learned the labels of its nights, and its rank beside another.
+"""The stream precision of a model on nights' labels that it has not learned, and its ranking against another model.
 
-Every label stands for 1 / inclusion probability rows of its night.
+Every label represents 1 / inclusion probability rows of its night.
 
 The precision at a threshold is estimated by calibrated probabilities, sum w p / sum w over the labels that score as
 much, with p a logistic function of the score's log odds, fitted on all labels (Platt 1999). The plain share of
@@ -18,7 +18,7 @@ from sklearn.metrics import average_precision_score
 
 from distill.evaluation.comparison import Check
 
-LEAST_LABELS = 40  # below which nothing is said
+LEAST_LABELS = 40  # with fewer there is no estimate
 LEAST_COMPLAINTS = 10
 LEAST_ABOVE = 10  # labels at or above a threshold that can be chosen
 LARGEST_WEIGHT = 20.0  # times the mean, in the fit: one label of a sparse stratum must not decide alone
@@ -28,7 +28,7 @@ LOSS = 0.02  # of average precision, beyond which a challenger is worse on the n
 
 @dataclass(frozen=True)
 class NightLabels:
-    """Labelled rows of nights' samples and what a model says of them that has learned none of them.
+    """Labelled rows of nights' samples, with scores of a model that has learned none of them.
 
     labels: int64 (rows,), 1 valid complaint. scores: float32 (rows,). weights: float64 (rows,), 1 / inclusion
     probability.
@@ -40,7 +40,7 @@ class NightLabels:
 
     @property
     def enough(self) -> bool:
-        """Whether there are labels enough to say anything."""
+        """Whether there are enough labels for an estimate."""
         complaints = int(self.labels.sum())
         return len(self.labels) >= LEAST_LABELS and LEAST_COMPLAINTS <= complaints < len(self.labels)
 
@@ -51,7 +51,7 @@ class NightLabels:
 
 @dataclass(frozen=True)
 class StartThreshold:
-    """A threshold for a model whose own nights nobody has labelled, with its estimated precision and 95% interval."""
+    """A threshold for a model without labelled nights, with its estimated precision and 95% interval."""
 
     value: float
     precision: float
@@ -64,7 +64,7 @@ class StartThreshold:
 def start_threshold(nights: NightLabels, candidates: Sequence[float], target: float) -> StartThreshold | None:
     """The lowest candidate with an estimated precision of `target` or more, else the most precise; None without labels.
 
-    candidates: ascending. Raises nothing: too few labels, or none above any candidate, give None.
+    candidates: ascending. None also when there are too few labels above every candidate.
     """
     if not nights.enough:
         return None
@@ -104,13 +104,13 @@ def interval(nights: NightLabels, threshold: float) -> tuple[float, float]:
 
 
 def log_odds(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """The log odds of probabilities, those of 0 and 1 cut."""
+    """The log odds of probabilities, clipped away from 0 and 1."""
     clipped = np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6)
     return np.asarray(np.log(clipped / (1 - clipped)))
 
 
 def nights_check(champion: NightLabels, challenger: NightLabels) -> Check:
-    """Whether the challenger ranks the nights' labels as well as the champion, on the same rows, learned by neither.
+    """Whether the challenger ranks the nights' labels, which neither has learned, as well as the champion.
 
     Average precision, weighted (the area below the curve of precision and recall), since the thresholds of both are
     chosen apart.
@@ -122,8 +122,8 @@ def nights_check(champion: NightLabels, challenger: NightLabels) -> Check:
         for nights in (champion, challenger)
     )
     change = float(after - before)
-    says = (
+    reason = (
         f"average precision on {len(challenger.labels)} labels of nights is {after:.4f}, the champion's {before:.4f} "
         f"(at least {-LOSS:+.4f})"
     )
-    return Check("nights", change >= -LOSS, change, -LOSS, says)
+    return Check("nights", change >= -LOSS, change, -LOSS, reason)

@@ -1,7 +1,7 @@
-"""A scored day judged by a sample that people label: how many rows to draw of each stratum, and what their labels say.
+"""Estimates for a scored day from a labelled sample: the allocation of rows to strata, precision and recall.
 
-A stratum is the rows of one decision and one band of scores. Rows are drawn at random within it, so that each labelled
-one stands for rows / labelled of its stratum.
+A stratum is the rows of one decision and one band of scores. Rows are drawn at random within a stratum, so each
+labelled row represents rows / labelled of them.
 """
 
 import math
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-LEAST = 2  # rows drawn and labelled of every stratum, below which it says nothing
+LEAST = 2  # rows drawn and labelled in a stratum, below which it gives no estimate
 DRAWS = 4000
 
 
 @dataclass(frozen=True)
 class Stratum:
-    """Rows of one decision and band: how many there are, how many were labelled, and as complaints how many."""
+    """The rows of one decision and band: all, labelled, and labelled as complaints."""
 
     accepted: bool
     rows: int
@@ -31,7 +31,7 @@ class Stratum:
 
     @property
     def judged(self) -> bool:
-        """Whether enough of it is labelled to say anything."""
+        """Whether it has enough labels for an estimate."""
         return self.labelled >= min(self.rows, LEAST)
 
 
@@ -45,11 +45,11 @@ class Estimate:
 
 
 def allocate(rows: Sequence[int], weights: Sequence[float], size: int) -> list[int]:
-    """How many rows to draw of each stratum, `size` in all: in proportion to the weights, after LEAST rows of each.
+    """The rows to draw from each stratum, `size` in all: LEAST of each, the rest in proportion to the weights.
 
-    rows: of each stratum. The row next drawn is of the stratum with the highest weight / sqrt(n (n + 1)): with the
-    weights of `neyman` that is the allocation with the least variance in whole numbers (Wright 2012, The American
-    Statistician 66).
+    rows: of each stratum. Each further row goes to the stratum with the highest weight / sqrt(n (n + 1)); with the
+    weights of `neyman` this is the integer allocation with the least variance (Wright 2012, The American Statistician
+    66).
     """
     drawn = [0] * len(rows)
     for _ in range(min(size, sum(rows))):
@@ -65,7 +65,7 @@ def neyman(rows: Sequence[int], guesses: Sequence[float]) -> list[float]:
 
 
 def precision(strata: Sequence[Stratum]) -> Estimate | None:
-    """Share of complaints among the accepted rows; None when there are none, or one of their strata is not judged."""
+    """Share of complaints among the accepted rows; None without any, or when one of their strata lacks labels."""
     accepted = [stratum for stratum in strata if stratum.accepted and stratum.rows]
     if not accepted or not all(stratum.judged for stratum in accepted):
         return None
@@ -74,7 +74,7 @@ def precision(strata: Sequence[Stratum]) -> Estimate | None:
 
 
 def recall(strata: Sequence[Stratum]) -> Estimate | None:
-    """Share of accepted rows among the complaints of the day; None when no complaint was found, or too few labels."""
+    """Share of accepted rows among the complaints of the day; None without a complaint, or with too few labels."""
     filled = [stratum for stratum in strata if stratum.rows]
     total = sum(stratum.estimated for stratum in filled)
     if not total or not all(stratum.judged for stratum in filled):
@@ -86,12 +86,12 @@ def recall(strata: Sequence[Stratum]) -> Estimate | None:
 
 
 def complaints(strata: Sequence[Stratum]) -> npt.NDArray[np.int64]:
-    """Draws of the complaints among all rows of each stratum that the labels leave possible, (strata, DRAWS).
+    """Posterior draws of the complaints among all rows of each stratum, (strata, DRAWS).
 
-    The share of a stratum has the posterior Beta(k + 1/3, n - k + 1/3) of the neutral prior, whose median stays near
-    k / n (Kerman 2011, Electronic Journal of Statistics 5); the rows without a label are binomial in it, so that a
-    stratum that is labelled whole leaves nothing open. A normal interval would have no width where all labels of a
-    stratum agree, which is the usual case here.
+    The share of a stratum has the posterior Beta(k + 1/3, n - k + 1/3) of the neutral prior, whose median stays near k
+    / n (Kerman 2011, Electronic Journal of Statistics 5); the rows without a label are binomial in it, so a completely
+    labelled stratum has no spread. A normal interval would have width 0 where all labels of a stratum agree, the usual
+    case here.
     """
     random = np.random.default_rng(0)
     draws = []

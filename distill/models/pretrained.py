@@ -119,13 +119,13 @@ def misfit(encoder: Any, fast: Any, max_length: int) -> str | None:
     if fast.get_vocab().keys() <= set(
         fast.all_special_tokens
     ):  # transformers makes these up where the tokenizer is missing
-        return "it has no tokenizer; put its tokenizer.json or vocab.txt beside the weights"
+        return "it has no tokenizer; put its tokenizer.json or vocab.txt next to the weights"
     if not fast.is_fast:
         return "its tokenizer cannot be saved as tokenizer.json; convert it with transformers first"
     if fast.pad_token_id is None:
         return "its tokenizer has no padding token; name one as pad_token in its tokenizer_config.json"
     if (special := fast.num_special_tokens_to_add()) >= max_length:
-        return f"texts of {max_length} tokens have no room beside its {special} special ones; read more (--max-length)"
+        return f"texts of {max_length} tokens have no room next to its {special} special ones; read more (--max-length)"
     rows = encoder.get_input_embeddings().weight.shape[0]
     encoded = [i for row in fast(SAMPLE, truncation=True, max_length=max_length)["input_ids"] for i in row]
     if (largest := max([*fast.get_vocab().values(), *encoded])) >= rows:

@@ -4,21 +4,15 @@
     ROOT/champion                     JSON: the last switch, of which `version` is the model in use
     ROOT/history/TIME-VERSION.json    every switch, one file each, only ever added
 
-ROOT is a local path or a pyarrow.fs URI. A switch replaces one small file by a rename: a reader finds the old
-champion or the new one, and of two switches at once the last wins whole.
+ROOT is a local path or a pyarrow.fs URI.
 """
 
-import contextlib
 import difflib
 import getpass
-import json
 import os
 import posixpath
 import re
-import secrets
-import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,13 +23,11 @@ from distill.errors import BadInput, BadModel, Busy
 from distill.models import bundle
 from distill.models.fitness import promotion_blocker
 from distill.models.saved_model import SavedModel
+from distill.models.switch_files import SwitchFiles, names_in
 from distill.models.switches import Action, Switch, check_operating, in_force
+from distill.models.versions import VERSION, checked_version
 
 CHAMPION = "champion"
-SCHEME = r"[a-z][a-z0-9_-]{0,39}"
-VERSION = re.compile(rf"{SCHEME}-[0-9]{{8}}T[0-9]{{6}}Z-[0-9a-f]{{6}}(-step-[0-9]+)?")
-# The pattern ignores foreign files in the folder, such as the ._* of macOS.
-RECORD = re.compile(rf"[0-9][0-9T.]*Z-{VERSION.pattern}\.json")
 
 
 class Registry:
@@ -45,18 +37,7 @@ class Registry:
         """Neither reads nor creates anything; errors as `bundle.file_system`."""
         self.root = os.fspath(root)
         self._fs, self._path = bundle.file_system(root)
-
-    def new_version(self, scheme: str, now: datetime) -> str:
-        """A fresh name such as "textcnn-20261123T201500Z-1a2b3c"; a scheme's names sort by time.
-
-        Raises:
-            BadInput: the scheme is not of small letters, digits, _ and -; or `now` has no time zone.
-        """
-        if not re.fullmatch(SCHEME, scheme):
-            raise BadInput(f"scheme {scheme!r} must be small letters, digits, _ and -, a letter first")
-        if now.tzinfo is None:
-            raise BadInput(f"the time of a version needs a time zone: {now.isoformat()} has none")
-        return f"{scheme}-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        self._switches = SwitchFiles(self.root, self._fs, self._path)
 
     def path(self, version: str) -> str:
         """The path of a version's bundle, which may not exist yet, for `bundle.load` and `bundle.save`.
@@ -64,7 +45,7 @@ class Registry:
         Raises:
             BadInput: this is not the name of a version.
         """
-        name = f"versions/{_checked(version)}"
+        name = f"versions/{checked_version(version)}"
         if "://" not in self.root:
             return posixpath.join(self._path, name)
         uri = urlsplit(self.root)  # S3 keeps its region and endpoint in a query, which stays at the end
@@ -80,7 +61,9 @@ class Registry:
 
     def versions(self) -> list[str]:
         """The names of all versions, sorted."""
-        return [name for name in self._names("versions") if VERSION.fullmatch(name)]
+        with bundle.storage_errors(self.root):
+            names = names_in(self._fs, posixpath.join(self._path, "versions"))
+        return [name for name in names if VERSION.fullmatch(name)]
 
     def resolve(self, name: str) -> str:
         """The version of a name: "champion", a version, a scheme's newest ("bert"), or "bert@" and the rest.
@@ -105,13 +88,13 @@ class Registry:
         Other versions score as they were trained.
 
         Raises:
-            BadModel: the champion or the version is missing, or a file of it is damaged. BadInput: this is not the name
-            of a version.
+            BadModel: the champion or the version is missing, or a file of it is damaged.
+            BadInput: this is not the name of a version.
         """
         current = self._in_use() if version == CHAMPION else self.champion()
         if current is not None and version == CHAMPION:
             version = current.version
-        folder = posixpath.join(self._path, "versions", _checked(version))
+        folder = posixpath.join(self._path, "versions", checked_version(version))
         with bundle.storage_errors(self.root):
             if self._fs.get_file_info(folder).type == pafs.FileType.NotFound:
                 nearest = difflib.get_close_matches(version, self.versions(), n=3, cutoff=0)
@@ -128,20 +111,11 @@ class Registry:
         Raises:
             BadModel: the champion file is damaged.
         """
-        # HDFS deletes a file before it replaces it, so a reader in between retries.
-        for wait in (0.05, 0.2, 0.5):
-            with bundle.storage_errors(self.root), contextlib.suppress(FileNotFoundError):
-                return self._read(posixpath.join(self._path, CHAMPION))
-            if not self._records():
-                break
-            time.sleep(wait)
-        return None
+        return self._switches.champion()
 
     def history(self) -> list[Switch]:
         """Every switch, oldest first."""
-        names = self._records()
-        with bundle.storage_errors(self.root):
-            return [self._read(posixpath.join(self._path, "history", name)) for name in names]
+        return self._switches.history()
 
     def promote(self, version: str, reason: str, operating: Mapping[str, Any] | None = None) -> Switch:
         """Make a version the champion; nothing changes if it already is.
@@ -149,10 +123,10 @@ class Registry:
         operating: the threshold that it starts with, as in `set_threshold`; None: the one that it last had, if any.
 
         Raises:
-            BadModel: the version is missing, or its bundle is damaged. BadInput: this is not the name of a version,
-            `promotion_blocker` refuses it, or the reason is missing.
+            BadModel: the version is missing, or its bundle is damaged.
+            BadInput: this is not the name of a version, `promotion_blocker` refuses it, or the reason is missing.
         """
-        saved = self.load(_checked(version))
+        saved = self.load(checked_version(version))
         if why := promotion_blocker(saved.bundle.manifest):
             raise BadInput(f"{version} {why}")
         current = self.champion()
@@ -160,14 +134,16 @@ class Registry:
             return current
         if operating is not None:
             check_operating(operating)
-        started = self._last_operating(version) if operating is None else dict(operating)
-        return self._switch("promote", version, current, reason, started)
+            return self._switch("promote", version, current, reason, dict(operating))
+        last = self._switches.last_of(version)
+        return self._switch("promote", version, current, reason, last.operating if last else None)
 
     def set_threshold(self, version: str, operating: Mapping[str, Any], reason: str) -> Switch:
         """Make `operating` the champion's threshold: a `value` between 0 and 1 and the evidence for it.
 
         Raises:
-            Busy: another version is the champion now. BadInput: the value is out of range, or the reason is missing.
+            Busy: another version is the champion now.
+            BadInput: the value is out of range, or the reason is missing.
         """
         current = self._in_use()
         if current.version != version:
@@ -182,8 +158,8 @@ class Registry:
         to the version that was just rolled back.
 
         Raises:
-            BadModel: there is no champion, or the version before it is missing or damaged. BadInput: no version was
-            promoted before it, or the reason is missing.
+            BadModel: there is no champion, or the version before it is missing or damaged.
+            BadInput: no version was promoted before it, or the reason is missing.
         """
         current = self._in_use()
         states = in_force([*(switch for switch in self.history() if switch != current), current])
@@ -211,62 +187,8 @@ class Registry:
         previous = current.version if current else None
         before = current.operating if current else None
         switch = Switch(version, previous, action, reason.strip(), at, _user(), operating, before)
-        with bundle.storage_errors(self.root):
-            if current is not None:
-                self._record(current)  # a process that was killed after its switch has not recorded it
-            self._replace(posixpath.join(self._path, CHAMPION), switch)
-            self._record(switch)
+        self._switches.write(switch, current)
         return switch
-
-    def _last_operating(self, version: str) -> dict[str, Any] | None:
-        """The threshold that a version had when it was last the champion."""
-        names = [name for name in self._records() if name.endswith(f"Z-{version}.json")]
-        if not names:
-            return None
-        with bundle.storage_errors(self.root):
-            return self._read(posixpath.join(self._path, "history", names[-1])).operating
-
-    def _record(self, switch: Switch) -> None:
-        stamp = re.sub(r"[^0-9T.]", "", switch.at.removesuffix("+00:00"))
-        self._replace(posixpath.join(self._path, "history", f"{stamp}Z-{switch.version}.json"), switch)
-
-    def _replace(self, path: str, switch: Switch) -> None:
-        self._fs.create_dir(posixpath.dirname(path))
-        temporary = posixpath.join(posixpath.dirname(path), f".{secrets.token_hex(8)}.tmp")
-        text = json.dumps(asdict(switch), ensure_ascii=False, indent=2) + "\n"
-        bundle.write_file(self._fs, temporary, text.encode())
-        self._fs.move(temporary, path)
-
-    def _read(self, path: str) -> Switch:
-        try:
-            switch = Switch(**json.loads(bundle.read_file(self._fs, path)))
-            _checked(switch.version)
-            for operating in (switch.operating, switch.previous_operating):
-                if operating is not None:
-                    check_operating(operating)
-            datetime.fromisoformat(switch.at)
-            return switch
-        except (ValueError, TypeError, BadInput) as error:
-            raise BadModel(f"{path} is damaged ({error}): delete it, then promote a version again") from error
-
-    def _records(self) -> list[str]:
-        return [name for name in self._names("history") if RECORD.fullmatch(name)]
-
-    def _names(self, folder: str) -> list[str]:
-        chosen = pafs.FileSelector(posixpath.join(self._path, folder), allow_not_found=True)
-        with bundle.storage_errors(self.root):
-            return sorted(info.base_name for info in self._fs.get_file_info(chosen))
-
-
-def anchor_name(version: str, step: int) -> str:
-    """The name of an anchor point of a teacher's route: the teacher as it was after so many steps."""
-    return f"{version}-step-{step}"
-
-
-def _checked(version: str) -> str:
-    if not VERSION.fullmatch(version):
-        raise BadInput(f"{version!r} is not the name of a version, such as textcnn-20261123T201500Z-1a2b3c")
-    return version
 
 
 def _user() -> str:

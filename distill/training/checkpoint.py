@@ -1,12 +1,12 @@
-"""Where a training stands, on disk, so that a run that was killed goes on from there and ends with the same curve.
+"""The state of a training on disk, from which a killed run continues and ends with the same curve.
 
     FOLDER/epoch-002-step-000500/state.safetensors   models, averages, best and optimizers, the same on every rank
                                  rank-0.safetensors  a rank's random state, and what its scheme keeps
                                  rank-0.json         its place: epoch, step, sums so far, curve
     FOLDER/route/step-000120.safetensors             an anchor point: the averaged model after so many steps
 
-A checkpoint appears by the rename of a folder that all ranks have written to, so it is there whole or not at all. Ranks
-share the file system.
+A checkpoint appears by the rename of a folder that all ranks have written to, so it is complete or absent. Ranks share
+the file system.
 """
 
 import json
@@ -27,13 +27,13 @@ from distill.training.learner import Learner
 from distill.training.ranks import ProcessGroup
 from distill.training.schemes import Scheme
 
-# Whatever else lies in the folders is not ours.
+# Other files in the folders are ignored.
 PLACE, ANCHOR = re.compile(r"epoch-\d+-step-\d+"), re.compile(r"step-(\d+)\.safetensors")
 
 
 @dataclass
 class Progress:
-    """How far a training is: what comes next, this rank's sums over the epoch so far, and the epochs done."""
+    """The progress of a training: the next step, this rank's sums over the epoch so far, and the finished epochs."""
 
     epoch: int = 1
     step: int = 0
@@ -43,16 +43,16 @@ class Progress:
 
 
 class Checkpoints:
-    """The checkpoints of one training; with no folder nothing is written and nothing found."""
+    """The checkpoints of one training; without a folder nothing is written or read."""
 
     def __init__(self, folder: str | None, config: TrainingConfig, ranks: ProcessGroup):
         self.folder = Path(folder) if folder else None
-        # What must not change between a run and the one that goes on with it.
+        # A run that continues another must have the same values.
         self._key = json.loads(json.dumps({**asdict(config), "ranks": ranks.size}))
         self._ranks = ranks
 
     def save(self, progress: Progress, learners: Sequence[Learner], scheme: Scheme, best: Mapping[str, Tensor]) -> None:
-        """Write the state, and remove the one before; every rank calls it."""
+        """Write the state and remove the previous one; every rank calls it."""
         if self.folder is None:
             return
         final = self.folder / f"epoch-{progress.epoch:03d}-step-{progress.step:06d}"
@@ -65,7 +65,7 @@ class Checkpoints:
         save_file(random_state(self._ranks.device) | own, staged / f"rank-{rank}.safetensors")
         place = json.dumps({"config": self._key, "progress": asdict(progress)})
         (staged / f"rank-{rank}.json").write_text(place, encoding="utf-8")
-        self._ranks.total(1, "checkpoint written")  # nobody renames before all have written
+        self._ranks.total(1, "checkpoint written")  # rename only after all ranks have written
         if rank == 0:
             staged.rename(final)
             for other in self.folder.glob("epoch-*"):
@@ -74,9 +74,9 @@ class Checkpoints:
         self._ranks.total(1, "checkpoint in place")
 
     def load(self, learners: Sequence[Learner], scheme: Scheme) -> tuple[Progress, dict[str, Tensor]]:
-        """Restore the newest checkpoint into learners and scheme; returns the place and the best averages so far.
+        """Restore the newest checkpoint into learners and scheme; returns the progress and the best averages so far.
 
-        A fresh start where there is none. Raises BadInput when it is with another config or another number of ranks.
+        Without a checkpoint the training starts fresh. Raises BadInput for one of another config or number of ranks.
         """
         folders = sorted(p for p in self.folder.glob("epoch-*") if PLACE.fullmatch(p.name)) if self.folder else []
         if not folders:
@@ -118,7 +118,7 @@ class Checkpoints:
 
 
 def flat_state(learners: Sequence[Learner], best: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """All tensors of the state by name, each with memory of its own; copied are only those that share it."""
+    """All tensors of the state by name, each with its own memory; tensors that share memory are copied."""
     state = {f"best.{name}": tensor for name, tensor in best.items()}
     for learner in learners:
         for prefix, module in learner.modules().items():
@@ -141,5 +141,5 @@ def random_state(device: torch.device) -> dict[str, Tensor]:
 
 
 def with_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose name begins with the prefix, without it."""
+    """The tensors whose name begins with the prefix, which is removed."""
     return {name.removeprefix(f"{prefix}."): t for name, t in state.items() if name.startswith(f"{prefix}.")}

@@ -1,7 +1,7 @@
-"""How a training runs: its numbers, its encoder, its folders; without torch, which a command line need not load."""
+"""The configuration of a training: hyperparameters, encoder, folders; importable without torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from distill.models.architecture import Dropout, Precision
@@ -11,7 +11,7 @@ ClassWeight = Literal["none", "balanced"]
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """The numbers that the training loop and the schemes need; the defaults are a student's."""
+    """Hyperparameters of the training loop and the schemes; the defaults are a student's."""
 
     epochs: int = 4
     batch: int = 128  # rows of one rank at a step
@@ -23,7 +23,7 @@ class TrainingConfig:
     ema: float = 0.999
     patience: int = 2  # epochs without a better validation AUC before training stops
     seed: int = 0
-    checkpoint_every: int = 500  # steps, beside one each epoch
+    checkpoint_every: int = 500  # steps, in addition to one checkpoint per epoch
     class_weight: ClassWeight = "none"  # of the hard loss; balanced: both labels weigh the same in all
     precision: Precision = "float32"  # of a teacher's matrix products; weights are float32
     temperature: float = 2.0  # T, of teacher and student alike
@@ -34,7 +34,7 @@ class TrainingConfig:
     dropout: Dropout = field(default_factory=Dropout)
 
 
-# Few steps after a long warm-up serve a pretrained encoder; RCO's anchors lie close where learning is fast.
+# A pretrained encoder needs few epochs; RCO's anchors are dense where learning is fast.
 TEACHER = TrainingConfig(
     epochs=3,
     batch=32,
@@ -49,12 +49,15 @@ TEACHER = TrainingConfig(
     route=(0.05, 0.15, 0.4),
 )
 
+# Of a teacher that goes on learning nothing is an anchor.
+WARM_START = replace(TEACHER, route=())
+
 
 @dataclass(frozen=True)
 class Encoder:
-    """The pretrained encoder of a teacher: a folder or a hub name, the tokens of a text that are read, the layers kept.
+    """The pretrained encoder of a teacher: a folder or a hub name, the tokens read of a text, the first layers.
 
-    layers: the first so many; None for all.
+    layers: how many; None for all.
     """
 
     init: str = "bert-base-chinese"
@@ -63,8 +66,15 @@ class Encoder:
 
 
 @dataclass(frozen=True)
+class WarmStart:
+    """A teacher of the registry whose training goes on, with its tokenizer and its longest text."""
+
+    version: str
+
+
+@dataclass(frozen=True)
 class Outputs:
-    """Folders that a training writes to while it runs; None for no such files. board: TensorBoard reads it."""
+    """Folders that a training writes to; None for no files. board: for TensorBoard."""
 
     checkpoints: str | None = None
     board: str | None = None
@@ -77,7 +87,7 @@ NO_OUTPUTS = Outputs()
 class TrainingTask:
     """A training as every rank runs it.
 
-    lineage: facts of the data that the manifest records; nothing is decided by them. threads: of torch in each rank.
+    lineage: facts of the data for the manifest; they steer nothing. threads: of torch in each rank.
     """
 
     config: TrainingConfig

@@ -1,11 +1,11 @@
-"""A linear model, cross-fitted on the labels: logits of texts that it has not learned, the weight of nights' labels.
+"""A linear model, cross-fitted on the labels: margins of unlearned texts, and the weight of nights' labels.
 
 TF-IDF of character 1- to 3-grams and logistic regression, as in `distill.training.linear`. The labels are divided into
-folds; a labelled text is judged by the model that was fitted without its fold, any other text by the mean of all models
-(stacked generalization, Wolpert 1992: what a model says of a text that it has learned is no guide for a student).
+folds. A labelled text gets the margin of the model that was fitted without its fold, any other text the mean of all
+models (stacked generalization, Wolpert 1992: a model's output on a text that it has learned would mislead a student).
 
-Labels of the nights' samples are few beside the others, and nothing else tells how the stream is today, so each weighs
-more. The weight is the one with the lowest log loss on these labels, out of fold.
+Labels of the nights' samples are few, and only they show the stream of today, so each weighs more than the others. The
+weight has the lowest out-of-fold log loss on these labels.
 """
 
 import os
@@ -23,7 +23,7 @@ from sklearn.metrics import log_loss
 
 FOLDS = 4
 WEIGHTS = (3.0, 10.0, 30.0)
-LEAST_NIGHT_LABELS = 20  # below which they say too little to choose a weight, and weigh as the others do
+LEAST_NIGHT_LABELS = 20  # with fewer, no weight can be chosen, and all labels weigh the same
 
 Margins = npt.NDArray[np.float64]
 
@@ -33,7 +33,7 @@ class CrossFitted:
     """The models of all folds.
 
     out_of_fold: the margin (log odds of a valid complaint) of each labelled text, float64 (rows,). weight: of a night's
-    label, beside 1 of the others.
+    label; the others weigh 1.
     """
 
     vectors: TfidfVectorizer
@@ -42,7 +42,7 @@ class CrossFitted:
     weight: float
 
     def margins(self, texts: Sequence[str]) -> Margins:
-        """Margins of normalised texts that are not among the labels, float64 (texts,)."""
+        """Margins of normalised, unlabelled texts, float64 (texts,)."""
         if not len(texts):
             return np.empty(0)
         matrix = self.vectors.transform(texts)
@@ -75,7 +75,7 @@ def cross_fit(texts: Sequence[str], labels: npt.NDArray[np.int64], from_nights: 
 def fit_folds(
     matrix: csr_matrix, labels: npt.NDArray[np.int64], folds: npt.NDArray[np.int64], weights: npt.NDArray[np.float64]
 ) -> tuple[list[LogisticRegression], Margins]:
-    """A model without each fold, and what it says of that fold."""
+    """A model without each fold, and its margins of that fold."""
 
     def fit(fold: int) -> LogisticRegression:
         rows = np.flatnonzero(folds != fold)

@@ -1,7 +1,7 @@
-"""The student's embeddings begin as what the teacher knows of each token: rare words start beside their like.
+"""First values of the student's embeddings, from the teacher: rare words start near similar ones.
 
-The encoder reads every word and every pair of characters of the vocabulary as a text of its own; of its middle layer,
-where meaning is, and not yet the decision, the principal components become the embedding.
+The encoder reads every word and every pair of characters of the vocabulary as a text. The principal components of its
+middle layer, which holds meaning and not yet the decision, become the embeddings.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from distill.training.token_features import token_features
 def start_embeddings(
     student: TextCNN, vocabulary: Vocabulary, model: Bert, tokenizer: Tokenizer, ranks: ProcessGroup, cache: Path | None
 ) -> None:
-    """Give the tokens of all channels their first embeddings, one space for all; `cache` as in `token_features`."""
+    """Set the first embeddings of all channels, in one space; cache: as in `token_features`."""
     tokens = sorted({token for channel in vocabulary.channels.values() for token in channel})
     hidden = token_features(model, tokenizer, tokens, ranks, cache)
     first = dict(zip(tokens, principal_components(hidden, student.architecture.embedding), strict=True))
@@ -30,7 +30,7 @@ def start_embeddings(
 
 
 def principal_components(hidden: Tensor, width: int) -> Tensor:
-    """(rows, d) -> (rows, min(width, d)): along the directions of most variance, scaled as random embeddings are."""
+    """(rows, d) -> (rows, min(width, d)): the directions of most variance, scaled like random embeddings."""
     centred = (hidden - hidden.mean(0)).double()
     _, directions = torch.linalg.eigh(centred.T @ centred)  # in ascending order of variance
     components = centred @ directions[:, -width:]

@@ -1,6 +1,6 @@
-"""Stage 1 of a hint (FitNets, Romero et al. 2015): the student's features learn to tell a layer of the teacher.
+"""Stage 1 of a hint (FitNets, Romero et al. 2015): the student's features learn to predict a layer of the teacher.
 
-Stage 2 is any other scheme; the regressor is thrown away.
+Stage 2 is any other scheme; the regressor is dropped.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class HintRegressor(nn.Module):
         return regressed
 
     def groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
-        """Those of the student, but for its output layer, which has no part in this; and the regressor."""
+        """The student's parameters without its output layer, which this stage does not use, and the regressor's."""
         inner = [p for name, p in self.student.named_parameters() if not name.startswith("output.")]
         both = [*inner, *self.regressor.parameters()]
         return [{"params": both, "lr": learning_rate, "weight_decay": weight_decay}]

@@ -1,4 +1,4 @@
-"""A teacher and a student that train together: schemes 2, 3 and 4 from the snapshot to two bundles."""
+"""Joint training of a teacher and a student: schemes 2, 3 and 4, from the snapshot to two bundles."""
 
 import torch
 
@@ -29,8 +29,8 @@ def train_on_rank(
 ) -> tuple[Bundle, Bundle] | None:
     """Train both on one rank; rank 0 returns the bundles of student and teacher, not yet saved.
 
-    The batch, the epochs and the seed of both are those of the task's config; `teacher_config` gives the teacher's
-    learning rate, weight decay, clipping, average and precision.
+    Batch, epochs and seed of both come from the task's config; `teacher_config` has the teacher's learning rate, weight
+    decay, clipping, average and precision.
     """
     config = task.config
     torch.set_num_threads(task.threads)

@@ -1,4 +1,4 @@
-"""A network that is being trained, with what belongs to it: its optimizer over all ranks, and its moving average."""
+"""A network in training, with its optimizer over all ranks and its moving average."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -11,7 +11,7 @@ from distill.data.dataset import Batch
 from distill.training.config import TrainingConfig
 from distill.training.ranks import ProcessGroup
 
-# The average moves every few steps by the matching power of its decay: the same curve for a fraction of the time.
+# The average moves every few steps by the matching power of its decay: the same curve in a fraction of the time.
 EMA_EVERY = 8
 
 Tensors = list[Tensor] | tuple[Tensor, ...]
@@ -26,7 +26,7 @@ class Network(Protocol):
 
 
 class Learner:
-    """A network in training; `name` is that of its view of the data, such as "student"."""
+    """A network in training; name: that of its view of the data, such as "student"."""
 
     def __init__(self, name: str, model: Any, config: TrainingConfig, ranks: ProcessGroup):
         self.name = name
@@ -51,21 +51,21 @@ class Learner:
         return self._average.module
 
     def logits(self, batch: Batch) -> Tensor:
-        """Of the network as it is, (batch, 2)."""
+        """The logits of the current network, (batch, 2)."""
         logits: Tensor = self.model(batch.inputs[self.name])
         return logits
 
     def rate(self, factor: float) -> None:
-        """Set the learning rates to so much of those of the config."""
+        """Set the learning rates to `factor` times those of the config."""
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
 
     def passes(self, count: int) -> None:
-        """The next step has so many backward passes."""
+        """Set the number of backward passes of the next step."""
         self._ranks.passes(self.optimizer, count)
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Clear the gradients."""
         self.optimizer.zero_grad()
 
     def update(self) -> None:
@@ -73,17 +73,17 @@ class Learner:
         self._ranks.step(self.optimizer, self._grad_clip)
 
     def update_ema(self, step: int) -> None:
-        """Let the average follow; to be called at every step of an epoch."""
+        """Update the average; call it at every step of an epoch."""
         if step % EMA_EVERY == 0:
             self._average.update_parameters(self.model)
 
     def modules(self) -> dict[str, torch.nn.Module]:
-        """Tensors of a checkpoint, beside the optimizer's state."""
+        """The modules of a checkpoint, without the optimizer."""
         return {f"{self.name}.model": self.model, f"{self.name}.average": self._average}
 
 
 def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    """An exponential moving average that forgets the initial weights soon: its decay rises from 0.1 to `decay`."""
+    """An exponential moving average whose decay rises from 0.1 to `decay`, so that initial weights fade soon."""
 
     def update(averaged: Tensors, current: Tensors, updates: Tensor | int) -> None:
         steps = int(updates) * EMA_EVERY

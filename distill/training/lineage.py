@@ -1,4 +1,4 @@
-"""How a model came to be, for its manifest."""
+"""The origin of a model, for its manifest."""
 
 import platform
 from collections.abc import Mapping, Sequence

@@ -11,7 +11,7 @@ from distill.data.labelled import TextRows
 
 
 def train_linear(train: TextRows) -> Callable[[list[str]], npt.NDArray[np.float32]]:
-    """The scores that it gives to normalised texts; C = 10 is the better of 4 and 10 on validation rows."""
+    """Train it; returns the function from normalised texts to scores. C = 10 beat 4 on validation rows."""
     vectors = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), min_df=2, sublinear_tf=True)
     model = LogisticRegression(C=10, max_iter=1000)
     model.fit(vectors.fit_transform(train.texts), train.labels)

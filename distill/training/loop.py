@@ -20,12 +20,12 @@ from distill.training.ranks import ProcessGroup
 from distill.training.schemes import Scheme
 from distill.training.tensorboard import TensorBoardWriter
 
-EVALUATION_ROWS = 1024  # of a batch where lengths do not matter
+EVALUATION_ROWS = 1024  # of a batch without padding
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One point of the training curve; `valid` is the AUC, or what else the training is judged by."""
+    """One point of the training curve; valid: the AUC, or the value of `judge`."""
 
     epoch: int
     loss: float
@@ -45,11 +45,11 @@ def fit(
     outputs: Outputs = NO_OUTPUTS,
     judge: Callable[[Learner, Examples, ProcessGroup], float] | None = None,
 ) -> list[Epoch]:
-    """Train; returns the curve, and leaves each learner's model with its average of the best epoch.
+    """Train; returns the curve. Each learner's model ends with its average of the best epoch.
 
-    The best epoch is that of the highest validation AUC of the first learner, or of what `judge` gives. Every rank
-    makes the same number of steps and ends with the same models. Without dropout the curve is that of a single process
-    whose batch is the sum of the ranks' batches. A training that finds a checkpoint in its folder goes on from there.
+    The best epoch has the highest validation AUC of the first learner, or the highest value of `judge`. Every rank
+    makes the same number of steps and ends with the same models. Without dropout the curve equals that of a single
+    process whose batch is the sum of the ranks' batches. A training continues from a checkpoint in its folder.
     """
     torch.manual_seed(config.seed * 1009 + ranks.rank)  # dropout differs between ranks
     store = Checkpoints(outputs.checkpoints, config, ranks)
@@ -104,9 +104,9 @@ def steps(
     config: TrainingConfig,
     ranks: ProcessGroup,
 ) -> Iterator[tuple[float, int, int]]:
-    """Make the steps left of the epoch.
+    """Make the remaining steps of the epoch.
 
-    Gives after each the loss, summed over this rank's rows, their number, and how many steps all epochs have made.
+    Yields after each step the loss, summed over this rank's rows, their number, and the steps of all epochs so far.
     """
     batches = shuffled(len(train.labels), config.batch * ranks.size, config.seed, progress.epoch, train.lengths)
     before = (progress.epoch - 1) * len(batches)
@@ -128,7 +128,7 @@ def steps(
 
 
 def so_far(progress: Progress, speed: float, rows: int, ranks: int) -> str:
-    """A line for the log of a long epoch; speed, in rows a second, and loss are this rank's."""
+    """A log line of a long epoch; speed, in rows per second, and loss are this rank's."""
     return (
         f"epoch {progress.epoch}: {progress.seen * ranks / rows:.0%}, step {progress.step}, "
         f"loss {progress.loss / max(progress.seen, 1):.4f}, {speed * ranks:.1f} rows/s"
@@ -136,7 +136,7 @@ def so_far(progress: Progress, speed: float, rows: int, ranks: int) -> str:
 
 
 def averages(learners: Sequence[Learner]) -> dict[str, Tensor]:
-    """Copies of the averaged tensors of all learners by learner and name."""
+    """Copies of the averaged tensors of all learners, by learner and name."""
     return {
         f"{one.name}.{name}": tensor.clone() for one in learners for name, tensor in one.average.state_dict().items()
     }
@@ -148,12 +148,12 @@ def best_epoch(progress: Progress) -> int:
 
 
 def stalled(progress: Progress, config: TrainingConfig) -> bool:
-    """Whether validation has not become better for `patience` epochs."""
+    """Whether validation has not improved for `patience` epochs."""
     return len(progress.curve) - best_epoch(progress) >= config.patience
 
 
 def validation_auc(learner: Learner, valid: Examples, ranks: ProcessGroup) -> float:
-    """AUC of the average over all rows of `valid`, each rank having scored its share; the same on every rank."""
+    """AUC of the averaged network on all rows of `valid`; each rank scores its shard and gets the same value."""
     mine = shard(torch.arange(len(valid.labels)), ranks.rank, ranks.size)
     logits = predict(learner.average, learner.name, valid, mine, ranks.device)
     margins = ranks.gather(logits[:, 1] - logits[:, 0], "validation margins")
@@ -163,7 +163,7 @@ def validation_auc(learner: Learner, valid: Examples, ranks: ProcessGroup) -> fl
 
 @torch.no_grad()
 def predict(model: torch.nn.Module, name: str, split: Examples, rows: Tensor, device: torch.device) -> Tensor:
-    """Logits of the rows, float32 (rows, 2) on the CPU, whatever order of lengths serves the batches best."""
+    """Logits of the rows, float32 (rows, 2) on the CPU, in the order of the rows."""
     model.eval()
     lengths = torch.ones(len(rows), dtype=torch.int64) if split.lengths is None else padded(split.lengths[rows])
     logits = torch.empty(len(rows), 2)

@@ -1,4 +1,4 @@
-"""Losses, each summed over the rows of a part of a batch: the caller divides by the rows of the whole."""
+"""Losses, each summed over the rows of a micro-batch: the caller divides by the rows of the batch."""
 
 from torch import Tensor
 from torch.nn import functional as F

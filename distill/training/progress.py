@@ -1,4 +1,4 @@
-"""A progress bar where a person looks on; in a log file a line now and then."""
+"""A progress bar on a terminal; occasional lines in a log file."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def progress_bar(steps: Iterable[T], title: str, done: int, total: int, shown: bool = True) -> Iterable[T]:
-    """The steps, with a bar on the user's terminal while they are made, `done` of the `total` before."""
+    """The steps, with a bar on the user's terminal; `done` of the `total` are finished before."""
     terminal = user_terminal() if shown else None
     if terminal is None:
         return steps
@@ -20,7 +20,7 @@ def progress_bar(steps: Iterable[T], title: str, done: int, total: int, shown: b
 
 
 def progress_parts(total: int, parts: int, title: str, unit: str) -> Iterator[int]:
-    """0 to parts - 1, each worth an equal share of the total: a bar on the user's terminal, else a line after each."""
+    """0 to parts - 1, each an equal part of the total: a bar on the user's terminal, else a line after each."""
     terminal, began = user_terminal(), time.monotonic()
     with tqdm(None, title, total, file=terminal, leave=False, unit=f" {unit}", disable=terminal is None) as shown:
         for part in range(parts):
@@ -33,6 +33,6 @@ def progress_parts(total: int, parts: int, title: str, unit: str) -> Iterator[in
 
 
 def user_terminal() -> TextIO | None:
-    """A stream to the user's stderr where it is a terminal."""
+    """A stream to the user's stderr; None unless it is a terminal."""
     stream = user_stderr()
     return stream if stream is not None and stream.isatty() else None

@@ -1,7 +1,7 @@
-"""The processes that train together, as the training loop sees them: who am I, how many are we, and the exchanges.
+"""The processes of a training as the loop uses them: rank, size and collective operations.
 
 `SingleProcess` needs nothing installed. `HorovodProcessGroup` is one of several processes that a job has started
-(`jobs/training/launch.py`). Another backend is another class of these few methods.
+(`jobs/training/launch.py`). Another backend is another class with these methods.
 """
 
 import os
@@ -14,22 +14,22 @@ from torch.optim import Optimizer
 
 
 class ProcessGroup(Protocol):
-    """The other processes as the training loop calls them; every rank must make the same calls in the same order."""
+    """Collective operations; every rank must make the same calls in the same order."""
 
     rank: int
     size: int
     device: torch.device
-    sparse: bool  # whether embeddings are to have gradients of only the rows that were looked up
+    sparse: bool  # whether embeddings get gradients of the looked-up rows only
 
     def optimizer(self, optimizer: Optimizer, parameters: Iterable[tuple[str, Tensor]], passes: int) -> Optimizer:
-        """The optimizer, its gradients summed over all ranks after so many backward passes; `step` then updates.
+        """The optimizer, whose gradients are summed over all ranks after `passes` backward passes; `step` then updates.
 
         Names of parameters are unique over all optimizers of a rank, such as "student.output.weight".
         """
         ...
 
     def passes(self, optimizer: Optimizer, count: int) -> None:
-        """Sum the gradients of the next step after so many backward passes, whatever `optimizer` was given."""
+        """Sum the gradients of the next step after `count` backward passes."""
         ...
 
     def step(self, optimizer: Optimizer, grad_clip: float) -> None:
@@ -44,7 +44,7 @@ class ProcessGroup(Protocol):
         ...
 
     def gather(self, rows: Tensor, name: str) -> Tensor:
-        """The rows of all ranks one after the other, on every rank; ranks may have different numbers of rows."""
+        """The rows of all ranks, concatenated, on every rank; ranks may have different numbers of rows."""
         ...
 
     def total(self, value: float, name: str) -> float:
@@ -88,7 +88,7 @@ class HorovodProcessGroup:
     """One of the processes that Horovod started; `close` it at the end."""
 
     def __init__(self) -> None:
-        # Milliseconds between two looks at what is ready to be exchanged: a student's step lasts some twenty.
+        # Milliseconds between two checks for tensors to exchange: a student's step takes about twenty.
         os.environ.setdefault("HOROVOD_CYCLE_TIME", "0.2")
         import horovod.torch as hvd  # only a rank needs it
 
@@ -96,11 +96,11 @@ class HorovodProcessGroup:
         self._hvd: Any = hvd
         self.rank: int = hvd.rank()
         self.size: int = hvd.size()
-        # A rank may see the GPUs of all ranks of its host, or its own alone.
+        # A rank may see the GPUs of all ranks of its host, or only its own.
         gpus = torch.cuda.device_count()
         self.device = torch.device("cuda", hvd.local_rank() % gpus) if gpus else torch.device("cpu")
-        # A batch looks up a few thousand of an embedding's many rows: only those are exchanged. Not so on GPUs, where a
-        # sum of rows has no fixed order, so that ranks would drift apart; their links are fast.
+        # A batch looks up a few thousand of an embedding's rows, and only those are exchanged. On GPUs all rows are: a
+        # sparse sum there has no fixed order, so ranks would diverge, and the links are fast.
         self.sparse = not gpus
 
     def optimizer(self, optimizer: Optimizer, parameters: Iterable[tuple[str, Tensor]], passes: int) -> Optimizer:
@@ -111,7 +111,7 @@ class HorovodProcessGroup:
         return wrapped
 
     def passes(self, optimizer: Any, count: int) -> None:
-        """Of the next step."""
+        """The passes of the next step."""
         optimizer.set_backward_passes_per_step(count)
 
     def step(self, optimizer: Any, grad_clip: float) -> None:
@@ -119,7 +119,7 @@ class HorovodProcessGroup:
         optimizer.synchronize()
         for parameter in parameters_of(optimizer):
             if parameter.grad is not None and parameter.grad.is_sparse:
-                parameter.grad = parameter.grad.to_dense()  # as the optimizer wants it
+                parameter.grad = parameter.grad.to_dense()  # the optimizer needs it dense
         clip_gradients(optimizer, grad_clip)
         with optimizer.skip_synchronize():
             optimizer.step()

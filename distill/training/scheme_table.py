@@ -1,4 +1,4 @@
-"""Every scheme by name: what it is, whether a teacher trains along, how many teachers it reads; needs no torch."""
+"""Every scheme by name: help text, whether a teacher trains along, number of teachers; needs no torch."""
 
 from dataclasses import dataclass
 
@@ -47,5 +47,5 @@ SCHEMES = {
 
 
 def scheme_for(teachers: int) -> str:
-    """The scheme of a student that learns from the stored logits of so many teachers."""
+    """The scheme of a student with stored logits of `teachers` teachers."""
     return next(entry.name for entry in SCHEMES.values() if entry.teachers[0] <= teachers <= entry.teachers[1])

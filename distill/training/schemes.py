@@ -1,4 +1,4 @@
-"""How one training step updates whom: one class a scheme, its formula beside it.
+"""One training step of each scheme: one class per scheme, with its formula.
 
 z are the logits of the student, v those of a teacher, T the temperature; L_soft and L_hard are those of
 `distill.training.losses`.
@@ -29,11 +29,11 @@ class Scheme(ABC):
         """
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors that a rank keeps from one step to the next, for a checkpoint."""
+        """Tensors that a rank carries from step to step, for a checkpoint."""
         return {}
 
     def load_state(self, state: dict[str, Tensor]) -> None:  # noqa: B027
-        """Go on with what `state` gave."""
+        """Restore the tensors of `state`."""
 
 
 def optimizer_step(learner: Learner, micro_batches: Sequence[Batch], loss: Callable[[Batch], Tensor]) -> Tensor:
@@ -160,11 +160,11 @@ class JointCoupled(Scheme):
         return sum(losses[1:], start=losses[0])
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors that this rank keeps from one step to the next, for a checkpoint."""
+        """The pending gradients of this rank."""
         return {f"pending_gradients.{i}": tensor for i, tensor in enumerate(self.pending_gradients)}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Go on with what `state` gave."""
+        """Restore the tensors of `state`."""
         self.pending_gradients = [state[f"pending_gradients.{i}"].to(p.device) for i, p in enumerate(self.parameters)]
 
 

@@ -1,4 +1,4 @@
-"""From labelled texts to a student's bundle: vocabulary, training, threshold, and what is said about it."""
+"""Train a student: build the vocabulary, train, pick the threshold, write the bundle and its manifest."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -27,8 +27,7 @@ from distill.training.loop import fit
 from distill.training.ranks import ProcessGroup
 from distill.training.schemes import STORED
 
-# Words say what a text is about; pairs of characters catch what the segmentation hides: negations, endings, misspelt
-# and rare words.
+# Words carry the topic; pairs of characters catch what segmentation hides: negations, endings, misspelt and rare words.
 LIMITS = {"word": Limit(3, 60_000), "bigram": Limit(3, 60_000)}
 WIDTHS = {"word": (1, 2, 3), "bigram": (1, 2)}
 EMBEDDING = 64
@@ -39,10 +38,10 @@ VIEW = "student"
 
 
 class Student:
-    """A textCNN in training, and the vocabulary by which it reads."""
+    """A textCNN in training, and its vocabulary."""
 
     def __init__(self, texts: list[str], config: TrainingConfig):
-        """A vocabulary of the normalised texts, and random weights."""
+        """Build the vocabulary from the normalised texts, and random weights."""
         torch.manual_seed(config.seed)
         self.vocabulary = Vocabulary.build(texts, LIMITS)
         self.architecture = Architecture(
@@ -51,15 +50,15 @@ class Student:
         self.model = TextCNN(self.architecture, config.dropout)
 
     def view(self, texts: list[str]) -> Encodings:
-        """Normalised texts as the network reads them."""
+        """Normalised texts, encoded for the network."""
         return Encodings(self.vocabulary.encode_batch(texts), self.architecture)
 
     def bundle(self, lineage: Mapping[str, Any], splits: Splits, target: float) -> Bundle:
         """The bundle, not yet saved: its digest is empty.
 
-        The threshold is the lowest score with precision `target` on `valid`; metrics are those of the scorer that will
-        run every night, at that threshold. The profile, which days are compared with, is that of the transfer set,
-        texts of the stream as they are; without one, of `valid`.
+        The threshold is the lowest score with precision `target` on `valid`; the metrics are those of the nightly
+        scorer at that threshold. The profile, which days are compared with, comes from the transfer set, or from
+        `valid` without one.
         """
         manifest = {
             "architecture": self.architecture.to_json(),
@@ -83,7 +82,7 @@ class Student:
 
 @dataclass(frozen=True)
 class TeacherFeatureSpec:
-    """Features that a student takes from a BERT of the registry: its first embeddings, or a hint, or both.
+    """The features that a student takes from a BERT of the registry: first embeddings, a hint, or both.
 
     cache: a folder for features of tokens, kept from training to training. hint_layer: -1 is the last, None for no
     hint. hint_epochs: of stage 1.
@@ -108,7 +107,7 @@ def train_on_rank(
 def train_student(
     ranks: ProcessGroup, splits: Splits, task: TrainingTask, scheme: str, features: TeacherFeatureSpec | None = None
 ) -> Bundle | None:
-    """Train a student by a scheme whose teachers, if any, have stored their logits.
+    """Train a student by a scheme with stored logits of its teachers, if any.
 
     Rank 0 returns its bundle, not yet saved, the others None.
     """
@@ -137,9 +136,9 @@ def learn_teacher_features(
     task: TrainingTask,
     features: TeacherFeatureSpec,
 ) -> None:
-    """Before the scheme: the embeddings' first values, and stage 1 of a hint on the texts of both splits."""
+    """Run the steps before the scheme: first embeddings, and stage 1 of a hint on the texts of both splits."""
     from distill.models.bert import from_bundle
-    from distill.training import hint  # late: these need transformers, which other students do not
+    from distill.training import hint  # late: they need transformers, which other students do not
     from distill.training.embeddings import start_embeddings
     from distill.training.teacher_features import layer_of
 

@@ -1,4 +1,4 @@
-"""From labelled texts to a teacher in the registry, and the anchor points of its route beside it."""
+"""Train a teacher: from labelled texts to versions of the teacher and the anchor points of its route."""
 
 from typing import Any
 
@@ -10,12 +10,13 @@ from distill.data.dataset import Examples
 from distill.data.labelled import TextRows, read_snapshot
 from distill.data.snapshot import Snapshot
 from distill.evaluation.evaluation import evaluate
-from distill.models.bert import Bert, Tokenizer, from_pretrained, to_bundle
-from distill.models.registry import Registry, anchor_name
+from distill.models.bert import Bert, Tokenizer, from_bundle, from_pretrained, to_bundle
+from distill.models.registry import Registry
+from distill.models.versions import anchor_name
 from distill.scoring.logits import BertTeacher
 from distill.scoring.scorer import probability
 from distill.training.checkpoint import Checkpoints
-from distill.training.config import Encoder, TrainingConfig, TrainingTask
+from distill.training.config import Encoder, TrainingConfig, TrainingTask, WarmStart
 from distill.training.learner import Learner
 from distill.training.lineage import lineage as lineage_of
 from distill.training.loop import fit
@@ -27,9 +28,14 @@ VIEW = "teacher"
 
 
 def train_on_rank(
-    ranks: ProcessGroup, snapshot: Snapshot, task: TrainingTask, encoder: Encoder, registry: str, version: str
+    ranks: ProcessGroup,
+    snapshot: Snapshot,
+    task: TrainingTask,
+    start: Encoder | WarmStart,
+    registry: str,
+    version: str,
 ) -> dict[str, Any] | None:
-    """Train a teacher on one rank, from the Parquet snapshot on.
+    """Train a teacher on one rank, from the Parquet snapshot on, from an encoder or from a teacher of the registry.
 
     Rank 0 saves the bundle as `version`, and each anchor point of the route as `version` with `-step-N`; it returns the
     manifest, the others None.
@@ -38,19 +44,23 @@ def train_on_rank(
     torch.set_num_threads(task.threads)
     torch.manual_seed(config.seed)
     train, valid, test = read_snapshot(snapshot)
-    model, tokenizer = from_pretrained(encoder.init, encoder.max_length, config.precision, encoder.layers)
+    if isinstance(start, WarmStart):
+        model, tokenizer = from_bundle(Registry(registry).load(start.version).bundle, config.precision)
+    else:
+        model, tokenizer = from_pretrained(start.init, start.max_length, config.precision, start.layers)
     teacher = Learner(VIEW, model, config, ranks)
     scheme = HardLabel(teacher, config, class_weight(train, config).to(ranks.device))
     seen, unseen = examples(train, tokenizer), examples(valid, tokenizer)
     curve = fit(scheme, [teacher], seen, unseen, config, ranks, task.outputs)
     if ranks.rank:
         return None
-    lineage = {"init": encoder.init, **lineage_of({**task.lineage, "scheme": BERT}, config, ranks, curve)}
+    begun = {"warm_start": start.version} if isinstance(start, WarmStart) else {"init": start.init}
+    lineage = {**begun, **lineage_of({**task.lineage, "scheme": BERT}, config, ranks, curve)}
     reached = evaluate(lambda texts: scores(model, tokenizer, texts, ranks.device), valid, test, task.target_precision)
     models = Registry(registry)
     bundle = to_bundle(model, tokenizer, {"lineage": lineage, **reached})
     for step, tensors in Checkpoints(task.outputs.checkpoints, config, ranks).route().items():
-        if anchor_name(version, step) not in models.versions():  # a run before this one may have come so far
+        if anchor_name(version, step) not in models.versions():  # an earlier run may have saved it
             model.load_state_dict(tensors)
             anchor = to_bundle(model, tokenizer, {"lineage": {**lineage, "route_of": version, "step": step}})
             models.add(anchor_name(version, step), anchor.tensors, anchor.files, anchor.manifest)
@@ -65,7 +75,7 @@ def examples(rows: TextRows, tokenizer: Tokenizer) -> Examples:
 
 
 def class_weight(rows: TextRows, config: TrainingConfig) -> torch.Tensor:
-    """Weights of both labels, float32 (2,): ones, or such that both weigh the same in all and a row 1 on average."""
+    """Weights of both labels, float32 (2,): ones, or balanced with an average of 1 per row."""
     if config.class_weight == "none":
         return torch.ones(2)
     return torch.from_numpy(len(rows.labels) / (2 * np.bincount(rows.labels, minlength=2))).float()

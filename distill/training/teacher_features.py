@@ -1,4 +1,4 @@
-"""Hidden features of a teacher for many texts, computed by all ranks together."""
+"""Hidden features of a teacher for many texts, computed by all ranks."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -14,12 +14,12 @@ from distill.training.ranks import ProcessGroup
 
 
 class Layer(NamedTuple):
-    """The view that a hint has of texts: the teacher's layer, float32 (rows, width)."""
+    """A hint's view of texts: the teacher's layer, float32 (rows, width)."""
 
     hidden: Tensor
 
     def take(self, rows: Tensor) -> Tensor:
-        """Of some rows, int64 (batch,)."""
+        """The layer of the rows, int64 (batch,)."""
         return self.hidden[rows]
 
 
@@ -29,7 +29,7 @@ def layer_of(
 ) -> Layer:
     """A layer of the teacher, mean over the tokens, for all texts: 0 is the embeddings, -1 the last.
 
-    Each rank computes its share, and the file `cache` keeps them for a restart.
+    Each rank computes its shard, and the file `cache` stores all for a restart.
     """
     if cache and cache.exists():
         return Layer(load_file(cache)["hidden"])

@@ -7,7 +7,7 @@ EVERY = 20  # steps
 
 
 class TensorBoardWriter:
-    """Writes to a folder that TensorBoard reads; with no folder, or no tensorboard installed, to nothing."""
+    """Writes to a folder for TensorBoard; without a folder, or without tensorboard, it writes nothing."""
 
     def __init__(self, folder: str | None):
         self._writer = None
@@ -17,13 +17,13 @@ class TensorBoardWriter:
             self._writer = SummaryWriter(folder)
 
     def step(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Scalars of a step; every few are kept."""
+        """Write the scalars of every EVERY-th step."""
         if self._writer and step % EVERY == 0:
             for name, value in scalars.items():
                 self._writer.add_scalar(f"step/{name}", value, step)
 
     def epoch(self, epoch: int, scalars: Mapping[str, float]) -> None:
-        """Scalars of an epoch."""
+        """Write the scalars of an epoch."""
         if self._writer:
             for name, value in scalars.items():
                 self._writer.add_scalar(f"epoch/{name}", value, epoch)

@@ -1,6 +1,6 @@
-"""Features of single tokens, from the middle layer of a teacher, kept from training to training.
+"""Features of single tokens, from the middle layer of a teacher, cached between trainings.
 
-Reading each token of a vocabulary takes minutes, and the vocabularies of two trainings differ in few.
+Reading each token of a vocabulary takes minutes, and two trainings share most of their tokens.
 """
 
 from pathlib import Path
@@ -17,9 +17,9 @@ from distill.training.teacher_features import layer_of
 def token_features(
     model: Bert, tokenizer: Tokenizer, tokens: list[str], ranks: ProcessGroup, cache: Path | None
 ) -> Tensor:
-    """The features of each token, read as a text of its own, float32 (tokens, width).
+    """The features of each token, read as a text, float32 (tokens, width).
 
-    cache: a file of this teacher's, which rank 0 adds to; the files of other teachers beside it are removed.
+    cache: the file of this teacher, which rank 0 extends; it removes the files of other teachers.
     """
     known = load(cache) if cache else {}
     missing = [token for token in tokens if token not in known]
@@ -35,7 +35,7 @@ def token_features(
 
 
 def load(cache: Path) -> dict[str, Tensor]:
-    """The features in the file, by token; none where there is no file."""
+    """The features in the file, by token; none without a file."""
     if not cache.exists():
         return {}
     content = load_file(cache)

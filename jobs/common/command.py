@@ -1,4 +1,4 @@
-"""The command `opinion`: run a job with the settings of this host, run it again where that can help, or ask a query.
+"""The command `opinion`: run a job with the settings of this host, with retries if wanted, or run a query.
 
 opinion score_opinions --dt 2026-11-09
 opinion --retry score_opinions --dt 2026-11-09
@@ -33,7 +33,7 @@ variables: SUBMIT_FLAGS   flags of spark-submit and spark-sql on a cluster, see 
 
 jobs:
 """
-INCUBATOR = "WARNING: Using incubator modules"  # Java prints it at each start of Spark, and has no switch for it
+INCUBATOR = "WARNING: Using incubator modules"  # Java prints it at each start of Spark; no flag turns it off
 BUSY = (
     "error: another process has the embedded metastore open, a job or a query; ask again when it has ended, "
     "or use a metastore service (docs/cluster.md)"
@@ -41,7 +41,7 @@ BUSY = (
 
 
 def main() -> None:
-    """Run what the command line asks for and exit with its code."""
+    """Run the job or query of the command line and exit with its code."""
     words = sys.argv[1:]
     retry = words[:1] == ["--retry"]
     job, *flags = words[retry:] or ["--help"]
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def jobs() -> dict[str, str]:
-    """The commands of this project, each with the first line of its docstring; none is imported."""
+    """The jobs, each with the first line of its docstring, without importing them."""
     docs = {}
     for path in sorted((CHECKOUT / "jobs").glob("[!_.]*.py")):
         doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
@@ -70,7 +70,7 @@ def jobs() -> dict[str, str]:
 
 
 def command_of(job: str, flags: Sequence[str]) -> list[str]:
-    """The command line of a job: Python where it needs no Spark, else spark-submit."""
+    """The command line of a job: python for a job without Spark, else spark-submit."""
     file = str(CHECKOUT / "jobs" / f"{job}.py")
     if job in NO_SPARK or (job == "explain" and any(flag.partition("=")[0] == "--text" for flag in flags)):
         return [str(BIN / "python"), file, *flags]
@@ -92,7 +92,7 @@ def environment_of(job: str, flags: Sequence[str]) -> dict[str, str]:
 def run_with_retries(job: str, flags: Sequence[str]) -> int:
     """Run the job until it succeeds or fails for good; returns its last exit code.
 
-    Nothing reaches stderr unless something went wrong, so that what cron mails is worth reading.
+    Only failures reach stderr, so that cron mails nothing else.
     """
     tries, wait = int(os.environ.get("TRIES", "6")), float(os.environ.get("WAIT", "60"))
     for number in range(1, tries + 1):
@@ -110,7 +110,7 @@ def run_with_retries(job: str, flags: Sequence[str]) -> int:
 
 
 def run_quietly(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run a command whose stderr loses the line about incubator modules; a signal to this process ends it."""
+    """Run a command without the stderr line about incubator modules; forward signals to it."""
     process = subprocess.Popen(command, cwd=CHECKOUT, env=environment, stderr=subprocess.PIPE)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda received, _: process.send_signal(received))
@@ -124,10 +124,10 @@ def run_quietly(command: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 def ask(words: Sequence[str]) -> int:
-    """Ask a query with spark-sql; its answer goes to stdout, and a failure is one line."""
+    """Run a query with spark-sql; the result goes to stdout, and a failure is one line."""
     if len(words) != 1 or not words[0].strip():
         refuse('no query; for example make sql Q="select * from opinion.scoring_run"')
-    # Spark would put its own variables in place of ${x}.
+    # Otherwise Spark would substitute ${x} by its own variables.
     options = ["--conf", "spark.sql.variable.substitute=false", "--hiveconf", "hive.cli.print.header=true"]
     command = [str(BIN / "spark-sql"), *submit_flags(), *options, "-e", words[0]]
     process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -150,13 +150,13 @@ def ask(words: Sequence[str]) -> int:
 
 
 def show(source: IO[bytes], target: IO[str]) -> None:
-    """Copy lines of text; a terminal escape in an opinion is shown and not obeyed."""
+    """Copy lines of text; terminal escapes in opinions become visible text."""
     for line in source:
         print(visible(line.decode("utf-8", "replace")), end="", file=target, flush=True)
 
 
 def refuse(message: str) -> NoReturn:
-    """Exit as a job does for bad input."""
+    """Print an error line and exit with the code of bad input."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(BadInput.exit_code)
 

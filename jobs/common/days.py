@@ -1,4 +1,4 @@
-"""Several days, one after the other: a day that is done is skipped, and one that fails does not stop the others."""
+"""Several days in turn: a finished day is skipped, and a failed one does not stop the others."""
 
 import argparse
 import logging
@@ -12,7 +12,7 @@ from jobs.common.privacy import mask_numbers
 
 log = logging.getLogger("opinion")
 
-# Exit codes, the one first that a person has to look at first; those last are mended by running the job again.
+# Exit codes by urgency; the last ones disappear when the job runs again.
 WORST_FIRST = (1, 3, 2, 6, 4, 5)
 
 
@@ -34,15 +34,15 @@ def days_of(args: argparse.Namespace) -> list[str]:
 
 
 def between(first: str, last: str) -> list[str]:
-    """The days from the first to the last, both counted; none when the last is before the first."""
+    """The days from the first to the last, inclusive; empty when the last is before the first."""
     begin = date.fromisoformat(first)
     return [str(begin + timedelta(days)) for days in range((date.fromisoformat(last) - begin).days + 1)]
 
 
 def each(days: Sequence[str], is_done: Callable[[str], bool] | None, work: Callable[[str], None]) -> None:
-    """Do the work for every day that is not done, or for all without `is_done`, then list what became of each.
+    """Do the work for every day that is not done (for all without `is_done`), then print the result of each.
 
-    Raises, of the errors of the days that failed, the class of the worst, naming the days.
+    Raises the worst kind of error among the failed days, with their names.
     """
     outcomes, failed = {}, {}
     for number, dt in enumerate(days, 1):

@@ -31,7 +31,7 @@ def known_samples(warehouse: Warehouse, copies: DataFrame) -> DataFrame:
 
 
 def place(labels: DataFrame, samples: DataFrame, split: str | None = None) -> DataFrame:
-    """The labels with the stratum and inclusion probability of the sampled row that they name, null where none is.
+    """The labels with stratum and inclusion probability of the sampled row that they name; null without one.
 
     Without a split for all rows those of a sample go to train: a sample is denser where scores are high, so in valid
     it would move the threshold. A retraining judges by them out of fold.

@@ -10,7 +10,8 @@ import pyarrow as pa
 from distill.text.normalisation import normalise, text_hash, unscorable_reason
 from jobs.ingest.records import BROKEN_ROW, content_of, reason_of_broken
 from jobs.ingest.spreadsheets import unescaped
-from jobs.warehouse.tables import REJECTED_LABEL, arrow_schema, ddl_of, staged_columns
+from jobs.warehouse.schema import arrow_schema, ddl_of, staged_columns
+from jobs.warehouse.tables import REJECTED_LABEL
 
 UNLABELLED = "unlabelled"  # not rejected: it has no label yet
 # The forms of people, spreadsheets and pandas, after NFKC, in lower case, stripped.

@@ -32,7 +32,7 @@ def header_fault(line: bytes, needed: Sequence[str]) -> str | None:
     """Why the first line of a CSV file has none of the needed columns; None when unknown."""
     text = line.decode("utf-8", "replace").removeprefix("\ufeff").strip()
     if text[:1] in ("{", "["):
-        return "it is JSON, not CSV; --format says which the input is"
+        return "it is JSON, not CSV; choose the format with --format"
     for delimiter, name in DELIMITERS.items():
         if set(needed) <= {cell.strip().strip('"') for cell in text.split(delimiter)}:
             return separated_by(name)

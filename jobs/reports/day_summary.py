@@ -57,6 +57,6 @@ def drift_line(run: Row) -> str:
     """The line about the day's drift."""
     drift = Drift(run.drift_psi, run.drift_psi_length, run.drift_psi_unknown, run.drift_psi_source, run.drift_band)
     if drift.band is None:
-        return "drift from the training: unknown, since the model says nothing of it"
+        return "drift from the training: unknown, because the model has no profile"
     far = "warning: the day is far from what the model was trained on; " if drift.band == BANDS[-1] else ""
     return f"{far}drift from the training: {drift.band} (stability index of {drift.summary()})"

@@ -1,4 +1,4 @@
-"""Audit a staged day by reading it back: it must add up. Measure its drift from the training."""
+"""Audit a staged day: read it back, check its counts and ids, measure its drift from the training."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +23,7 @@ SCORE_BIN = f"int(least(floor(score * {SCORE_BINS}), {SCORE_BINS - 1}))"
 
 @dataclass(frozen=True)
 class Counted:
-    """A day that adds up: rows read, rejected by reason, and scored.
+    """The counts of an audited day: rows read, rejected by reason, and scored.
 
     counts: the number of scored `rows` by is_valid, score_bin, band (of the sample's candidates), length_bin,
     unknown_bin and was_cut.
@@ -56,9 +56,8 @@ class Counted:
 def count_staged(run: publish.Run, read: Survey, threshold: np.float32, expected: Profile | None) -> Counted:
     """Count what `run` staged of a day, and compare it with the profile of the model's training.
 
-    Raises OpinionError when the staged rows are not those that were `read`: each id must be scored or rejected as often
-    as it was read, each score be a probability with the decision of the `threshold`, and valid_complaint hold the ids
-    that are valid.
+    Raises OpinionError unless each id is scored or rejected as often as it was read, each score is a probability with
+    the decision of the `threshold`, and valid_complaint holds the valid ids.
     """
     staged = staged_counts(run, threshold)
     scores = staged[staged["table"] == OPINION_SCORE.name]
@@ -89,10 +88,10 @@ def count_staged(run: publish.Run, read: Survey, threshold: np.float32, expected
 
 
 def staged_counts(run: publish.Run, threshold: np.float32) -> pd.DataFrame:
-    """The staged rows by table and, where they are scores, by decision, bin, band and cell; rejects by reason.
+    """The staged rows by table; scores by decision, bin, band and cell; rejects by reason.
 
-    rows: how many. id_sum: the sum of their ids' `id_half`. wrong: how many scores are no probability or whose decision
-    is not that of the threshold.
+    rows: how many. id_sum: the sum of their ids' `id_half`. wrong: scores that are not a probability or do not have the
+    threshold's decision.
     """
     keys = ["table", "is_valid", "score_bin", "band", "cell", "reason"]
     score, is_valid = F.col("score"), F.col("is_valid")
@@ -117,7 +116,7 @@ def staged_counts(run: publish.Run, threshold: np.float32) -> pd.DataFrame:
 
 
 def refuse_difference(read: Survey, scores: pd.DataFrame, rejected: pd.DataFrame, complaints: pd.DataFrame) -> None:
-    """Raise OpinionError when the staged rows of the three tables are not those that were read."""
+    """Raise OpinionError unless the staged rows of the three tables are those that were read."""
     valid = scores[scores["is_valid"].eq(True)]
 
     def total(part: pd.DataFrame, column: str = "rows") -> int:

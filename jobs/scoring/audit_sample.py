@@ -1,7 +1,6 @@
 """The night's sample for people to label: rows of every band of scores, accepted and rejected.
 
-In the CSV they stand in the order of their draws, without their scores: whoever labels should not know what the model
-says.
+The CSV has them in the order of their draws, without scores: a labeller must not follow the model.
 """
 
 import csv
@@ -23,7 +22,7 @@ from jobs.scoring.bands import BAND_EDGES, CANDIDATES_FROM
 from jobs.scoring.sample_candidates import BAND, CANDIDATE, DRAW, draw, stratum_name
 from jobs.warehouse import publish
 
-# As load_labels reads them; by dt and run_id it finds again of which stratum a row was drawn.
+# The columns that load_labels reads; dt and run_id lead it to the stratum of a row.
 CSV_COLUMNS = ("opinion_id", "text", "label", "source", "dt", "run_id")
 LOWEST_CANDIDATE = 1 + BAND_EDGES.index(CANDIDATES_FROM)
 
@@ -37,7 +36,7 @@ class Aim:
 
 
 def allocation(counts: pd.DataFrame, size: int, aim: Aim | None = None) -> pd.DataFrame:
-    """Of each stratum that has rows: is_valid, band, stratum (its name), stratum_rows and how many are drawn.
+    """The allocation: is_valid, band, stratum (its name), stratum_rows and drawn, for each stratum with rows.
 
     counts: rows by is_valid and band.
     """
@@ -48,12 +47,11 @@ def allocation(counts: pd.DataFrame, size: int, aim: Aim | None = None) -> pd.Da
 
 
 def weights(strata: pd.DataFrame, aim: Aim | None) -> list[float]:
-    """The share of the sample that each stratum should have, beside the few rows that each has in any case.
+    """The share of the sample for each stratum, in addition to its minimum of rows.
 
-    Without an aim the bands of the candidates share 85%, the rows of a band drawn the more densely the fewer rows lie
-    at or above it: any of them may turn out to be the one that can be certified. With one, 70% (50% once it is
-    certified) are drawn evenly at and above the candidate below it, so that the next lower threshold can be certified
-    too. Below the candidates the rows are drawn for recall.
+    Without an aim the bands of the candidates share 85%; a band with fewer rows at or above it is drawn more densely,
+    because any candidate may be the one to certify. With an aim, 70% (50% once it is certified) are drawn evenly at and
+    above the next lower candidate, so that it can be certified too. Rows below the candidates are drawn for recall.
     """
     rows, band = strata["rows"].to_numpy(float), strata["band"].to_numpy()
     edges = np.array([0.0, *BAND_EDGES, 1.0])
@@ -77,9 +75,9 @@ def weights(strata: pd.DataFrame, aim: Aim | None) -> list[float]:
 def sample_rows(
     run: publish.Run, counts: pd.DataFrame, size: int, dt: str, aim: Aim | None = None
 ) -> list[dict[str, Any]]:
-    """Rows of audit_sample, without the model, in the order of their draws; of the candidates that `run` staged.
+    """Rows of audit_sample, without the model, in the order of their draws, from the candidates that `run` staged.
 
-    Each has `dt` too, for its CSV. counts: the day's scored rows, as `allocation` takes them.
+    Each row also has `dt`, for its CSV. counts: the day's scored rows, as for `allocation`.
     """
     if not size:
         return []
@@ -108,9 +106,9 @@ def sample_rows(
 
 
 def low_enough(is_valid: bool, band: int, drawn: int, rows: int) -> str:
-    """Whether a row is of the stratum, and its draw so low that it may be drawn, in SQL.
+    """The SQL condition that a row belongs to the stratum and its draw is low enough.
 
-    So many of the stratum's rows are that too few are left by chance in one of a million nights.
+    Too few rows satisfy it by chance in one of a million nights.
     """
     share = min(1.0, (drawn + 5 * math.sqrt(drawn) + 10) / rows)
     limit = min(int((share - 0.5) * 2**64), 2**63 - 1)
@@ -118,14 +116,14 @@ def low_enough(is_valid: bool, band: int, drawn: int, rows: int) -> str:
 
 
 def csv_of(dt: str, run_id: str) -> Path:
-    """The CSV of a run's sample: one of its own, so that a run never replaces what somebody labels."""
+    """The CSV of a run's sample; each run has its own, so that no run replaces a file in use."""
     return home() / "audit" / f"{dt}.{run_id}.csv"
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write the sampled rows as a CSV to label."""
     path.parent.mkdir(exist_ok=True)
-    # With a byte order mark, by which spreadsheets know that it is UTF-8.
+    # The byte order mark tells spreadsheets that the file is UTF-8.
     with open(path, "w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(CSV_COLUMNS)

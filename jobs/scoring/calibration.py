@@ -1,4 +1,4 @@
-"""The threshold that a model's labelled nights give: the choice, the evidence that the registry keeps, the words."""
+"""The threshold from a model's labelled nights: the choice, its evidence for the registry, the printed lines."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,13 +15,13 @@ from distill.models.registry import Registry
 from jobs.scoring.promise import CALIBRATED, ESTIMATE
 from jobs.scoring.sample_nights import CANDIDATES, Sampled, counts
 
-LEAST_OF_SOURCE = 10  # labels above the threshold, below which nothing is said of a source
+LEAST_OF_SOURCE = 10  # labels above the threshold, below which a source has no estimate
 
 
 def learned_at(manifest: Mapping[str, Any], registry: Registry, version: str) -> datetime | None:
-    """A time by which every label that the version was trained on was loaded.
+    """A time before which all labels of the version's training were loaded.
 
-    Of a version that has not kept when its snapshot was taken it is the time when it first became the champion.
+    For a version without the time of its snapshot it is the time when it first became the champion.
     """
     if at := manifest.get("lineage", {}).get("labels_at"):
         return datetime.fromisoformat(at)
@@ -30,9 +30,9 @@ def learned_at(manifest: Mapping[str, Any], registry: Registry, version: str) ->
 
 
 def calibrate(samples: Sampled, target: float, floor: float, confidence: float) -> tuple[Certification, list[str]]:
-    """The certification from the nights that are labelled whole, and those nights.
+    """The certification from the completely labelled nights, and those nights.
 
-    Where there are none, or too few labels for any choice, the others give an estimate, which certifies nothing.
+    Without a certified threshold, the other nights give an estimate, which certifies nothing.
     """
     result = certify(counts(samples.rows, samples.whole), CANDIDATES, target, floor, confidence)
     if result.chosen and result.chosen.certified:
@@ -56,7 +56,7 @@ def estimated(samples: Sampled, nights: list[str], candidates: Sequence[Candidat
 
 
 def evidence(chosen: Candidate, samples: Sampled, nights: list[str], flags: Mapping[str, Any]) -> dict[str, Any]:
-    """The decision as the registry keeps it."""
+    """The decision for the registry."""
     used = samples.rows[samples.rows["dt"].isin(nights) & samples.rows["label"].notna()]
     above = used[used["score"] >= chosen.threshold]
     lower, upper = bounds(chosen, samples, nights)
@@ -81,7 +81,7 @@ def evidence(chosen: Candidate, samples: Sampled, nights: list[str], flags: Mapp
 
 
 def bounds(chosen: Candidate, samples: Sampled, nights: list[str]) -> tuple[float, float]:
-    """The 95% interval of the estimate, as night_precision has it: it looks at one moment, and certifies nothing."""
+    """The 95% interval of the estimate, as in night_precision; it holds for one look and certifies nothing."""
     region = counts(samples.rows, nights).above(dict(CANDIDATES)[chosen.threshold])
     rows, good, bad = (part.sum(axis=0) for part in (region.rows, region.complaints, region.junk))
     strata = [Stratum(True, int(n), int(k + j), int(k)) for n, k, j in zip(rows, good, bad, strict=True) if n]
@@ -90,7 +90,7 @@ def bounds(chosen: Candidate, samples: Sampled, nights: list[str]) -> tuple[floa
 
 
 def by_source(above: Any) -> dict[str, dict[str, float]]:
-    """Labels and the share of complaints of each source that has enough labels above the threshold."""
+    """Labels and share of complaints, for each source with enough labels above the threshold."""
     precisions, rows_above = {}, weighed(above)
     for source, rows in rows_above.groupby(rows_above["source"].fillna("")):
         if len(rows) >= LEAST_OF_SOURCE:
@@ -106,7 +106,7 @@ def weighed(labelled: pd.DataFrame) -> pd.DataFrame:
 
 
 def label_lines(samples: Sampled, version: str) -> list[str]:
-    """Which labels count, and why others do not."""
+    """Lines about the labels that count, and why others do not."""
     labels = int(samples.rows["label"].notna().sum())
     nights = len(samples.whole) + len(samples.open_nights)
     lines = [f"{labels} labels of {nights} nights that {version} scored"]
@@ -118,7 +118,7 @@ def label_lines(samples: Sampled, version: str) -> list[str]:
 
 
 def certification_lines(result: Certification, target: float, floor: float, confidence: float) -> list[str]:
-    """A line for each candidate, then the choice and what is missing."""
+    """A line for each candidate, then the choice and the missing labels."""
     lines = [f"{'threshold':>9}  {'labels':>6}  {'estimate':>8}  {'bound':>6}"]
     for one in reversed(result.candidates):
         estimate = "-" if one.estimate is None else f"{one.estimate:.3f}"

@@ -1,4 +1,4 @@
-"""Which row of an id counts, where a day has several."""
+"""The row of an id that is scored, where a day has several."""
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
@@ -9,10 +9,10 @@ from jobs.warehouse.tables import RAW_OPINION
 
 
 def without_repeats(raw: DataFrame, repeated: Hashes) -> DataFrame:
-    """The rows with a column `repeats`: null for the row of its id that is scored, else why it is not.
+    """The rows with a column `repeats`: null for the row that is scored, else the reason against it.
 
-    Of one id the earliest row counts, of equal times the first text in code point order. Only rows whose id may occur
-    twice, by the `repeated` hashes, are shuffled: those of a usual day stay where they were read.
+    The earliest row of an id is scored; among equal times the first text in code point order. Only rows whose id may be
+    repeated, by the `repeated` hashes, are shuffled.
     """
     never = F.lit(None).cast("string")
     if not len(repeated):
@@ -26,7 +26,7 @@ def without_repeats(raw: DataFrame, repeated: Hashes) -> DataFrame:
 
 
 def reason() -> Column:
-    """Why a row is not scored, null for the row of its id that is; over all rows of the id."""
+    """The reason why a row is not scored, over all rows of its id; null for the scored one."""
     same_id = Window.partitionBy("opinion_id").orderBy(F.col("published_at").asc_nulls_last(), "text", "source")
     return (
         F.when(F.row_number().over(same_id) == 1, F.lit(None))

@@ -1,7 +1,7 @@
-"""Pack three facts of a scored row into one number, so that a day's files have fewer columns.
+"""Pack three values of a scored row into one number, so that a day's files have fewer columns.
 
 A cell packs the bin of the text's length, the bin of its share of unknown tokens (`distill.scoring.drift`), and whether
-only its beginning was read.
+the text was cut.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """A per-process cache: Spark reuses one Python worker for many tasks.
 
-A module of its own: Spark sends a function that is defined within another, or in a job's main file, with a copy of the
-variables it uses, for each task; this one it sends by its name.
+It is a separate module because Spark sends nested functions, and those of a main file, with a copy of their variables
+for each task; this function is sent by name.
 """
 
 from collections.abc import Callable, Hashable

@@ -1,4 +1,4 @@
-"""The precision that a night promises, in words and as columns of scoring_run; the sources that nobody labelled."""
+"""The precision that a night promises, as text and as columns of scoring_run; the sources without labels."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ MOST_SOURCES = 20
 
 
 def promise(operating: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The columns of scoring_run that an operating threshold fills; without one nothing is promised of the stream."""
+    """The columns of scoring_run from an operating threshold; without one there is no promise for the stream."""
     if operating is None:
         return {"threshold_source": BUNDLE, "certified": False}
     return {
@@ -28,7 +28,7 @@ def promise(operating: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def promise_text(run: Row) -> str:
-    """The promise of a scored day for a person."""
+    """The line with the promise of a scored day."""
     if run.expected_precision is None:
         return (
             "precision on the stream: unknown, the threshold is that of the validation rows; "
@@ -39,7 +39,7 @@ def promise_text(run: Row) -> str:
 
 
 def source_lines(sources: Mapping[str, Any] | None) -> list[str]:
-    """A line for each source that was never labelled, the one with most complaints first."""
+    """A line for each source without labels, the one with most complaints first."""
     ordered = sorted((sources or {}).items(), key=lambda item: (-item[1].valid, -item[1].opinions, item[0]))
     return [f"{name or '(none)'}: {of.opinions:,} opinions, no label, {of.valid:,} flagged" for name, of in ordered]
 

@@ -1,4 +1,4 @@
-"""Score a day that holds a row which kills whatever process scores it: find the row, set it aside, go on.
+"""Score a day with a row that kills the process which scores it: find the row, reject it, continue.
 
 No `except` catches a crash in compiled code, memory that runs out or an endless loop. The usual pass does not guard
 against them and pays nothing. After a worker has died of it (`worker_died`), the day is staged once more through
@@ -26,10 +26,10 @@ log = logging.getLogger("opinion")
 
 REASON = "kills_scorer"
 MEMORY = 1 << 30  # bytes that a batch may take beyond what its worker has
-SECONDS, ROWS_A_SECOND = 10, 100  # a batch may take so long, and so much longer for its rows: far more than any needs
-MOST = 16  # of so many killers in one batch it is not the rows that are wrong
+SECONDS, ROWS_A_SECOND = 10, 100  # time limit of a batch: a base and its rows, far more than any needs
+MOST = 16  # with more killers in one batch the rows are not the cause
 
-SCORED, RAISED, NO_MEMORY = 70, 71, 72  # exit codes of the forked process: code that dies may well end with 0 or 1
+SCORED, RAISED, NO_MEMORY = 70, 71, 72  # exit codes of the forked process: code that dies may end with 0 or 1
 DIED = re.compile(
     r"Python worker exited unexpectedly|terminated due to idle timeout|EOFException|Fatal Python error|MemoryError"
     r"|ExecutorLostFailure|exited with code 137"
@@ -37,7 +37,7 @@ DIED = re.compile(
 
 
 def worker_died(error: BaseException) -> bool:
-    """Whether Spark gave up because a Python worker, or the executor around it, died or ran out of memory."""
+    """Whether Spark gave up because a Python worker or its executor died or ran out of memory."""
     return DIED.search(str(error)) is not None
 
 
@@ -54,13 +54,13 @@ def stage_with_quarantine(stage: Callable[[BatchFunction], None], scoring: Batch
 
 
 def isolated(scoring: BatchFunction) -> BatchFunction:
-    """`scoring`, the function that Spark maps over batches of raw_opinion, such that no row of theirs can kill it.
+    """`scoring`, which Spark maps over batches of raw_opinion, wrapped so that no row can kill the worker.
 
-    Raises Infrastructure when more rows of a batch kill their process than can be their own fault.
+    Raises Infrastructure when more than MOST rows of a batch kill their process.
     """
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        list(scoring(iter(())))  # loads the model, once for all processes that are forked from here
+        list(scoring(iter(())))  # loads the model once for all forked processes
         for batch in batches:
             killers: list[pa.RecordBatch] = []
             yield from bisect(scoring, batch, killers)
@@ -70,7 +70,7 @@ def isolated(scoring: BatchFunction) -> BatchFunction:
 
 
 def bisect(scoring: BatchFunction, batch: pa.RecordBatch, killers: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The staged rows of a batch without the rows that kill; those are added to `killers`, staged as rejected."""
+    """The staged rows of a batch without the rows that kill, which are added to `killers` as rejects."""
     scored = attempt(scoring, batch)
     if scored is not None:
         yield from scored
@@ -89,9 +89,9 @@ def bisect(scoring: BatchFunction, batch: pa.RecordBatch, killers: list[pa.Recor
 
 
 def attempt(scoring: BatchFunction, batch: pa.RecordBatch) -> list[pa.RecordBatch] | None:
-    """Run `scoring` on a batch in a process of its own; None when that was killed or ran out of memory.
+    """Run `scoring` on a batch in a forked process; None when that was killed or ran out of memory.
 
-    Raises WorkerFailed when it raised anything else.
+    Raises WorkerFailed for any other exception in it.
     """
     reading, writing = os.pipe()
     child = os.fork()
@@ -108,7 +108,7 @@ def attempt(scoring: BatchFunction, batch: pa.RecordBatch) -> list[pa.RecordBatc
 
 
 def score_and_leave(scoring: BatchFunction, batch: pa.RecordBatch, writing: int) -> NoReturn:
-    """The forked process: bound it, score, send the staged rows as Arrow's stream, end without any clean-up."""
+    """The forked process: set limits, score, send the staged rows as an Arrow stream, exit without clean-up."""
     code = NO_MEMORY
     try:
         bound(SECONDS + batch.num_rows // ROWS_A_SECOND)
@@ -129,7 +129,7 @@ def score_and_leave(scoring: BatchFunction, batch: pa.RecordBatch, writing: int)
 
 
 def bound(seconds: int) -> None:
-    """Have this process end after so many seconds, and fail to get more memory than its share."""
+    """Limit the time and the memory of this process."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(seconds)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)

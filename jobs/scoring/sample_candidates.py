@@ -1,8 +1,8 @@
-"""The rows of which a night's audit sample is drawn: of each stratum those that a task finds with the lowest draw.
+"""Candidates for a night's audit sample: for each stratum the rows of each task with the lowest draw.
 
-They are set aside while the day is scored, since to find a few rows of a day again would cost another reading of it.
-A stratum is a decision and a band of scores; a draw is a hash of the day and the row's id, so that scoring a day again
-with the same model draws the same rows.
+Workers set them aside during scoring, because finding a few rows later would cost another read of the day. A stratum is
+a decision and a band of scores; a draw is a hash of the day and the row's id, so that scoring a day again with the same
+model draws the same rows.
 """
 
 import numpy as np
@@ -12,9 +12,10 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from jobs.scoring.bands import BAND_EDGES, BANDS
-from jobs.warehouse.tables import AUDIT_SAMPLE, Table
+from jobs.warehouse.schema import Table
+from jobs.warehouse.tables import AUDIT_SAMPLE
 
-# Of a run only: staged as the tables are, in none of the warehouse, and read while the run lasts.
+# Not a table of the warehouse: staged like one, and read only during the run.
 CANDIDATE = Table(
     "candidate",
     "rows of a day of which its sample is drawn",
@@ -26,7 +27,7 @@ CANDIDATE = Table(
 STRATA = 2 * BANDS
 BAND = " + ".join(f"int(score >= float({edge}))" for edge in BAND_EDGES)  # the number of a row's band, in SQL
 DRAW = "draw"
-_HELD = 2  # so many times what is kept may be held before it is sorted out again
+_HELD = 2  # rows held, as a multiple of those kept, before the next sort
 
 
 def draw(dt: str) -> Column:
@@ -41,7 +42,7 @@ def bands_of(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
 
 
 def strata_of(scores: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """The stratum of each row, (rows,): its band, and after the bands of junk those of valid complaints."""
+    """The stratum of each row, (rows,): the bands of junk, then those of valid complaints."""
     return bands_of(scores) + valid * BANDS
 
 
@@ -53,17 +54,19 @@ def stratum_name(is_valid: bool, band: int) -> str:
 
 
 class SampleReservoir:
-    """Of each stratum the `most` rows of the lowest draw among those that were offered."""
+    """The `most` offered rows with the lowest draws, for each stratum."""
 
     def __init__(self, most: int):
         self._most = most
-        self._limits = np.full(STRATA, np.iinfo(np.int64).max)  # no row above its stratum's can be among the lowest
+        self._limits = np.full(
+            STRATA, np.iinfo(np.int64).max
+        )  # a row above its stratum's limit cannot be among the lowest
         self._rows: list[pa.RecordBatch] = []
         self._draws = np.empty(0, np.int64)
         self._strata = np.empty(0, np.int64)
 
     def offer(self, rows: pa.RecordBatch, scores: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> None:
-        """Take what may be among the lowest of scored rows, which have a column `draw`."""
+        """Take the scored rows, with a column `draw`, that may be among the lowest."""
         draws, strata = rows.column(DRAW).to_numpy(), strata_of(scores, valid)
         low = np.flatnonzero(draws <= self._limits[strata])
         if len(low):
@@ -87,7 +90,7 @@ class SampleReservoir:
         self._draws, self._strata = draws[lowest], strata[lowest]
 
     def rows(self) -> list[pa.RecordBatch]:
-        """The rows in the reservoir, with score and decision; empty where nothing was offered."""
+        """The rows in the reservoir, with score and decision."""
         if self._rows:
             self._sort_out()
         return self._rows

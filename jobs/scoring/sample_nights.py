@@ -36,10 +36,10 @@ class Sampled:
 
 
 def sampled(warehouse: Warehouse, version: str, learned_at: datetime | None) -> Sampled:
-    """The samples that were drawn of nights scored by this version.
+    """The samples from nights that this version scored.
 
-    learned_at: when the snapshot of the labels that the version was trained on had been taken. A row whose text was
-    labelled by then is left out, drawn or not: the promise is of texts that the model has not learned.
+    learned_at: the time of the version's snapshot of labels. A row whose text was labelled by then is left out: the
+    promise is about texts that the model has not learned.
     """
     labels = hashed(warehouse.read(SAMPLE_LABEL)).where(F.col("model_version") == version)
     texts = hashed(warehouse.read(LABELLED_OPINION).select("text", "label", "labelled_at"))
@@ -61,12 +61,12 @@ def sampled(warehouse: Warehouse, version: str, learned_at: datetime | None) -> 
 
 
 def usable(table: pd.DataFrame, learned_at: datetime | None) -> Sampled:
-    """As `sampled`, from the rows of all runs."""
+    """The usable rows of all runs, and how many are unusable, by reason."""
     bands = bands_of(table["score"].to_numpy(np.float32))
     names = [stratum_name(valid, band) for valid, band in zip(table["is_valid"], bands, strict=True)]
     same = table["stratum"] == pd.Series(names, index=table.index, dtype=object)
     last = table.groupby("dt")["sample_run_id"].transform("max") if len(table) else table["sample_run_id"]
-    known = table["known_at"].fillna(0)  # a label without a time may be of any
+    known = table["known_at"].fillna(0)  # a label without a time may be older
     since = float("inf") if learned_at is None else learned_at.timestamp() * 1e6
     learned = table["text_label"].notna() & (known <= since)
     given = table["label"].notna()
@@ -78,7 +78,7 @@ def usable(table: pd.DataFrame, learned_at: datetime | None) -> Sampled:
     drawn = table[same & (table["sample_run_id"] == last)].copy()
     drawn["column"] = 2 * bands_of(drawn["score"].to_numpy(np.float32)) + drawn["is_valid"].astype(int)
     drawn["learned"] = learned[drawn.index]
-    # Two labels for one text: for people to decide, and no label until then.
+    # A text with two labels has none until people decide.
     drawn["label"] = drawn["label"].where(drawn["label"] == drawn["text_label"])
     drawn.loc[drawn["learned"], "label"] = np.nan
     fresh = drawn[~drawn["learned"]]
@@ -90,7 +90,7 @@ def usable(table: pd.DataFrame, learned_at: datetime | None) -> Sampled:
 
 
 def counts(rows: pd.DataFrame, nights: list[str]) -> Nights:
-    """The counts of these nights, in their order; rows: as `Sampled` has them."""
+    """The counts of these nights, in their order; rows: as in `Sampled`."""
     shape = (len(nights), 2 * BANDS)
     by_name: dict[str, Any] = {name: np.zeros(shape, np.int64) for name in ("rows", "drawn", "complaints", "junk")}
     at = rows["dt"].map({dt: number for number, dt in enumerate(nights)})

@@ -10,7 +10,7 @@ from jobs.scoring.bands import LEAST_SAMPLE
 
 @dataclass(frozen=True)
 class ScoringRun:
-    """The model that scores, and what is done with a day beside its scores."""
+    """The options of scoring: the model, the drift check and the size of the sample."""
 
     model: SavedModel
     hold_on_drift: bool = option("publish no day that is far from the training", False)

@@ -1,4 +1,4 @@
-"""One look over a day before it is scored: its rows by source, and the ids that may occur more than once.
+"""One pass over a day before it is scored: rows by source, and ids that may be repeated.
 
 The hashes and sources of a small day fit in the driver, which needs no Python worker and no shuffle for them. Of a big
 one Spark's own grouping would move a row for every id. There each task hashes, sorts and cuts its ids into the same
@@ -22,9 +22,9 @@ Hashes = npt.NDArray[np.int64]
 
 # Bytes of files at rest, some 200,000 rows, that the driver looks over by itself.
 SMALL_DAY = 16 << 20
-RANGES = 64  # of hashes; each task sends one block of bytes a range, and one task finds what is double in a range
+RANGES = 64  # of hashes; each task sends one block of bytes per range, and one task finds the repeats in a range
 BOUNDS = (np.arange(1, RANGES, dtype=np.float64) * (2.0**64 / RANGES) - 2.0**63).astype(np.int64)
-LOW = 0xFFFFFFFF  # half of a hash: the sum of as many as a day can have rows stays below 2^63
+LOW = 0xFFFFFFFF  # half of a hash: the sum over a day's rows stays below 2^63
 RANGE_ROWS = pa.schema(
     [
         ("range", pa.int32()),
@@ -38,9 +38,9 @@ RANGE_ROWS_DDL = "range int, hashes binary, source string, rows bigint, id_sum b
 
 
 class Survey(NamedTuple):
-    """Rows by source, the hashes (`id_hash`) of ids that occur more than once or share their hash, and `id_sum`.
+    """Rows by source, the hashes (`id_hash`) of repeated ids (or of ids that share a hash), and `id_sum`.
 
-    repeated: int64. id_sum: the sum of all ids' `id_half`, whatever their order; the audit compares it.
+    repeated: int64. id_sum: the sum of all ids' `id_half`, which the audit compares.
     """
 
     sources: dict[str, int]
@@ -54,14 +54,14 @@ def id_hash() -> Column:
 
 
 def id_half() -> Column:
-    """The low half of an id's hash, as a number of 0 or more; 0 for a row without an id."""
+    """The low half of an id's hash, 0 or more; 0 for a row without an id."""
     return F.coalesce(id_hash().bitwiseAND(F.lit(LOW)), F.lit(0))
 
 
 def survey(raw: DataFrame, known: Sequence[str], here: bool = False) -> Survey:
-    """Look over the rows; those of no known source, or of none, count together under the empty name.
+    """Survey the rows; rows without a known source count together under the empty name.
 
-    With no source known all rows count so. here: in the driver, for a day that fits.
+    Without known sources all rows count so. here: in the driver, for a day that fits.
     """
     source = F.col("source") if known else F.lit(None).cast("string")
     rows = raw.select(id_hash().alias("hash"), source.alias("source"))
@@ -96,7 +96,7 @@ def again(hashes: Hashes) -> Hashes:
 
 
 def find_repeated(known: frozenset[str]) -> BatchFunction:
-    """The task over batches of hash and source: it gives its sorted hashes, a row a range, and rows by source."""
+    """The task over batches of hash and source: it yields its sorted hashes, one row per range, and rows by source."""
 
     def find(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         sources: Counter[str] = Counter()
@@ -115,7 +115,7 @@ def find_repeated(known: frozenset[str]) -> BatchFunction:
 
 
 def find_doubles(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The task over all rows of some ranges: it gives the hashes that occur twice, and passes counts on."""
+    """The task over all rows of some ranges: it yields the repeated hashes, and passes counts on."""
     blocks: list[bytes | None] = []
     for batch in batches:
         blocks += batch.column("hashes").to_pylist()

@@ -11,17 +11,18 @@ from jobs.common.privacy import BatchFunction
 from jobs.scoring import pack_bins
 from jobs.scoring.process_cache import cached
 from jobs.scoring.sample_candidates import CANDIDATE, SampleReservoir
+from jobs.warehouse.schema import arrow_schema, ddl_of, staged_columns
 from jobs.warehouse.shipping import check_versions, received, versions
-from jobs.warehouse.tables import OPINION_SCORE, REJECTED_OPINION, VALID_COMPLAINT, arrow_schema, ddl_of, staged_columns
+from jobs.warehouse.tables import OPINION_SCORE, REJECTED_OPINION, VALID_COMPLAINT
 
 COLUMNS = staged_columns(OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION, table="string", cell="smallint")
 STAGED, STAGED_DDL = arrow_schema(COLUMNS), ddl_of(COLUMNS)
 
 
 def scorer_of(folder: str, digest: str, sample: int = 0, operating: Mapping[str, Any] | None = None) -> BatchFunction:
-    """The function that Spark maps over Arrow batches; `folder` is the bundle's name among what was shipped.
+    """The function that Spark maps over Arrow batches; folder: the name of the shipped bundle.
 
-    sample: rows at most that will be drawn of a stratum; 0 for no candidates. operating: as `SavedModel` has it.
+    sample: the most rows drawn from a stratum; 0 for no candidates. operating: as in `SavedModel`.
     """
     driver = versions()
 
@@ -45,15 +46,15 @@ def score_batch(
 ) -> Iterator[pa.RecordBatch]:
     """Rows of raw_opinion with `repeats` -> rows of the staged files: scores, valid complaints, rejects.
 
-    A valid complaint gives two rows, one a table; text goes back to Spark only where a table keeps it. With a column
-    `draw` the scored rows are offered to `chosen`.
+    A valid complaint gives two rows, one per table; text returns to Spark only for tables with a text column. `chosen`
+    is offered the scored rows, which then have a column `draw`.
     """
     repeats = batch.column("repeats")
     fresh = batch.filter(pc.is_null(repeats)).drop_columns(["repeats"])
     results = scorer.score(fresh.column("text"))
     reasons = results.reasons
     scored = pc.is_null(reasons)
-    valid = results.scores >= scorer.threshold  # NaN, where there is a reason, is not
+    valid = results.scores >= scorer.threshold  # False for NaN, where a reason stands
     yield staged(
         OPINION_SCORE.name,
         fresh.select(["opinion_id"]).filter(scored),
@@ -76,7 +77,7 @@ def score_batch(
 
 
 def staged(table: str, rows: pa.RecordBatch, more: dict[str, pa.Array] | None = None) -> pa.RecordBatch:
-    """Rows of one table in the staged schema, the columns it has not null."""
+    """Rows of one table in the staged schema; its missing columns are null."""
     columns = dict(zip(rows.schema.names, rows.columns, strict=True)) | (more or {})
     columns["table"] = pa.repeat(table, rows.num_rows)
     return pa.RecordBatch.from_arrays(

@@ -15,7 +15,8 @@ from jobs.ingest.load_flags import Loading
 from jobs.ingest.records import Opinion, Rejected, parse_fields, parse_line
 from jobs.ingest.rejects import Rejects, reasons_text
 from jobs.warehouse import publish
-from jobs.warehouse.tables import RAW_OPINION, REJECTED_OPINION, arrow_schema, ddl_of, staged_columns
+from jobs.warehouse.schema import arrow_schema, ddl_of, staged_columns
+from jobs.warehouse.tables import RAW_OPINION, REJECTED_OPINION
 from jobs.warehouse.warehouse import Warehouse
 
 FIELDS = ("opinion_id", "text", "source", "published_at")

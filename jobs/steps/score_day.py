@@ -62,7 +62,7 @@ def is_scored(warehouse: Warehouse, dt: str, model: SavedModel) -> bool:
 def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
     """Publish the day's tables, and write the CSV of its sample.
 
-    Raises BadInput when the day was not loaded or is empty, and Held when it is to be held on drift and is far off.
+    Raises BadInput when the day is not loaded or empty, and Held when hold_on_drift stops a day in the last band.
     """
     model, sample = scoring.model, scoring.sample
     partitions = [
@@ -78,7 +78,7 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
             raise BadInput(
                 f"{warehouse.name(RAW_OPINION)} has no day {dt}; load it: opinion load_opinions --dt {dt} --input PATH"
             )
-        # The files of this moment, so that a load of the day meanwhile changes nothing here.
+        # The present files, so that a concurrent load of the day has no effect.
         raw = warehouse.spark.read.schema(RAW_OPINION.ddl).parquet(raw_location)
         expected = expected_of(model.bundle.manifest)
         small = warehouse.files.size(raw_location) <= SMALL_DAY
@@ -91,7 +91,7 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
             rows = without_repeats(raw, read.repeated).withColumns({DRAW: draw(dt)} if sample else {})
             rows = rows.mapInArrow(redact_errors(work), STAGED_DDL)
             rows = rows.withColumns({"model_version": F.lit(model.version), "run_id": F.lit(run.id)})
-            # The files of raw_opinion are packed as they should be, and so are those that their tasks write.
+            # The files of raw_opinion have a good size, so the files of their tasks have, too.
             run.stage(rows, [OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION, CANDIDATE], pack=False)
 
         stage_with_quarantine(stage, scorer_of(Path(model.path).name, model.bundle.digest, sample, model.operating))
@@ -118,13 +118,13 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
         of_run = {"model_version": model.version, "run_id": run.id}
         run.stage_rows(SCORING_RUN, [audit | of_run])
         run.stage_rows(AUDIT_SAMPLE, [row | of_run for row in sampled])
-        if sample:  # before the sample is published, so that a published one always has it
+        if sample:  # before publication, so that a published sample always has its files
             write_csv(csv_of(dt, run.id), sampled)
             write_page(csv_of(dt, run.id), dt, sampled)
         run.discard(CANDIDATE)
         try:
             run.switch(partitions)
-        except Busy:  # nothing was switched, so this sample is nobody's
+        except Busy:  # nothing was switched, so the sample is unused
             for file in (csv_of(dt, run.id), csv_of(dt, run.id).with_suffix(".html")):
                 file.unlink(missing_ok=True)
             raise

@@ -1,4 +1,4 @@
-"""The decisions of retrainings, one file each: which challenger met which champion, and why it was promoted or not.
+"""The decisions of retrainings, one file each: champion, challenger, checks and outcome.
 
 HOME/retrain/VERSION.json      of the challenger
 """
@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import BadInput
-from distill.models.registry import VERSION
+from distill.models.versions import VERSION
 
 FOLDER = "retrain"
-PROGRESS = "progress.json"  # of a retraining that has not come to its decision
+PROGRESS = "progress.json"  # of a retraining without a decision yet
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
@@ -24,10 +24,10 @@ def write(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_all(home: Path) -> list[dict[str, Any]]:
-    """Every decision of a home, oldest first. Raises BadInput for a file that is damaged."""
+    """Every decision in a home, oldest first; raises BadInput for a damaged file."""
     decisions = []
     for path in (home / FOLDER).glob("*.json"):
-        if VERSION.fullmatch(path.stem):  # neither PROGRESS nor somebody's file, such as macOS's ._*
+        if VERSION.fullmatch(path.stem):  # neither PROGRESS nor a foreign file, such as the ._* of macOS
             try:
                 decisions.append(json.loads(path.read_text(encoding="utf-8")))
             except ValueError as error:
@@ -36,7 +36,7 @@ def read_all(home: Path) -> list[dict[str, Any]]:
 
 
 def outcome(decision: dict[str, Any]) -> str:
-    """The decision in a few words, with its reason."""
+    """The outcome of a decision and its reason."""
     failed = [check["name"] for check in decision["checks"] if not check["passed"]]
     if decision["promoted"]:
         return "promoted: all checks passed" if decision["champion"] else "promoted: there was no champion"
@@ -44,7 +44,7 @@ def outcome(decision: dict[str, Any]) -> str:
 
 
 def decision_text(decision: dict[str, Any]) -> str:
-    """The decision for a person, with the reason of each check."""
+    """The lines of a decision: each check with its reason, then the outcome."""
     lines = [f"challenger {decision['challenger']}, champion {decision['champion'] or 'none yet'}"]
     for check in decision["checks"]:
         lines.append(f"  {'passed' if check['passed'] else 'FAILED':6}  {check['name']:9}  {check['reason']}")

@@ -1,4 +1,4 @@
-"""A declared grid of schemes and seeds, as `compare_schemes` runs it: a TOML file, checked before anything is run."""
+"""The grid of schemes and seeds of `compare_schemes`: a TOML file, checked before any run."""
 
 import re
 import shlex
@@ -11,13 +11,13 @@ from jobs.common.cli import Parser
 from jobs.common.options import add_options, from_flags
 from jobs.training.student_flags import StudentTraining
 
-LINEAR = "linear"  # in the place of flags: the linear model, which no other job trains
-TEACHER = "teacher"  # the teacher itself, as train_teacher left it
+LINEAR = "linear"  # instead of flags: the linear model, which no other job trains
+TEACHER = "teacher"  # instead of flags: the saved teacher
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the grid: what it is called in the report, the flags of opinion distill_student; no seeds: all."""
+    """One line of the grid: its label in the report, and flags of distill_student; no seeds: all."""
 
     label: str
     flags: str
@@ -26,10 +26,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Grid:
-    """The runs of an experiment, and the models that its report shows beside them.
+    """The runs of an experiment, and the models that its report compares them with.
 
-    common: flags of every run. teacher: whose own figures bound the gap that students close. old: the version whose
-    decisions coverage, churn and negative flips are counted against.
+    common: flags of every run. teacher: the upper end of the gap that students close. old: the version that coverage,
+    churn and negative flips refer to.
     """
 
     experiment: str
@@ -42,7 +42,7 @@ class Grid:
 
 
 def read_grid(path: Path) -> Grid:
-    """The grid of a file; raises BadInput that names what is wrong, before anything is run."""
+    """The grid of a file; raises BadInput that names the error, before any run."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
         entries = [Entry(**entry) for entry in content.pop("run")]
@@ -55,7 +55,7 @@ def read_grid(path: Path) -> Grid:
         raise BadInput(f"--grid {path}: experiment {grid.experiment!r} must be small letters, digits, _ and -")
     labels = [entry.label for entry in grid.run]
     if len(set(labels)) < len(labels):
-        raise BadInput(f"--grid {path}: two runs have one label; labels tell the rows of the report apart")
+        raise BadInput(f"--grid {path}: two runs have the same label; give each its own")
     for entry in grid.run:
         if entry.flags not in (LINEAR, TEACHER):
             training_of(grid, entry, 0)
@@ -63,9 +63,9 @@ def read_grid(path: Path) -> Grid:
 
 
 def training_of(grid: Grid, entry: Entry, seed: int) -> StudentTraining:
-    """The training of a run; an entry's flags win over the common ones.
+    """The training of a run; an entry's flags override the common ones.
 
-    Raises BadInput, or ends with its code, when they are not flags of a student's training.
+    Raises BadInput, or exits with its code, when they are not flags of a student's training.
     """
     training = replace(parsed(f"{grid.common} {entry.flags}"), seed=seed)
     training.check()
@@ -73,7 +73,7 @@ def training_of(grid: Grid, entry: Entry, seed: int) -> StudentTraining:
 
 
 def parsed(flags: str) -> StudentTraining:
-    """Flags of a student's training as the file has them."""
+    """The options of a student's training from flags of the file."""
     parser = Parser(prog="opinion distill_student")
     add_options(parser, StudentTraining)
     return from_flags(StudentTraining, parser.parse_args(shlex.split(flags)))

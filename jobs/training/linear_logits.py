@@ -1,7 +1,7 @@
 """Complete a snapshot in the driver: the logits of the linear teacher, and the weights of the nights' labels.
 
-Both come from one linear model, cross-fitted on the labels of the snapshot (`distill.training.cross_fitting`), so that
-they need no stored logits and are as new as the labels.
+Both come from one linear model, cross-fitted on the labels of the snapshot (`distill.training.cross_fitting`). They
+need no stored logits and are as new as the labels.
 """
 
 import shutil
@@ -19,13 +19,13 @@ from distill.data.labelled import LOGITS, WEIGHT
 from distill.text.text_batch import normalise_batch
 from distill.training.cross_fitting import CrossFitted, cross_fit
 
-FROM_NIGHT = "from_night"  # of a column: whether a night's sample drew the row
+FROM_NIGHT = "from_night"  # column: whether a night's sample drew the row
 
 
 def complete(folder: str, number: int | None) -> dict[str, Any]:
     """Add the columns to the labels and to the transfer set of a snapshot; returns facts for the lineage.
 
-    number: of the linear teacher among the teachers; None where it does not teach.
+    number: of the linear teacher among the teachers; None without one.
     """
     labels = read(Path(folder, "labels"))
     from_night = labels[FROM_NIGHT].to_numpy()
@@ -59,18 +59,18 @@ def complete_transfer(folder: Path, fitted: CrossFitted, number: int) -> None:
 
 
 def logits_of(margins: npt.NDArray[np.float64]) -> pa.Array:
-    """Margins as pairs of logits, as the table of logits has them."""
+    """Margins as pairs of logits, as in the table of logits."""
     pairs = np.stack([-margins / 2, margins / 2], axis=1).astype(np.float32)
     return pa.array(list(pairs), pa.list_(pa.float32()))
 
 
 def read(folder: Path) -> pa.Table:
-    """The rows of a Parquet folder, ordered by text: the folds are the same whatever wrote the files."""
+    """The rows of a Parquet folder, ordered by text, so that the folds do not depend on the files."""
     return pads.dataset(str(folder), format="parquet").to_table().sort_by("text")
 
 
 def replace(folder: Path, rows: pa.Table) -> None:
-    """Put one file in the place of a folder's."""
+    """Replace the files of a folder by one."""
     shutil.rmtree(folder)
     folder.mkdir()
     pq.write_table(rows, folder / "part-0.parquet")

@@ -10,10 +10,10 @@ from jobs.common.options import add_options, option
 
 @dataclass(frozen=True)
 class LogitJob:
-    """Whose logits are stored, how they are computed, and for which labels."""
+    """The teacher whose logits are stored, their precision, and the labels."""
 
     teacher: str = option("a model of the registry, or champion", metavar="NAME[@VERSION]")
-    precision: Precision = option("of a BERT's matrix products", "float32")
+    precision: Precision = option("precision of a BERT's matrix products", "float32")
     train_rows: int | None = option(
         "with --labelled: only the labels that a training with the same --train-rows learns from; others stored "
         "before are kept",
@@ -26,7 +26,7 @@ class LogitJob:
     )
 
     def check(self, labelled: bool, days: list[str] | None) -> None:
-        """Refuse options that do not fit together; raises BadInput."""
+        """Raise BadInput for options that exclude each other."""
         if not labelled and not days:
             raise BadInput("name the texts whose logits are stored: --labelled, or days after --dt")
         if self.train_rows is not None and (self.train_rows < 1 or not labelled):
@@ -34,7 +34,7 @@ class LogitJob:
 
 
 def parser(doc: str | None = None) -> Parser:
-    """The command line; `doc` is what --help begins with."""
+    """The command line; doc: the head of --help."""
     flags = job_parser(doc, "store_teacher_logits --teacher bert --dt 2026-11-09 2026-11-10")
     add_options(flags, LogitJob)
     texts = flags.add_mutually_exclusive_group(required=True)

@@ -1,7 +1,7 @@
 """The table teacher_logit: a teacher's logits for the labels or for a day of the stream.
 
-Texts whose logits are there under the same fingerprint are not computed again, equal texts are computed once, and a run
-that is stopped leaves what it has computed to the next.
+Only logits that are missing under the teacher's fingerprint are computed, once for equal texts. A stopped run leaves
+its results to the next one.
 """
 
 import time
@@ -31,7 +31,7 @@ from jobs.warehouse.shipping import check_versions, received, ship, versions
 from jobs.warehouse.tables import LABELLED_OPINION, RAW_OPINION, TEACHER_LOGIT
 from jobs.warehouse.warehouse import Warehouse
 
-TASK_TEXTS = 4096  # about a minute's work of one core: what a stopped run loses at most
+TASK_TEXTS = 4096  # about a minute's work of one core: the most that a stopped run loses
 COMPUTED = "text_hash string, logits array<float>"
 
 
@@ -39,7 +39,7 @@ class LogitWriter:
     """One teacher and the table of its logits."""
 
     def __init__(self, warehouse: Warehouse, registry: Registry, job: LogitJob):
-        """Load the teacher. Raises BadModel or BadInput when it cannot be used here."""
+        """Load the teacher; raises BadModel or BadInput when it cannot be used here."""
         self.warehouse = warehouse
         saved = registry.load(registry.resolve(job.teacher))
         teacher_of(saved.bundle, job.precision)
@@ -51,7 +51,7 @@ class LogitWriter:
         ship(warehouse.spark, saved.path)
 
     def texts(self, dt: str) -> DataFrame:
-        """Ids and texts of a unit as they are at the moment; raises BadInput when there are none."""
+        """The current ids and texts of a day or of the labels; raises BadInput when there are none."""
         table, partition = (LABELLED_OPINION, {}) if dt == LABELLED else (RAW_OPINION, {"dt": dt})
         location = self.warehouse.location(table, partition)
         if location is None:
@@ -67,7 +67,7 @@ class LogitWriter:
         return rows
 
     def write(self, dt: str) -> str:
-        """Publish the logits of a day or of the labels; returns the line that says what was counted."""
+        """Publish the logits of a day or of the labels; returns the summary line."""
         partition = {"teacher": self.version, "dt": dt}
         with publish.run(
             self.warehouse, "store_teacher_logits", f"{self.version}+{dt}", [(TEACHER_LOGIT, partition)]
@@ -76,7 +76,7 @@ class LogitWriter:
             rows = self.texts(dt)
             keyed = hashed(rows).persist()
             try:
-                # Named by the weights, not by the version: what others have computed must not be taken for theirs.
+                # Named by the weights, not only by the version: results of other weights must not be reused.
                 weights = f"{self.digest[:16]}+{self.precision}"
                 progress = f"{self.warehouse.root}/store_teacher_logits/progress+{self.version}+{weights}+{dt}"
                 computed = self.compute(keyed, progress)
@@ -102,7 +102,7 @@ class LogitWriter:
         )
 
     def compute(self, keyed: DataFrame, progress: str) -> int:
-        """Compute what is not known, part by part, each kept as soon as it is done; returns how many texts."""
+        """Compute the missing logits part by part and store each finished part; returns the number of texts."""
         known = self.known(progress).select("text_hash")
         missing = keyed.groupBy("text_hash").agg(F.first("text").alias("text"))
         missing = missing.join(known, "text_hash", "left_anti").persist()
@@ -154,7 +154,7 @@ def imported(warehouse: Warehouse, paths: Sequence[str], expected: str) -> DataF
 
 
 def audit(staged: DataFrame, expected: int, dt: str) -> int:
-    """Count what was staged; raises OpinionError unless each of the wanted rows is there once and has two numbers."""
+    """Count the staged rows; raises OpinionError unless each expected row is there once, with two finite numbers."""
     counts = staged.agg(
         F.count("*").alias("rows"),
         F.countDistinct("opinion_id", "text_hash").alias("distinct"),
@@ -172,7 +172,7 @@ def audit(staged: DataFrame, expected: int, dt: str) -> int:
 def logits_of(
     folder: str, digest: str, precision: str
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """The function that Spark maps over Arrow batches; `folder` is the bundle's name among what was shipped."""
+    """The function that Spark maps over Arrow batches; folder: the name of the shipped bundle."""
     driver = versions(TRAINING)
 
     def load() -> Any:

@@ -1,4 +1,4 @@
-"""Labels of the nights' samples as a retraining needs them: what a model says of them that has not learned them."""
+"""Labels of the nights' samples for a retraining, with scores of models that have not learned them."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ COLUMNS = ["text", "text_hash", "label", "inclusion_probability", "fold", "known
 
 
 def night_labels(warehouse: Warehouse) -> pd.DataFrame:
-    """COLUMNS of each label that a night's sample drew and a training may learn; texts normalised, known_at in UTC."""
+    """COLUMNS of each label from a night's sample in train; texts are normalised, known_at is in UTC."""
     rows = warehouse.read(LABELLED_OPINION).where(is_of_night() & (F.col("split") == "train"))
     rows = rows.select(
         "text",
@@ -38,7 +38,7 @@ def night_labels(warehouse: Warehouse) -> pd.DataFrame:
 
 
 def judged_by(rows: pd.DataFrame, scores: Mapping[str, float]) -> NightLabels:
-    """The rows with the scores that a model gives, by text hash."""
+    """The rows with a model's scores, which are given by text hash."""
     return NightLabels(
         rows["label"].to_numpy(np.int64),
         np.array([scores[key] for key in rows["text_hash"]], np.float32),
@@ -53,13 +53,13 @@ def scores_of(scorer: Scorer, rows: pd.DataFrame) -> dict[str, float]:
 
 
 def unlearned_by(rows: pd.DataFrame, model: SavedModel) -> pd.DataFrame:
-    """The rows that were labelled after the snapshot of a model's labels; all of them where it does not say when."""
+    """The rows that were labelled after the snapshot of a model's labels; all rows when its time is unknown."""
     at = model.bundle.manifest.get("lineage", {}).get("labels_at")
     return rows[rows["known_at"] > datetime.fromisoformat(at)] if at else rows
 
 
 def operating_threshold(start: StartThreshold, target: float, database: str) -> dict[str, Any]:
-    """The threshold that a new champion starts with, as the registry keeps it."""
+    """The start threshold of a new champion, as the registry stores it."""
     return {
         "value": start.value,
         "source": ESTIMATE,

@@ -1,4 +1,4 @@
-"""One retraining, step by step; each step's result is kept in a file, so that a run that was stopped goes on."""
+"""One retraining, step by step. Each step's result is stored in a file, so that a stopped run continues."""
 
 import json
 from dataclasses import asdict, replace
@@ -12,6 +12,7 @@ from distill.errors import Busy
 from distill.evaluation.comparison import compare, threshold_check
 from distill.evaluation.out_of_fold import LEAST_LABELS, NightLabels, nights_check, start_threshold
 from distill.models.fitness import Bounds
+from distill.models.versions import new_version
 from distill.scoring.scorer import Scorer
 from distill.training.cross_fitting import LEAST_NIGHT_LABELS
 from distill.training.scheme_table import BERT, LINEAR
@@ -32,7 +33,7 @@ from jobs.warehouse.warehouse import Warehouse
 
 
 class Retraining:
-    """One retraining, which may go on where an earlier one with the same options was stopped."""
+    """One retraining; it continues a stopped one with the same options."""
 
     def __init__(self, warehouse: Warehouse, options: RetrainOptions):
         self.warehouse, self.options = warehouse, options
@@ -49,22 +50,22 @@ class Retraining:
         self.note()
 
     def note(self, **facts: Any) -> None:
-        """Write what is known so far."""
+        """Add facts to the stored state."""
         self.state |= facts
         decisions.write(self.progress, self.state)
 
     def run(self) -> dict[str, Any]:
-        """All steps; returns the decision, which is also kept in a file.
+        """Run all steps; returns the decision, which is also stored in a file.
 
-        Each step's result is noted before the next begins, the decision before it is carried out: a run that goes on
-        does not decide again, with another outcome, what was half done.
+        Each step's result is stored before the next begins, and the decision before it is carried out. A run that
+        continues therefore never decides a second time with another outcome.
         """
         if "champion" not in self.state:
             self.note(champion=self.champion(), days=self.newest_days())
-        if "teacher" not in self.state:
-            self.note(teacher=self.teacher())
         if "night_labels" not in self.state:
             self.note(night_labels=len(self.night_labels()))
+        if "teacher" not in self.state:
+            self.note(teacher=self.teacher())
         if "challenger" not in self.state:
             self.store_logits([name for name in self.teachers() if name != LINEAR])
             self.note(challenger=self.distil())
@@ -85,17 +86,19 @@ class Retraining:
         return switch.version if switch else None
 
     def newest_days(self) -> list[str]:
-        """The newest days that are loaded, oldest first."""
+        """The newest loaded days, oldest first."""
         days = self.warehouse.days(RAW_OPINION)
         return days[-self.options.transfer_days :] if self.options.transfer_days else []
 
     def teacher(self) -> str:
-        """The teacher that is reused, or a new one, begun here or by the run before."""
+        """The reused teacher, or a new one, begun here or by the previous run."""
         begun = "teacher" in self.state.get("reserved", {})
-        if not begun and (version := reused_teacher(self.registry, self.options)):
+        version = reused_teacher(self.registry, self.options)
+        warm = version and self.options.warm_start and self.state["night_labels"] >= LEAST_NIGHT_LABELS
+        if version and not begun and not warm:
             print(f"teacher: {version}", flush=True)
             return version
-        training = self.options.teacher_training()
+        training = self.options.warm_start_training(version) if version and warm else self.options.teacher_training()
         training.check()
         version = self.reserved("teacher", BERT)
         if not self.is_saved(version):
@@ -112,14 +115,14 @@ class Retraining:
         return self.state["teacher"], *([self.state["champion"]] if self.state["champion"] else [])
 
     def store_logits(self, teachers: list[str]) -> None:
-        """Store what is missing of the teachers' logits, for the labels and the days."""
+        """Store the teachers' missing logits of the labels and the days."""
         for version in teachers:
             writer = LogitWriter(self.warehouse, self.registry, LogitJob(version, self.options.precision))
             for dt in [LABELLED, *self.state["days"]]:
                 print(writer.write(dt), flush=True)
 
     def distil(self) -> str:
-        """The challenger's version, trained here or by the run before."""
+        """The challenger's version, trained here or by the previous run."""
         training = self.options.student_training(self.teachers(), tuple(self.state["days"]))
         training.check()
         version = self.reserved("challenger", training.scheme)
@@ -153,25 +156,25 @@ class Retraining:
         return judged_by(rows, self.state["out_of_fold"])
 
     def reserved(self, role: str, scheme: str) -> str:
-        """The version of this retraining's teacher or challenger, noted before its training begins.
+        """The version of this retraining's teacher or challenger, stored before its training begins.
 
-        A training of the same scheme and minute that somebody else has begun or saved is thus never taken for it.
+        It can therefore not be confused with another training of the same scheme and minute.
         """
         versions = self.state.get("reserved", {})
         if role not in versions:
-            versions = {**versions, role: self.registry.new_version(scheme, datetime.now(UTC))}
+            versions = {**versions, role: new_version(scheme, datetime.now(UTC))}
             self.note(reserved=versions)
         return str(versions[role])
 
     def is_saved(self, version: str) -> bool:
-        """Whether the stopped run before this one has saved the version, but not noted it."""
+        """Whether the previous, stopped run saved the version without storing that."""
         if version not in self.registry.versions():
             return False
         discard(version)
         return True
 
     def decide(self) -> dict[str, Any]:
-        """Compare with the champion of now, which a person may have changed since the training; with the reasons."""
+        """Compare with the current champion, which may have changed since the training."""
         champion, challenger = self.champion(), self.state["challenger"]
         rows, labels_hash = self.held_out()
         new = self.registry.load(challenger).bundle
@@ -202,9 +205,9 @@ class Retraining:
         }
 
     def promote(self, decision: dict[str, Any]) -> None:
-        """Carry the decision out, once: a challenger that was promoted and rolled back since stays out.
+        """Carry out the decision, once: a challenger that was promoted and rolled back since is not promoted again.
 
-        Raises Busy when the champion is not the one that was compared; the next run compares with the new one.
+        Raises Busy when the champion has changed since the comparison; the next run compares with the new one.
         """
         challenger, now = decision["challenger"], self.champion()
         if any(switch.version == challenger for switch in self.registry.history()):
@@ -221,5 +224,5 @@ class Retraining:
         self.registry.promote(challenger, reason, decision["operating"])
 
     def held_out(self) -> tuple[TextRows, str]:
-        """The held-out rows on which both are compared."""
+        """The held-out rows of the comparison, and their hash."""
         return held_out(self.warehouse, f"retrain-{self.state['challenger']}")

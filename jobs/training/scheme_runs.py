@@ -1,4 +1,4 @@
-"""The runs of a grid: which are missing, each run, and its row in scheme_run."""
+"""The runs of a grid: the missing ones, each run, and its row in scheme_run."""
 
 import hashlib
 import time
@@ -13,6 +13,7 @@ from distill.errors import BadInput
 from distill.evaluation import metrics
 from distill.evaluation.evaluation import evaluate
 from distill.models.registry import Registry
+from distill.models.versions import new_version
 from distill.scoring.scorer import Scorer
 from distill.training.linear import train_linear
 from distill.training.scheme_table import BERT
@@ -43,14 +44,14 @@ class SchemeRuns:
         return [by_key[key] for entry, seed in self.all_runs() if (key := self.key(entry, seed)) in by_key]
 
     def all_runs(self) -> list[tuple[Entry, int]]:
-        """Every run: seed by seed, so that a grid that is stopped has compared all schemes at least once."""
+        """Every run, seed by seed, so that a stopped grid has run all schemes at least once."""
         seeds = self.grid.seeds
         once = (LINEAR, TEACHER)
         runs = [(e, s) for s in seeds for e in self.grid.run if s in (e.seeds or seeds) and e.flags not in once]
         return [(entry, 0) for entry in self.grid.run if entry.flags in once] + runs
 
     def key(self, entry: Entry, seed: int) -> str:
-        """The key of a run: equal keys mean the same run."""
+        """The key of a run; equal keys mean the same run."""
         facts = [
             entry.label,
             entry.flags,
@@ -63,7 +64,7 @@ class SchemeRuns:
         return hashlib.sha256("\0".join(facts).encode()).hexdigest()[:16]
 
     def run_missing(self) -> None:
-        """Run what the table does not hold; each run is published as it ends."""
+        """Run the missing runs and publish each as it ends."""
         done = {row["run"] for row in self.rows()}
         runs = [(entry, seed) for entry, seed in self.all_runs() if self.key(entry, seed) not in done]
         print(f"{len(runs)} of {len(self.all_runs())} runs to make", flush=True)
@@ -72,7 +73,7 @@ class SchemeRuns:
             self.publish(self.key(entry, seed), self.run(entry, seed))
 
     def run(self, entry: Entry, seed: int) -> dict[str, Any]:
-        """Make one run; the row of the table."""
+        """Make one run; returns the row of the table."""
         started = time.monotonic()
         if entry.flags == LINEAR:
             measured = self.linear()
@@ -85,9 +86,9 @@ class SchemeRuns:
         return dict.fromkeys(SCHEME_RUN.columns) | wall | measured | facts
 
     def distilled(self, entry: Entry, seed: int) -> dict[str, Any]:
-        """A student, and the teacher that trained along or whose logits it read."""
+        """The row of a student, and of the teacher that trained along or whose logits it read."""
         training = training_of(self.grid, entry, seed)
-        done = distil(lambda: self.warehouse, training, self.registry.new_version(training.scheme, datetime.now(UTC)))
+        done = distil(lambda: self.warehouse, training, new_version(training.scheme, datetime.now(UTC)))
         teacher_manifest = done.teacher_manifest
         version = done.teacher_version or (self.registry.resolve(training.teacher[0]) if training.teacher else None)
         if version and teacher_manifest is None:
@@ -125,7 +126,7 @@ class SchemeRuns:
         return {"scheme": LINEAR, "cpu_s": time.process_time() - cpu} | reached(sections)
 
     def splits(self, *names: str) -> list[TextRows]:
-        """Splits of the labels as the runs see them, with the common flags that choose rows."""
+        """Splits of the labels as in the runs, with the common flags that choose rows."""
         folder = home() / "train" / f"compare-{self.grid.experiment}-{self.labels_hash}"
         if not folder.exists():
             common = parsed(self.grid.common)
@@ -139,7 +140,7 @@ class SchemeRuns:
         return test
 
     def against_old(self, version: str) -> dict[str, Any]:
-        """How the decisions on test differ from those of the old version."""
+        """Coverage, churn and negative flips on test against the old version."""
         if self.old is None:
             return {}
         test = self.test_rows()
@@ -151,7 +152,7 @@ class SchemeRuns:
         }
 
     def publish(self, key: str, row: dict[str, Any]) -> None:
-        """Put the row of a run into the table."""
+        """Publish the row of a run."""
         partition = {"experiment": self.grid.experiment, "run": key}
         unit = f"{self.grid.experiment}+{key}"
         with publish.run(self.warehouse, "compare_schemes", unit, [(SCHEME_RUN, partition)]) as run:

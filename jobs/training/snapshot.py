@@ -32,7 +32,7 @@ FOLDS = 2  # of the nights' labels, so that every one of them is judged by a stu
 
 @dataclass(frozen=True)
 class StoredTeacher:
-    """A teacher whose stored logits are joined; `fingerprints`: those that its weights can have stored."""
+    """A teacher whose stored logits are joined; fingerprints: the possible ones of its weights."""
 
     version: str
     fingerprints: tuple[str, ...]
@@ -44,6 +44,7 @@ class SnapshotSpec:
 
     teachers: None stands for the linear teacher, which has no stored logits. No sources and no number of rows mean all
     of them; rows of valid and test are always all there. held_out: a fold of the nights' labels that is left out.
+    replay: so many of the other labels, beside all of the nights.
     """
 
     teachers: Sequence[StoredTeacher | None] = ()
@@ -52,12 +53,13 @@ class SnapshotSpec:
     sources: Sequence[str] = ()
     train_rows: int | None = None
     held_out: int | None = None
+    replay: int | None = None
 
 
 def write_snapshot(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> tuple[Snapshot, dict[str, Any]]:
-    """Write the snapshot to a new folder; returns where it lies, and what identifies it, for the lineage.
+    """Write the snapshot to a new folder; returns it, and the facts that identify it, for the lineage.
 
-    Raises BadInput when there are no labels, or rows of the split train lack logits and that is not allowed; errors of
+    Raises BadInput when there are no labels, or when rows of train lack logits without permission; errors of
     `jobs.training.logits.with_logits`.
     """
     facts = snapshot_labels(warehouse, f"{folder}/labels", spec)
@@ -93,7 +95,7 @@ def snapshot_labels(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> di
             )
     train = written.where("split = 'train'")
     return {
-        # No label that is loaded from now on can have been learned from this snapshot.
+        # The training cannot have learned any label that is loaded later.
         "labels_at": datetime.now(UTC).isoformat(),
         "data": str(warehouse.location(LABELLED_OPINION, {})),
         "data_hash": hash_of(written.select(COLUMNS)),
@@ -107,19 +109,22 @@ def snapshot_labels(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> di
 
 
 def chosen_labels(labels: DataFrame, spec: SnapshotSpec) -> DataFrame:
-    """All rows of valid and test, and those of train that are wanted; the same rows for the same number."""
+    """All rows of valid and test, and the chosen rows of train; the same number gives the same rows."""
     train = labels.where("split = 'train'")
     if spec.held_out is not None:
         train = train.where(~is_of_night() | (fold_of_night(F.col("text")) != spec.held_out))
     if spec.sources:
         train = train.where(F.col("source").isin(list(spec.sources)))
+    if spec.replay:
+        old = train.where(~is_of_night()).orderBy(F.xxhash64("text"), "text").limit(spec.replay)
+        train = train.where(is_of_night()).unionByName(old)
     if spec.train_rows:
         train = train.orderBy(F.xxhash64("text"), "text").limit(spec.train_rows)
     return labels.where("split != 'train'").unionByName(train)
 
 
 def snapshot_transfer(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> dict[str, Any]:
-    """Write the texts of the days, each once, without those that are labelled: valid and test must stay unseen."""
+    """Write the texts of the days, each once, without labelled ones: valid and test must stay unseen."""
     parts, teachers = [], spec.teachers
     for day in spec.days:
         if warehouse.location(RAW_OPINION, {"dt": day}) is None:
@@ -132,7 +137,7 @@ def snapshot_transfer(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> 
         parts.append(join_logits(warehouse, rows.withColumns(none), teachers, day))
     texts = reduce(DataFrame.unionByName, parts)
     labelled = hashed(warehouse.read(LABELLED_OPINION).select("text")).select("text_hash")
-    # A text of the transfer set without logits would teach nothing; another row of it may have them.
+    # A text without logits is useless in a transfer set; another row with the text may have them.
     if stored := [f"{LOGITS}{number}" for number, teacher in enumerate(teachers) if teacher]:
         texts = texts.dropna(subset=stored)
     fresh = texts.join(labelled, "text_hash", "left_anti").dropDuplicates(["text_hash"]).drop("text_hash")
@@ -167,15 +172,15 @@ def fold_of_night(text: Column) -> Column:
 
 
 def hash_of(rows: DataFrame) -> str:
-    """A hash of the rows that is independent of their order and their files."""
+    """A hash of the rows that does not depend on their order or files."""
     digest = rows.select(F.sum(F.xxhash64(*rows.columns).cast("decimal(38,0)"))).first()
     return f"{int(digest[0]) % 2**64:016x}" if digest and digest[0] is not None else ""
 
 
 def held_out(warehouse: Warehouse, name: str) -> tuple[TextRows, str]:
-    """The rows of test, or of valid where nothing is labelled for test, and the hash of all labels.
+    """The rows of test, or of valid without a test split, and the hash of all labels.
 
-    name: of the folder below OPINION_HOME/tmp that is used meanwhile.
+    name: of the temporary folder below OPINION_HOME/tmp.
     """
     folder = home() / "tmp" / name
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The options of a student's training, and which of them fit together."""
+"""The options of a student's training, and their checks."""
 
 import argparse
 from dataclasses import dataclass
@@ -31,13 +31,13 @@ class StudentTraining(TrainingOptions):
     scheme: str = option(
         "; ".join(f"{entry.name}: {entry.help}" for entry in SCHEMES.values()), "textcnn", choices=list(SCHEMES)
     )
-    batch: int = option("rows of one rank at a step", TrainingConfig.batch)
+    batch: int = option("rows per rank and step", TrainingConfig.batch)
     accumulate: int = option(
         "gradient accumulation steps: micro-batches that a step is divided into, for memory",
         TrainingConfig.gradient_accumulation_steps,
     )
-    learning_rate: float = option("of the student at its peak", TrainingConfig.learning_rate)
-    temperature: float = option("T of teacher and student", TrainingConfig.temperature, group=SOFT)
+    learning_rate: float = option("peak learning rate of the student", TrainingConfig.learning_rate)
+    temperature: float = option("temperature T of teacher and student", TrainingConfig.temperature, group=SOFT)
     alpha_soft: tuple[float, ...] = option("weight of each teacher's soft loss (default: 1)", (), group=SOFT)
     beta_hard: float = option("weight of the hard loss", TrainingConfig.beta_hard, group=SOFT)
     teacher: tuple[str, ...] = option(
@@ -47,20 +47,20 @@ class StudentTraining(TrainingOptions):
         metavar="NAME[@VERSION]",
     )
     transfer_dt: tuple[str, ...] = option(
-        "days of raw_opinion whose texts, unlabelled, teach too", (), parse=day, group=STORED
+        "days of raw_opinion whose unlabelled texts are the transfer set", (), parse=day, group=STORED
     )
-    allow_missing_logits: bool = option("labelled rows without them have the hard loss alone", False, group=STORED)
+    allow_missing_logits: bool = option("labelled rows without logits get the hard loss alone", False, group=STORED)
     route: tuple[tuple[int, int], ...] = option(
-        "first learn from the first teacher as it was after so many steps, anchor after anchor; then --epochs",
+        "anchors of the first teacher, by training step, to learn from in turn before --epochs",
         (),
         parse=anchor,
         group=STORED,
         metavar="STEP:EPOCHS",
     )
     hint: int | None = option(
-        "first learn a layer of the first teacher; -1: the last", None, group=STORED, metavar="LAYER"
+        "layer of the first teacher to predict in stage 1; -1: the last", None, group=STORED, metavar="LAYER"
     )
-    hint_epochs: int = option("epochs of the hint", 1, group=STORED)
+    hint_epochs: int = option("epochs of stage 1", 1, group=STORED)
     embeddings: str = option(
         "first values of the student's embeddings; teacher: from features of the first teacher, a BERT",
         "random",
@@ -69,8 +69,8 @@ class StudentTraining(TrainingOptions):
     )
     init: str = option("pretrained encoder: a folder or a hub name", Encoder.init, group=JOINT)
     max_length: int = option("tokens of a text that the teacher reads", Encoder.max_length, group=JOINT)
-    layers: int | None = option("keep the first layers of the encoder only (default: all)", None, group=JOINT)
-    teacher_learning_rate: float = option("of the encoder at its peak", TEACHER.learning_rate, group=JOINT)
+    layers: int | None = option("number of the encoder's first layers to keep (default: all)", None, group=JOINT)
+    teacher_learning_rate: float = option("peak learning rate of the encoder", TEACHER.learning_rate, group=JOINT)
 
     held_out: int | None = None  # a fold of the nights' labels that is left out
 
@@ -99,7 +99,7 @@ class StudentTraining(TrainingOptions):
         )
 
     def schedule(self) -> tuple[tuple[int, ...], ...]:
-        """By epoch the numbers of the logits that teach: an anchor, stored after all teachers, replaces the first."""
+        """The numbers of the logits for each epoch: an anchor, numbered after all teachers, replaces the first."""
         others = tuple(range(1, len(self.teacher)))
         if not self.route:
             return ()
@@ -108,7 +108,7 @@ class StudentTraining(TrainingOptions):
         return (*route, *[(0, *others)] * self.epochs)
 
     def check(self) -> None:
-        """Refuse options that do not fit together; raises BadInput."""
+        """Raise BadInput for options that exclude each other."""
         super().check()
         self.check_teachers()
         weights = [*(self.alpha_soft or [1.0]), self.beta_hard]
@@ -127,7 +127,7 @@ class StudentTraining(TrainingOptions):
             check_encoder(self.encoder, self.num_proc)
 
     def check_teachers(self) -> None:
-        """Refuse a number of teachers, or what is asked of one, that the scheme cannot use; raises BadInput."""
+        """Raise BadInput for teachers, or features of one, that the scheme cannot use."""
         entry = SCHEMES[self.scheme]
         fewest, most = entry.teachers
         if entry.reads_logits and not fewest <= len(self.teacher) <= most:
@@ -144,6 +144,6 @@ class StudentTraining(TrainingOptions):
 
 
 def parser(doc: str | None = None) -> Parser:
-    """The command line; `doc` is what --help begins with."""
+    """The command line; doc: the head of --help."""
     example = "distill_student --scheme offline --teacher bert --transfer-dt 2026-11-09 2026-11-10"
     return training_parser(doc, example, StudentTraining)

@@ -8,7 +8,8 @@ from typing import Any
 from distill.errors import BadInput
 from distill.models.architecture import KIND
 from distill.models.bundle import Bundle, load_manifest
-from distill.models.registry import Registry, anchor_name
+from distill.models.registry import Registry
+from distill.models.versions import anchor_name
 from distill.scoring.logits import PRECISIONS, fingerprint
 from distill.training import joint, student
 from distill.training.config import TEACHER, TrainingTask
@@ -33,9 +34,9 @@ class Distilled:
 
 
 def distil(open_warehouse: Callable[[], Warehouse], options: StudentTraining, version: str) -> Distilled:
-    """Train the version, or go on with it, and save it.
+    """Train the version, or continue its training, and save it.
 
-    The warehouse is opened when the teachers were found in the registry.
+    The warehouse is opened after the teachers are found in the registry.
     """
     registry = home_registry()
     training, bundle, teacher_bundle = fit(registry, open_warehouse, options, version)
@@ -101,7 +102,7 @@ def check_encoder(registry: Registry, version: str) -> None:
 
 
 def stored_teacher(registry: Registry, version: str) -> StoredTeacher | None:
-    """The teacher, with the fingerprints that its logits can be stored under; None for the linear teacher."""
+    """The teacher, with the possible fingerprints of its logits; None for the linear teacher."""
     if version == LINEAR:
         return None
     _, digest = load_manifest(registry.path(version))
@@ -111,7 +112,7 @@ def stored_teacher(registry: Registry, version: str) -> StoredTeacher | None:
 def stored_work(
     options: StudentTraining, training: Training, task: TrainingTask, registry: Registry
 ) -> Callable[..., Any]:
-    """The work of each rank for a student that trains alone."""
+    """The function of each rank for a student that trains alone."""
     features = None
     if options.uses_teacher_features:
         embeddings = options.embeddings == "teacher"
@@ -129,7 +130,7 @@ def stored_work(
 
 
 def joint_work(options: StudentTraining, training: Training, task: TrainingTask) -> Callable[..., Any]:
-    """The work of each rank for a student and a teacher that train together."""
+    """The function of each rank for a joint training."""
     config = replace(
         TEACHER, learning_rate=options.teacher_learning_rate, gradient_accumulation_steps=options.accumulate
     )

@@ -1,4 +1,4 @@
-"""Shared by the jobs that train: options, the files of a training that can be resumed, the summary at the end."""
+"""Shared by the jobs that train: options, the files of a resumable training, the summary at the end."""
 
 import argparse
 import json
@@ -15,29 +15,29 @@ from typing import Any
 from distill import CHECKOUT
 from distill.data.snapshot import Snapshot
 from distill.errors import BadInput, BadModel
-from distill.models.registry import Registry
+from distill.models.versions import checked_version, new_version
 from distill.training.config import Outputs, TrainingConfig, TrainingTask
 from jobs.common.cli import Parser, job_parser
 from jobs.common.home import home
 from jobs.common.options import add_options, flag, option
 
 RESTARTS = 2  # of all ranks, when one dies
-BEGUN = "begun.json"  # is there as soon as the snapshot is whole
+BEGUN = "begun.json"  # exists as soon as the snapshot is complete
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
     """Options of every training."""
 
-    epochs: int = option("at most so many passes over the labels", TrainingConfig.epochs)
-    seed: int = option("of initial weights, order and dropout", 0)
-    target_precision: float = option("of the rows called valid complaints", 0.95)
+    epochs: int = option("most passes over the labels", TrainingConfig.epochs)
+    seed: int = option("seed of initial weights, order and dropout", 0)
+    target_precision: float = option("precision that the threshold is chosen for", 0.95)
     sources: tuple[str, ...] = option("train on labels of these sources only (default: all)", ())
-    train_rows: int | None = option("train on at most so many labels, chosen by hash (default: all)", None)
-    num_proc: int = option("ranks that train together; more than 1 needs Horovod", 1)
+    train_rows: int | None = option("most labels to train on, chosen by hash (default: all)", None)
+    num_proc: int = option("number of ranks; more than 1 needs Horovod", 1)
 
     def check(self) -> None:
-        """Refuse numbers out of range; raises BadInput."""
+        """Raise BadInput for numbers out of range."""
         if self.train_rows is not None and self.train_rows < 1:
             raise BadInput("--train-rows must be 1 or more")
         if min(self.epochs, self.num_proc) < 1 or not 0 <= self.seed < 2**31 or not 0 < self.target_precision <= 1:
@@ -46,22 +46,22 @@ class TrainingOptions:
             )
 
 
-def training_parser(doc: str | None, example: str, kind: type[TrainingOptions]) -> Parser:
+def training_parser(doc: str | None, example: str, kind: type[TrainingOptions], *more: str) -> Parser:
     """A parser with the flags of a training, and --resume."""
-    parser = job_parser(doc, example)
+    parser = job_parser(doc, example, *more)
     add_options(parser, kind)
-    parser.add_argument("--resume", metavar="VERSION", help="go on with a training that was stopped")
+    parser.add_argument("--resume", metavar="VERSION", help="continue a stopped training")
     return parser
 
 
-def version_of(registry: Registry, scheme: str, args: argparse.Namespace) -> str:
-    """The version that a command line trains: that of --resume, or a new one.
+def version_of(scheme: str, args: argparse.Namespace) -> str:
+    """The version of a command line: that of --resume, or a new one.
 
     Raises BadInput when there is nothing to resume.
     """
     if not args.resume:
-        return registry.new_version(scheme, datetime.now(UTC))
-    registry.path(args.resume)  # refuses what is not the name of a version
+        return new_version(scheme, datetime.now(UTC))
+    checked_version(args.resume)
     if not (folder_of(args.resume) / BEGUN).exists():
         raise BadInput(f"--resume {args.resume}: there is nothing to resume in {folder_of(args.resume)}")
     return str(args.resume)
@@ -69,7 +69,7 @@ def version_of(registry: Registry, scheme: str, args: argparse.Namespace) -> str
 
 @dataclass(frozen=True)
 class Training:
-    """One training on disk: the snapshot of its data and the checkpoints, kept until the model is saved.
+    """One training on disk: its snapshot and checkpoints, which stay until the model is saved.
 
     lineage: facts of the data, for the manifest.
     """
@@ -86,7 +86,7 @@ class Training:
         return self.folder / "checkpoints"
 
     def task(self, options: TrainingOptions, config: TrainingConfig) -> TrainingTask:
-        """The training as its ranks run it, on the cores of this machine."""
+        """The task of the ranks, with the cores of this machine."""
         return TrainingTask(
             config,
             options.target_precision,
@@ -96,12 +96,12 @@ class Training:
         )
 
     def end(self) -> None:
-        """Remove what was only needed to go on with it."""
+        """Remove the files for a resume."""
         discard(self.version)
 
     @contextmanager
     def ended_when_refused(self) -> Iterator[None]:
-        """Remove a new training's snapshot when the block refuses it; one that can be resumed keeps its own."""
+        """Remove a new training's snapshot when the block refuses it; a resumable training keeps its files."""
         try:
             yield
         except (BadInput, BadModel):
@@ -111,19 +111,19 @@ class Training:
 
 
 def folder_of(version: str) -> Path:
-    """Where a training keeps its files until its model is saved."""
+    """The folder of a training until its model is saved."""
     return home() / "train" / version
 
 
 def discard(version: str) -> None:
-    """Remove the files of a training, which is saved or will not go on."""
+    """Remove the files of a training that is saved or abandoned."""
     shutil.rmtree(folder_of(version), ignore_errors=True)
 
 
 def begin(
     version: str, options: TrainingOptions, write_snapshot: Callable[[str], tuple[Snapshot, dict[str, Any]]]
 ) -> Training:
-    """Go on with the training that was begun under this version, or write its snapshot.
+    """Continue the training that was begun under this version, or write its snapshot.
 
     Raises BadInput when it was begun with other options.
     """
@@ -135,11 +135,11 @@ def begin(
         begun = json.loads(file.read_text(encoding="utf-8"))
         refuse_other_options(version, begun["options"], given)
     else:
-        discard(version)  # half of a snapshot, left by a run that was killed
+        discard(version)  # an incomplete snapshot of a killed run
         try:
             snapshot, lineage = write_snapshot(str(folder))
         except BaseException:
-            discard(version)  # half of a snapshot is of no use
+            discard(version)  # an incomplete snapshot is useless
             raise
         begun = {"options": given, "snapshot": asdict(snapshot), "lineage": {**lineage, "git_commit": git_commit()}}
         staged = file.with_suffix(".tmp")
@@ -151,7 +151,7 @@ def begin(
 
 
 def refuse_other_options(version: str, begun: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Raise BadInput that names an option which is not as it was. The checkpoint knows its number of ranks."""
+    """Raise BadInput that names a changed option; the checkpoint checks the number of ranks."""
     for name in sorted(begun.keys() & given.keys() - {"num_proc"}):
         if begun[name] != given[name]:
             before, now = flag_text(begun[name]), flag_text(given[name])
@@ -162,13 +162,13 @@ def refuse_other_options(version: str, begun: Mapping[str, Any], given: Mapping[
 
 
 def flag_text(value: Any) -> str:
-    """A value as it stands after its flag."""
+    """A value as written after its flag."""
     words = value if isinstance(value, list) else [value]
     return " ".join(":".join(map(str, word)) if isinstance(word, list) else str(word) for word in words) or "none"
 
 
 def git_commit() -> str | None:
-    """The checkout's commit, with a + when files differ from it; None outside of a checkout."""
+    """The checkout's commit, with a + for local changes; None outside a checkout."""
     command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--abbrev=40", "--dirty=+"]
     try:
         described = subprocess.run(command, capture_output=True, text=True, check=True)

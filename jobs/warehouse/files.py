@@ -29,11 +29,11 @@ class Files:
         return sorted(status.getPath().getName() for status in self._fs.listStatus(self._path(uri)))
 
     def make_folder(self, uri: str) -> None:
-        """Make a folder and its parents."""
+        """Create a folder and its parents."""
         self._fs.mkdirs(self._path(uri))
 
     def delete(self, uri: str) -> None:
-        """Delete a file or a folder with all it holds; nothing happens when it is not there."""
+        """Delete a file or a folder with its content, if it exists."""
         self._fs.delete(self._path(uri), True)
 
     def size(self, uri: str) -> int:
@@ -47,17 +47,17 @@ class Files:
         stream.close()
 
     def write_text(self, uri: str, text: str) -> None:
-        """Write a small file so that a reader sees all of it or none: a temporary name, then a rename."""
+        """Write a small file under a temporary name, then rename it: a reader sees all of it or none."""
         staged = f"{uri}.tmp"
         self.write(staged, text.encode())
         self._fs.rename(self._path(staged), self._path(uri))
 
     def read_text(self, uri: str) -> str:
-        """All of a small file; FileNotFoundError when it is not there."""
+        """The content of a small file; raises FileNotFoundError when it is missing."""
         try:
             stream = self._fs.open(self._path(uri))
         except Py4JJavaError as e:
-            # A file system that cannot be reached must not look like one without the file.
+            # An unreachable file system must not look like a missing file.
             if e.java_exception.getClass().getName() != "java.io.FileNotFoundException":
                 raise
             raise FileNotFoundError(uri) from e

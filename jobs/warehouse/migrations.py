@@ -1,8 +1,8 @@
 """Create the tables of a database, upgrade older ones in place, and refuse foreign ones by name.
 
-Each step looks at what is there first. A step that was done is not done again: the next job finishes a migration that
-died half-way. A column that `tables.py` gained since a table was made is added at the table's end, and is null in older
-rows. An older version of this project leaves no other difference, so any other difference is refused before a change.
+Each step checks the present state first, so the next job finishes a migration that died half-way. A new column of
+`tables.py` is added at the table's end and is null in older rows. Older versions of this project differ in nothing
+else, so any other difference is refused before any change.
 """
 
 import json
@@ -16,21 +16,22 @@ from pyspark.sql.types import StructType
 from distill.errors import BadInput, Busy
 from jobs.common import locks
 from jobs.common.home import home
-from jobs.warehouse.tables import TABLES, VIEWS, Table, View
+from jobs.warehouse.schema import Table, View
+from jobs.warehouse.tables import TABLES, VIEWS
 
 PARQUET = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 PATIENCE = 120  # seconds that a job waits for another one's migration
-MEND = "rename it away or choose another --database"
+CURE = "rename it away or choose another --database"
 
 
 def migrate(spark: SparkSession, database: str, root: str) -> None:
-    """Create or upgrade the tables and views of the database; a table's own, empty folder lies below `root`.
+    """Create or upgrade the tables and views of the database; the empty folder of each table is below `root`.
 
-    Raises BadInput for what is not ours or is newer than this code, and Busy when another job migrates for too long.
+    Raises BadInput for foreign tables and for newer ones, and Busy when another job migrates for too long.
     """
     if not pending_statements(spark, database):
         return
-    # Hosts that do not share this lock may do the same statements twice, which changes nothing.
+    # Hosts that do not share this lock may run the same statements twice, which is harmless.
     with locks.hold(home() / "locks" / f"{database},migrate.lock", f"the tables of {database}", PATIENCE):
         run_ddl_ignoring_exists(spark, f"CREATE DATABASE IF NOT EXISTS {database}")
         for statement in pending_statements(spark, database).values():
@@ -40,11 +41,11 @@ def migrate(spark: SparkSession, database: str, root: str) -> None:
 
 
 def run_ddl_ignoring_exists(spark: SparkSession, statement: str) -> None:
-    """Do a statement, and be content when another host has just done it."""
+    """Run a DDL statement; ignore the error if another host has already created the object."""
     try:
         spark.sql(statement)
     except AnalysisException as e:
-        # As Spark finds it, or as the metastore answers where it came between Spark's look and its own.
+        # Spark's own check, or the metastore's answer when the object appeared after that check.
         if "ALREADY_EXISTS" not in (e.getCondition() or "") and "AlreadyExistsException" not in str(e):
             raise
 
@@ -61,7 +62,7 @@ class Described:
 
 
 def pending_statements(spark: SparkSession, database: str) -> dict[str, str]:
-    """Missing or older tables, then views: name -> the statement that upgrades it. Raises BadInput as `migrate`."""
+    """Missing or older tables, then views: name -> the statement that upgrades it; raises BadInput as `migrate`."""
     existing = existing_tables(spark, database)
     statements = {}
     for table in TABLES:
@@ -74,13 +75,13 @@ def pending_statements(spark: SparkSession, database: str) -> dict[str, str]:
         if view.name not in existing:
             statements[view.name] = f"CREATE VIEW {{database}}.{view.name} COMMENT '{view.comment}' AS {view.query}"
         elif is_older(database, existing[view.name], view):
-            # Not CREATE OR REPLACE, which drops the view first: a reader would find none.
+            # Not CREATE OR REPLACE: it drops the view first, and a reader would find none.
             statements[view.name] = f"ALTER VIEW {{database}}.{view.name} AS {view.query}"
     return statements
 
 
 def created(table: Table) -> str:
-    """The statement that makes a table, EXTERNAL so that none on it deletes files."""
+    """The statement that creates a table; it is EXTERNAL, so that no statement on it deletes files."""
     keys = ", ".join(f"{column} string" for column in table.partitions)
     return (
         f"CREATE EXTERNAL TABLE {{database}}.{table.name} ({table.ddl}) COMMENT '{table.comment}' "
@@ -90,12 +91,12 @@ def created(table: Table) -> str:
 
 
 def missing_columns(name: str, described: Described, table: Table) -> list[str]:
-    """The columns that a table of an older version lacks; raises BadInput for one that is not ours or is newer."""
+    """The columns that an older table lacks; raises BadInput for a foreign or newer table."""
     if (described.kind, described.serde, described.partitions) != ("EXTERNAL", PARQUET, table.partitions):
         raise BadInput(
             f"table {name} is {described.kind}, partitioned by {', '.join(described.partitions) or 'nothing'}, of "
             f"{described.serde or 'no files'}; expected EXTERNAL, "
-            f"{', '.join(table.partitions) or 'nothing'}, {PARQUET}; {MEND}"
+            f"{', '.join(table.partitions) or 'nothing'}, {PARQUET}; {CURE}"
         )
     expected = table.columns | dict.fromkeys(table.partitions, "string")
     actual = described.columns
@@ -107,7 +108,7 @@ def missing_columns(name: str, described: Described, table: Table) -> list[str]:
             for column in expected | actual
             if actual.get(column) != expected.get(column)
         ]
-        raise BadInput(f"table {name} has other columns: {'; '.join(wrong)}; {MEND}")
+        raise BadInput(f"table {name} has other columns: {'; '.join(wrong)}; {CURE}")
     if unknown:
         raise BadInput(
             f"table {name} was made by a newer version of this project, with {', '.join(unknown)}: "
@@ -117,9 +118,9 @@ def missing_columns(name: str, described: Described, table: Table) -> list[str]:
 
 
 def is_older(database: str, described: Described, view: View) -> bool:
-    """Whether the view's query is another than ours; raises BadInput for what is no view."""
+    """Whether the view has another query; raises BadInput for an object that is not a view."""
     if described.kind != "VIEW":
-        raise BadInput(f"{database}.{view.name} is {described.kind}, expected a view; {MEND}")
+        raise BadInput(f"{database}.{view.name} is {described.kind}, expected a view; {CURE}")
     return described.view_text != view.query.format(database=database)
 
 

@@ -7,12 +7,12 @@ files or the new ones, never a mixture and never nothing.
     <data>/<database>/<job>/<scope>/run=<run id>/table=<name>/part-*.parquet
     <data>/<database>/pending/<job>,<scope>,<run id>.json      while a run is between its first and last switch
 
-The pending file is written after the audit and before the first switch; it holds every switch of the run. A death
-before it leaves files that nobody points at, removed at the end of the next run of the same scope; a death after it is
-finished by the next run of any job, since all it takes is to repeat the switches (`finish_pending`).
+The pending file is written after the audit and before the first switch; it lists every switch of the run. A run that
+dies before it leaves unused files, which the next run of the same scope removes at its end. The next run of any job
+finishes a run that dies after it, by repeating the switches (`finish_pending`).
 
-A run removes others' files only after its own switches: what it finds at its start may be read still, or be written by
-a host that does not share the lock.
+A run removes the files of other runs only after its own switches: before that a reader may use them, or a host that
+does not share the lock may write them.
 """
 
 import io
@@ -35,11 +35,12 @@ from pyspark.sql import functions as F
 from distill.errors import Busy
 from jobs.common import locks
 from jobs.common.home import home
-from jobs.warehouse.tables import TABLES, Table, arrow_schema
+from jobs.warehouse.schema import Table, arrow_schema
+from jobs.warehouse.tables import TABLES
 from jobs.warehouse.warehouse import Warehouse
 
 log = logging.getLogger("opinion")
-# Hardly two rows share their id or score: a dictionary of them would be built, and dropped when it is too large.
+# Few rows share an id or score, so a dictionary of them would be built and then dropped as too large.
 PLAIN_COLUMNS = {f"parquet.enable.dictionary#{column}": "false" for column in ("opinion_id", "text", "score")}
 BY_NAME = {table.name: table for table in TABLES}
 PENDING = re.compile(r"\w+,[^,]+,\d{8}T\d{6}Z-[0-9a-f]{8}\.json(\.tmp)?")
@@ -47,7 +48,7 @@ PENDING = re.compile(r"\w+,[^,]+,\d{8}T\d{6}Z-[0-9a-f]{8}\.json(\.tmp)?")
 
 @dataclass
 class Run:
-    """One run of a job over one lock scope (a day, or the labels): the folder of its files and what it will switch."""
+    """One run of a job over one lock scope (a day, or the labels)."""
 
     warehouse: Warehouse
     job: str
@@ -72,10 +73,10 @@ class Run:
         return f"{self.folder}/table={table.name}"
 
     def stage(self, rows: DataFrame, tables: list[Table], pack: bool = True) -> None:
-        """Write rows of several tables in one pass over the input: a column `table` says which table a row is of.
+        """Write rows of several tables in one pass over the input; the column `table` names the table of a row.
 
-        The other columns are the union of the tables' columns; those that a table does not have are null in its rows.
-        `pack` shuffles each table's rows into as few files as their size needs; else every task writes its own.
+        The other columns are the union of the tables' columns; a row has null in those of other tables. `pack` shuffles
+        each table's rows into as few files as their size needs; without it every task writes its own.
         """
         if pack:
             rows = rows.hint("rebalance", F.col("table"))
@@ -99,11 +100,11 @@ class Run:
         self.warehouse.files.write(f"{self.location(table)}/part-00000.zstd.parquet", packed.getvalue())
 
     def discard(self, table: Table) -> None:
-        """Remove what was staged of a table that will not be switched."""
+        """Remove the staged rows of a table that will not be switched."""
         self.warehouse.files.delete(self.location(table))
 
     def read_back(self, table: Table, ddl: str | None = None) -> DataFrame:
-        """The staged rows of a table, with exactly the table's columns or those of `ddl`."""
+        """The staged rows of a table, with its columns or those of `ddl`."""
         return self.warehouse.spark.read.schema(ddl or table.ddl).parquet(self.location(table))
 
     def read_back_all(self, tables: list[Table], ddl: str) -> DataFrame:
@@ -113,9 +114,9 @@ class Run:
         return reader.parquet(*parts)
 
     def switch(self, partitions: list[tuple[Table, dict[str, str]]]) -> None:
-        """Point every partition at this run's files, in the order given; from here on a death is finished by others.
+        """Point every partition at this run's files, in the given order; once it is pending, any run can finish it.
 
-        Raises Busy, with nothing switched, when somebody else published one of them since this run began.
+        Raises Busy, with nothing switched, when another run has published one of them since this run began.
         """
         for table, partition in partitions:
             now = self.warehouse.location(table, partition)
@@ -145,7 +146,7 @@ class Run:
 def run(
     warehouse: Warehouse, job: str, lock_scope: str, partitions: list[tuple[Table, dict[str, str]]]
 ) -> Iterator[Run]:
-    """Hold the lock of the scope and give a fresh run over it; an exception inside removes what was staged.
+    """Hold the lock of the scope and yield a new run; an exception in the block removes the staged files.
 
     Raises Busy, naming the holder, while another run holds the lock.
     """
@@ -157,7 +158,7 @@ def run(
         try:
             yield this
         except BaseException:
-            # Files that a partition points at, or will when the pending switches are repeated, must stay.
+            # Files of a switched partition, or of a pending switch, must stay.
             if not this.switching and not is_pending(warehouse, this.id):
                 warehouse.files.delete(this.folder)
             raise
@@ -174,16 +175,16 @@ def is_pending(warehouse: Warehouse, run_id: str) -> bool:
 
 
 def pending_names(warehouse: Warehouse) -> list[str]:
-    """The pending files; others in their folder, such as macOS's ._*, are not ours."""
+    """The names of the pending files, without foreign files such as the ._* of macOS."""
     return [name for name in warehouse.files.names(f"{warehouse.root}/pending") if PENDING.fullmatch(name)]
 
 
 def finish_pending(warehouse: Warehouse, held: tuple[str, str] | None = None) -> None:
-    """Finish the switches of runs that died between two of them; `held` is the scope whose lock the caller holds."""
+    """Finish the switches of runs that died between two of them. held: the scope whose lock the caller holds."""
     folder = f"{warehouse.root}/pending"
     for name in pending_names(warehouse):
         job, lock_scope, run_id = name.removesuffix(".tmp").removesuffix(".json").split(",")
-        if name.endswith(".tmp"):  # its writer lives and renames it at once, or died before its first switch
+        if name.endswith(".tmp"):  # its writer is about to rename it, or died before its first switch
             if (job, lock_scope) == held:
                 warehouse.files.delete(f"{folder}/{name}")
             continue
@@ -194,13 +195,13 @@ def finish_pending(warehouse: Warehouse, held: tuple[str, str] | None = None) ->
                 with locks.hold(lock_path(warehouse, job, lock_scope), lock_scope):
                     finish(warehouse, f"{folder}/{name}")
         except Busy:
-            continue  # it lives, and is about to finish by itself
+            continue  # its run is alive and will finish
         log.warning("finished the switches of run %s of %s %s, which had died between them", run_id, job, lock_scope)
         print(f"finished run {run_id} of {job} {lock_scope}, which had died between two tables", flush=True)
 
 
 def finish(warehouse: Warehouse, pending: str) -> None:
-    """Repeat the switches of one pending file; its run may have ended since the folder was listed."""
+    """Repeat the switches of one pending file, unless its run has ended since the folder was listed."""
     try:
         switches = json.loads(warehouse.files.read_text(pending))
     except FileNotFoundError:
@@ -212,5 +213,5 @@ def finish(warehouse: Warehouse, pending: str) -> None:
 
 
 def run_id_of(location: str) -> str:
-    """The run id in a location that `Run.location` made; the last folder's name otherwise."""
+    """The run id in a location of `Run.location`; otherwise the last folder's name."""
     return location.split("/run=")[-1].split("/")[0]

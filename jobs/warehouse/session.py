@@ -6,7 +6,7 @@ from jobs.warehouse.shipping import ship_code
 
 
 def spark_session(name: str) -> SparkSession:
-    """Start (or get) the session, with tables in the Hive metastore and this code on its executors."""
+    """Start (or get) the session, with Hive tables and this code on its executors."""
     spark = SparkSession.builder.appName(name).enableHiveSupport().getOrCreate()
     ship_code(spark)
     return spark

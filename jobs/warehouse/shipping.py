@@ -1,8 +1,8 @@
 """Ship code and bundles to executors, and check on arrival that they are the driver's.
 
-The code travels as a zip, as by --py-files, packed anew for each job, and a bundle as an archive: Spark ships no folder
-of the driver's disk to a cluster. Packages come from jobs/ship.py or an image, so they may be of other versions. A
-worker compares them with the driver's and refuses by name what differs: a score must not depend on the host.
+Each job packs the code as a zip, as for --py-files, and a bundle as an archive: Spark ships no folder of the driver's
+disk to a cluster. Packages come from jobs/ship.py or an image, so they may be of other versions. A worker compares
+versions with the driver's and refuses a difference by name: a score must not depend on the host.
 """
 
 import hashlib
@@ -60,7 +60,7 @@ def _python_files(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]
 
 
 def ship(spark: SparkSession, path: str) -> None:
-    """Send a bundle, by its path in the registry, to all executors; `received` opens it there by its folder's name.
+    """Send a bundle, by its path in the registry, to all executors; `received` opens it there by its folder name.
 
     Raises Infrastructure when it cannot be read.
     """
@@ -73,13 +73,13 @@ def ship(spark: SparkSession, path: str) -> None:
         for file in fs.get_file_info(pafs.FileSelector(root)):
             if file.is_file and not file.base_name.startswith("."):
                 zipped.writestr(file.base_name, bundles.read_file(fs, file.path))
-    spark.sparkContext.addArchive(f"{archive.as_uri()}#{name}")  # a bare path may have a blank
+    spark.sparkContext.addArchive(f"{archive.as_uri()}#{name}")  # a path may have a blank
 
 
 def received(folder: str, digest: str) -> Bundle:
-    """The bundle in the folder that Spark has unpacked for this executor.
+    """The bundle in the folder that Spark unpacked on this executor.
 
-    Raises OpinionError when it is not the one with this digest, BadModel when it is not whole.
+    Raises OpinionError for another digest, BadModel for a damaged bundle.
     """
     bundle = bundles.load(SparkFiles.get(folder))
     if bundle.digest != digest:

@@ -4,78 +4,16 @@ A table gains a column by a new entry in its `columns`: the next job adds it to 
 (jobs/warehouse/migrations.py).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-import pyarrow as pa
-
-OF_A_RUN = ("model_version", "run_id")  # columns that the driver adds to the rows of its workers
-ARROW = {
-    "string": pa.string(),
-    "boolean": pa.bool_(),
-    "smallint": pa.int16(),
-    "int": pa.int32(),
-    "bigint": pa.int64(),
-    "float": pa.float32(),
-    "double": pa.float64(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-    "array<bigint>": pa.list_(pa.int64()),
-    "map<string,bigint>": pa.map_(pa.string(), pa.int64()),
-    "map<string,double>": pa.map_(pa.string(), pa.float64()),
-    "map<string,struct<opinions:bigint,valid:bigint>>": pa.map_(
-        pa.string(), pa.struct([("opinions", pa.int64()), ("valid", pa.int64())])
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Table:
-    """A Hive table: column name -> SQL type (files hold these by name), partition columns (strings; or none)."""
-
-    name: str
-    comment: str
-    columns: dict[str, str]
-    partitions: tuple[str, ...] = ("dt",)
-
-    @property
-    def ddl(self) -> str:
-        """The columns as a schema string, without the partitions."""
-        return ddl_of(self.columns)
-
-
-def staged_columns(*tables: Table, **more: str) -> dict[str, str]:
-    """The columns of rows that a worker makes for several tables in one write: those of the tables, then `more`."""
-    columns = {name: kind for table in tables for name, kind in table.columns.items() if name not in OF_A_RUN}
-    return columns | more
-
-
-def ddl_of(columns: Mapping[str, str]) -> str:
-    """Columns as a schema string of Spark."""
-    return ", ".join(f"{name} {kind}" for name, kind in columns.items())
-
-
-def arrow_schema(columns: Mapping[str, str]) -> pa.Schema:
-    """Columns as the schema of the Arrow batches that Spark reads by `ddl_of`."""
-    return pa.schema([(name, ARROW[kind]) for name, kind in columns.items()])
-
-
-@dataclass(frozen=True)
-class View:
-    """A Hive view; `{database}` in its query stands for the database."""
-
-    name: str
-    comment: str
-    query: str
-
+from jobs.warehouse.schema import Table, View
 
 RAW_OPINION = Table(
     "raw_opinion",
-    "one row a line of the stream that is a record; text as it came",
+    "one row per record of the stream; text unchanged",
     {"opinion_id": "string", "text": "string", "source": "string", "published_at": "timestamp"},
 )
 LABELLED_OPINION = Table(
     "labelled_opinion",
-    "texts that people judged: 1 valid complaint, 0 junk; one row a text",
+    "labelled texts: 1 valid complaint, 0 junk; one row per text",
     {
         "opinion_id": "string",
         "text": "string",
@@ -92,7 +30,7 @@ LABELLED_OPINION = Table(
 )
 REJECTED_LABEL = Table(
     "rejected_label",
-    "labelled lines that are not used: unreadable ones, and texts that carry both labels",
+    "labelled lines that are not used: unreadable ones, and texts with both labels",
     {
         "opinion_id": "string",
         "text": "string",
@@ -109,10 +47,10 @@ REJECTED_LABEL = Table(
     },
     (),
 )
-# The rows of a sample outlive audit_sample, whose day is replaced when it is scored again.
+# The rows of a sample must outlive audit_sample, whose day is replaced when it is scored again.
 SAMPLE_LABEL = Table(
     "sample_label",
-    "all rows of each sample of which labels were loaded, as they were drawn; label: null until somebody gave it",
+    "all drawn rows of each sample with loaded labels; label: null until it is given",
     {
         "sample_dt": "string",
         "sample_run_id": "string",
@@ -156,13 +94,13 @@ VALID_COMPLAINT = Table(
 )
 REJECTED_OPINION = Table(
     "rejected_opinion",
-    "what could not be stored (stage=load) or scored (stage=score), as it was, and why",
+    "lines that could not be stored (stage=load) or scored (stage=score), unchanged, with the reason",
     {"opinion_id": "string", "content": "string", "reason": "string", "run_id": "string"},
     ("dt", "stage"),
 )
 SCORING_RUN = Table(
     "scoring_run",
-    "one row a scored day: what was counted, by which model, when",
+    "one row per scored day: counts, model, threshold, drift, times",
     {
         "run_id": "string",
         "model_version": "string",
@@ -197,7 +135,7 @@ SCORING_RUN = Table(
 
 AUDIT_SAMPLE = Table(
     "audit_sample",
-    "rows of a scored day for people to label: some of each stratum, which is a decision and a band of scores",
+    "rows of a scored day for people to label, drawn by stratum: a decision and a band of scores",
     {
         "opinion_id": "string",
         "text": "string",
@@ -214,7 +152,7 @@ AUDIT_SAMPLE = Table(
 )
 NIGHT_PRECISION = Table(
     "night_precision",
-    "one row a day whose sample was judged: precision and recall of its decisions, with 95% intervals",
+    "one row per day with a labelled sample: precision and recall of its decisions, with 95% intervals",
     {
         "model_version": "string",
         "sample_run_id": "string",
@@ -235,14 +173,14 @@ NIGHT_PRECISION = Table(
 )
 TEACHER_LOGIT = Table(
     "teacher_logit",
-    "what a teacher says of the texts of a day, or of the labels (dt=labelled): raw logits of junk and valid complaint",
+    "raw logits of junk and valid complaint by a teacher, for the texts of a day or of the labels (dt=labelled)",
     {"opinion_id": "string", "text_hash": "string", "logits": "array<float>", "fingerprint": "string"},
     ("teacher", "dt"),
 )
 
 SCHEME_RUN = Table(
     "scheme_run",
-    "one row a run of compare_schemes: what was trained on what, what it reaches on the split test, what it cost",
+    "one row per run of compare_schemes: scheme, labels, metrics on the split test, cost",
     {
         "label": "string",
         "flags": "string",
@@ -281,8 +219,8 @@ TABLES = (
     SCHEME_RUN,
 )
 
-# Each table of a day switches alone, so the audit of a complaint is joined by the run that wrote it: a reader between
-# two switches sees complaints of one run, and their audit columns empty until that run has switched all its tables.
+# Each table of a day switches alone, so the join uses the run: between two switches a reader sees complaints of one
+# run, with empty audit columns until that run has switched all its tables.
 COMPLAINT = View(
     "complaint",
     "valid complaints with the audit of the run that found them",

@@ -6,7 +6,7 @@ from pyspark.sql import functions as F
 from jobs.common.home import home
 from jobs.warehouse.files import Files
 from jobs.warehouse.migrations import migrate
-from jobs.warehouse.tables import Table
+from jobs.warehouse.schema import Table
 
 # Where the files of all tables are: any file system that Spark writes to. Set in spark_conf of a cluster.
 DATA_ROOT = "spark.opinion.data"
@@ -15,8 +15,8 @@ DATA_ROOT = "spark.opinion.data"
 class Warehouse:
     """One Hive database and the files behind it; opening it creates or upgrades its tables.
 
-    Tables are EXTERNAL, and their partitions' files lie outside the tables' own folders (which stay empty), so that
-    neither DROP PARTITION deletes nor MSCK REPAIR resurrects a run's files.
+    Tables are EXTERNAL, and the files of their partitions are outside the tables' own, empty folders. So DROP PARTITION
+    deletes no files of a run, and MSCK REPAIR restores none.
     """
 
     def __init__(self, spark: SparkSession, database: str):
@@ -31,7 +31,7 @@ class Warehouse:
         return f"{self.database}.{table.name}"
 
     def read(self, table: Table, **partition: str) -> DataFrame:
-        """Rows of one partition (or of a leading part of its key), with the partition columns."""
+        """The rows of one partition (or of a leading part of its key), with the partition columns."""
         rows = self.spark.table(self.name(table))
         for column, value in partition.items():
             rows = rows.where(F.col(column) == value)
@@ -43,8 +43,8 @@ class Warehouse:
         return sorted(row.partition.removeprefix("dt=") for row in rows)
 
     def location(self, table: Table, partition: dict[str, str]) -> str | None:
-        """Where a partition's files (the table's, when it has none) are now; None when there is no such partition."""
-        # The catalog itself is asked: DESCRIBE goes the same way, but as a query, at ten times the time.
+        """The location of a partition's files (of the table's, for an empty key); None for a missing partition."""
+        # Read from the catalog: DESCRIBE would run as a query and take ten times as long.
         jvm, catalog = self.spark._jvm, self.spark._jsparkSession.sharedState().externalCatalog()
         assert jvm is not None
         if partition:
@@ -58,9 +58,9 @@ class Warehouse:
         return str(jvm.org.apache.hadoop.fs.Path(stored.location()).toString())
 
     def set_location(self, table: Table, partition: dict[str, str], location: str, now: str | None) -> None:
-        """Make `location` the files of a partition (of the table, when it has none); `now` is what they are.
+        """Set the location of a partition's files (of the table's, for an empty key); now: the present location.
 
-        One call to the metastore does it, so a reader sees it whole or not at all.
+        It is one call to the metastore, so a reader sees the old files or the new ones.
         """
         name, where = self.name(table), clause(partition)
         if now is None:
@@ -70,7 +70,7 @@ class Warehouse:
 
 
 def clause(partition: dict[str, str]) -> str:
-    """A partition key in SQL. Its values are checked days, versions and fixed words, so they need no quoting."""
+    """A partition key in SQL. Its values are checked days, versions and fixed words, so they need no escaping."""
     if not partition:
         return ""
     return "PARTITION (" + ", ".join(f"{column}='{value}'" for column, value in partition.items()) + ")"

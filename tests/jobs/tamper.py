@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.warehouse.publish import Run
-from jobs.warehouse.tables import Table
+from jobs.warehouse.schema import Table
 
 
 def dropped(rows: pa.Table) -> pa.Table:

@@ -48,7 +48,7 @@ def grid(tmp_path: Path, content: str) -> Grid:
         (('experiment = "small"', "experiment ="), "grid.toml"),
         (('title = "A small grid"', ""), "title"),
         (('flags = "linear"', ""), "flags"),
-        (('label = "textCNN, small batch"', 'label = "textCNN"'), "two runs have one label"),
+        (('label = "textCNN, small batch"', 'label = "textCNN"'), "two runs have the same label"),
         (('flags = "--batch 16"', 'flags = "--batch 0"'), "--batch"),
         (('experiment = "small"', 'experiment = "../x"'), "experiment '../x'"),
         (("seeds = [0, 1]", "seeds = [0, 1]\nsedes = [2]"), "sedes"),

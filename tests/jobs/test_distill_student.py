@@ -21,7 +21,7 @@ def test_a_textcnn_cannot_be_looked_into(tmp_path: Path, monkeypatch: pytest.Mon
     def no_warehouse() -> Warehouse:
         raise AssertionError("it is refused before Spark is started")
 
-    with pytest.raises(BadInput, match=f"a BERT; {version} is a textCNN"):
+    with pytest.raises(BadInput, match=f"a BERT; {version} is not one"):
         distil(no_warehouse, options, "offline-20261123T201500Z-1a2b3c")
 
 

@@ -53,7 +53,7 @@ def test_a_text_is_explained_without_spark_and_the_columns_sum_to_the_margins(mo
         scorer = Scorer(Registry(str(folder / "registry")).load(version).bundle)
         score = scorer.score([TEXT]).scores[0]
         decision = "a valid complaint" if score >= scorer.threshold else "junk"
-        assert f"{name}: {version} says {decision}, score {score:.4f}, threshold 0.5000" in lines
+        assert f"{name}: {version}, {decision}, score {score:.4f}, threshold 0.5000" in lines
     rows = [(re.findall(r"[+-]\d+\.\d{4}", line), line) for line in lines]
     numbers = [([float(cell) for cell in cells], line) for cells, line in rows if len(cells) == 2]
     assert "valid complaint" in numbers[0][1] and numbers[0][0] == [0, 0]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from distill.models.registry import Registry
+from distill.models.versions import new_version
 from jobs.registry import main
 from jobs.training.decisions import write
 
@@ -26,7 +27,7 @@ def versions(home):
     registry = Registry(home / "registry")
     names = []
     for day, scheme in enumerate(["offline", "textcnn"], start=1):
-        version = registry.new_version(scheme, datetime(2026, 11, day, tzinfo=UTC))
+        version = new_version(scheme, datetime(2026, 11, day, tzinfo=UTC))
         manifest = {"metrics": METRICS, "threshold": {"value": 0.123456789}, "lineage": {"note": "报告"}}
         registry.add(version, {"w": np.zeros((2, 3), np.float32)}, {"vocabulary": b"x"}, manifest)
         names.append(version)
@@ -156,7 +157,7 @@ def test_decisions_for_and_against_are_listed_newest_first_and_told_in_full(home
 
 def test_a_version_whose_target_was_out_of_reach_is_kept_but_not_promoted(home):
     registry = Registry(home / "registry")
-    version = registry.new_version("offline", datetime(2026, 11, 3, tzinfo=UTC))
+    version = new_version("offline", datetime(2026, 11, 3, tzinfo=UTC))
     manifest = {"threshold": {"value": 0.9, "precision": 0.9, "target_precision": 0.95}}
     registry.add(version, {"w": np.zeros(1, np.float32)}, {"vocabulary": b"x"}, manifest)
     done = run(home, "promote", version, "--reason", "x")

@@ -10,6 +10,7 @@ from distill.models.architecture import Architecture, Dropout
 from distill.models.bundle import VOCABULARY, Bundle
 from distill.models.registry import Registry
 from distill.models.textcnn import TextCNN
+from distill.models.versions import new_version
 from distill.text.vocabulary import Limit, Vocabulary
 from jobs.common.home import home
 
@@ -46,6 +47,6 @@ def tiny_bundle(seed: int, threshold: float = 0.5) -> Bundle:
 def add_model(scheme: str, seed: int, **sections: Any) -> str:
     """Save a tiny bundle, with these further sections of its manifest, in the home's registry; its version."""
     registry, bundle = Registry(str(home() / "registry")), tiny_bundle(seed)
-    version = registry.new_version(scheme.lower(), datetime.now(UTC))
+    version = new_version(scheme.lower(), datetime.now(UTC))
     registry.add(version, bundle.tensors, bundle.files, bundle.manifest | sections)
     return version

@@ -5,7 +5,8 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from jobs.warehouse import publish
-from jobs.warehouse.tables import LABELLED_OPINION, RAW_OPINION, TEACHER_LOGIT, Table
+from jobs.warehouse.schema import Table
+from jobs.warehouse.tables import LABELLED_OPINION, RAW_OPINION, TEACHER_LOGIT
 from jobs.warehouse.warehouse import Warehouse
 
 

@@ -9,6 +9,7 @@ import torch
 
 from distill.models.bert import Bert, from_bundle, from_pretrained, to_bundle
 from distill.models.registry import Registry
+from distill.models.versions import new_version
 from distill.text.normalisation import normalise
 from jobs.common.home import home
 from tests.distill.tiny_encoder import POSITIONS, tiny_encoder
@@ -21,7 +22,7 @@ def add_teacher(folder: Path, seed: int, version: str | None = None, scheme: str
     registry, bundle = Registry(str(home() / "registry")), to_bundle(model, tokenizer, {})
     if version:
         shutil.rmtree(registry.path(version))
-    version = version or registry.new_version(scheme, datetime.now(UTC))
+    version = version or new_version(scheme, datetime.now(UTC))
     registry.add(version, bundle.tensors, bundle.files, bundle.manifest)
     return version
 

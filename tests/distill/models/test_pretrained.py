@@ -124,7 +124,7 @@ def test_a_saved_teacher_that_cannot_read_its_longest_text_is_refused(bert: Path
 
 
 def test_a_length_without_room_for_a_token_is_refused(bert: Path) -> None:
-    assert "no room beside its 2 special ones" in refused(bert, 2)
+    assert "no room next to its 2 special ones" in refused(bert, 2)
     assert from_pretrained(str(bert), 3, "float32")[1].encode(["好" * 9]).lengths.tolist() == [3]
 
 

@@ -1,16 +1,14 @@
 import json
-import subprocess
-import sys
-import time
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from distill.errors import BadInput, BadModel, Busy, Infrastructure
-from distill.models.registry import Registry, anchor_name
+from distill.models.registry import Registry
+from distill.models.versions import anchor_name, new_version
+from tests.distill.models.tiny_registry import NOON, add, start
 
-NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 GOOD = "textcnn-20261123T201500Z-1a2b3c"
 BAD_NAMES = [
     "",
@@ -28,29 +26,6 @@ BAD_NAMES += [f"{GOOD}\n", f"{GOOD}/..", f"投诉{GOOD}", GOOD.upper(), GOOD[:-1
 @pytest.fixture
 def registry(tmp_path):
     return Registry(tmp_path / "registry")
-
-
-def add(registry: Registry, scheme: str = "textcnn", weight: float = 1.0) -> str:
-    version = registry.new_version(scheme, NOON)
-    registry.add(version, {"w": np.array([weight])}, {"vocabulary": b"word\n"}, {"metrics": {}})
-    return version
-
-
-def test_versions_of_a_scheme_sort_by_time_whatever_the_zone(registry):
-    zones = [UTC, timezone(timedelta(hours=8))]
-    times = [(NOON + timedelta(minutes=37 * i)).astimezone(zones[i % 2]) for i in range(50)]
-    versions = [registry.new_version("joint_isolated", time) for time in times]
-    assert versions == sorted(versions)
-    assert versions[0].startswith("joint_isolated-20261123T120000Z-")
-    assert len({registry.new_version("textcnn", NOON) for _ in range(50)}) == 50
-
-
-@pytest.mark.parametrize("scheme", ["", "../x", "a b", "Text", "1x", "a/b", "x" * 41, "offline\n"])
-def test_a_scheme_that_makes_no_safe_name(registry, scheme):
-    with pytest.raises(BadInput, match="must be small letters"):
-        registry.new_version(scheme, NOON)
-    with pytest.raises(BadInput, match="time zone"):
-        registry.new_version("textcnn", datetime(2026, 11, 23))
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
@@ -204,22 +179,6 @@ def test_a_rollback_of_a_threshold_needs_no_more_history_than_there_is(registry,
         registry.rollback("x")
 
 
-@pytest.mark.parametrize("name", ["._{}", ".{}.swp", "{} (1)", "notes.json", ".DS_Store", "._versions"])
-def test_files_of_others_in_its_folders_are_no_switches_and_no_versions(registry, tmp_path, name):
-    first, second = add(registry), add(registry)
-    for folder in ("versions", "history"):
-        (tmp_path / "registry" / folder).mkdir(exist_ok=True)
-        (tmp_path / "registry" / folder / name.format(f"{first}.json")).write_bytes(b"\x00\x05\x16\x07")
-    assert (registry.champion(), registry.history()) == (None, [])
-    registry.promote(first, "x")
-    registry.promote(second, "x")
-    for path in list((tmp_path / "registry" / "history").glob("2*.json")):
-        path.with_name(name.format(path.name)).write_bytes(b"\x00\x05\x16\x07")
-    assert [switch.version for switch in registry.history()] == [first, second]
-    assert registry.versions() == sorted([first, second])
-    assert registry.rollback("x").version == first
-
-
 def test_promoting_the_champion_again_changes_nothing(registry):
     first, second = add(registry), add(registry)
     registry.promote(first, "x")
@@ -243,37 +202,6 @@ def test_a_version_that_does_not_load_is_not_promoted_nor_rolled_back_to(registr
         registry.load("champion")
 
 
-@pytest.mark.parametrize("raw", ["", "{", "[]", "null", '{"version": "x"}', "SWAPPED"])
-def test_a_damaged_champion_file_is_named_with_the_mend(registry, tmp_path, raw, monkeypatch):
-    monkeypatch.setattr(time, "sleep", lambda _: None)
-    version = add(registry)
-    registry.promote(version, "x")
-    path = tmp_path / "registry" / "champion"
-    path.write_text(path.read_text().replace(version, "../../etc") if raw == "SWAPPED" else raw)
-    for call in (lambda: registry.load("champion"), lambda: registry.promote(version, "x")):
-        with pytest.raises(BadModel, match=r"registry/champion is damaged .* delete it"):
-            call()
-    path.unlink()
-    assert registry.promote(version, "mended") == registry.champion()
-
-
-def test_a_reader_waits_out_a_store_that_replaces_by_deleting(registry, tmp_path, monkeypatch):
-    switch = registry.promote(add(registry), "x")
-    path, aside = tmp_path / "registry" / "champion", tmp_path / "aside"
-    path.rename(aside)
-    monkeypatch.setattr(time, "sleep", lambda _: aside.rename(path))
-    assert registry.champion() == switch
-
-
-def test_a_switch_whose_promoter_was_killed_before_the_record_is_recorded_by_the_next(registry, tmp_path):
-    first, second = add(registry), add(registry)
-    registry.promote(first, "x")
-    for record in (tmp_path / "registry" / "history").iterdir():
-        record.unlink()
-    registry.promote(second, "y")
-    assert [s.version for s in registry.history()] == [first, second]
-
-
 def test_a_uri_is_the_same_registry_and_keeps_its_query(registry, tmp_path):
     version = add(registry)
     by_uri = Registry((tmp_path / "registry").as_uri() + "/")
@@ -289,16 +217,6 @@ def test_a_root_that_cannot_be_written_is_infrastructure(tmp_path):
         add(Registry(tmp_path / "file"))
 
 
-PROMOTER = """
-import sys, time
-from distill.models.registry import Registry
-registry = Registry(sys.argv[1])
-print("ready", flush=True)
-end, count = time.monotonic() + 2, 0
-while time.monotonic() < end:
-    count += 1
-    registry.promote(sys.argv[2 + count % 2], "reason " * (count % 50 + 1))
-"""
 SAVER = """
 import sys, time
 import numpy as np
@@ -319,33 +237,10 @@ Registry(sys.argv[1]).add(sys.argv[2], {"w": np.ones(1000)}, {"vocabulary": b"wo
 """
 
 
-def start(script: str, *arguments: str) -> subprocess.Popen:
-    process = subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "ready\n"
-    return process
-
-
-@pytest.mark.slow
-def test_two_promoters_at_once_leave_whole_files_to_a_reader(registry):
-    versions = [add(registry) for _ in range(4)]
-    registry.promote(versions[0], "x")
-    seen = []
-    with (
-        start(PROMOTER, registry.root, *versions[:2]) as one,
-        start(PROMOTER, registry.root, *versions[2:]) as two,
-    ):
-        while one.poll() is None and two.poll() is None:
-            seen.append(registry.load("champion").version)  # raises on half a file, and where there is none
-    assert (one.returncode, two.returncode) == (0, 0)
-    assert set(seen) == set(versions)
-    assert len(registry.history()) > 100
-    assert registry.champion() in registry.history()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["model.safetensors", "vocabulary", "manifest.json"])
 def test_a_saver_killed_halfway_leaves_no_version_and_may_save_again(registry, tmp_path, name):
-    whole, killed = add(registry), registry.new_version("killed", NOON)
+    whole, killed = add(registry), new_version("killed", NOON)
     with start(SAVER, registry.root, killed, name) as saver:
         saver.kill()
     left = [path.name for path in (tmp_path / "registry" / "versions").iterdir() if path.name[0] != "."]
@@ -398,40 +293,3 @@ def test_what_is_no_threshold_is_refused(registry, value):
     with pytest.raises(BadInput, match="needs a reason"):
         registry.set_threshold(version, {"value": 0.5}, " ")
     assert registry.champion() == before
-
-
-def test_a_history_from_before_thresholds_is_read(registry, tmp_path):
-    version = add(registry)
-    registry.promote(version, "x")
-    file = tmp_path / "registry" / "champion"
-    content = {k: v for k, v in json.loads(file.read_text()).items() if "operating" not in k}
-    file.write_text(json.dumps(content), encoding="utf-8")
-    assert registry.load(version).operating is None and registry.champion().version == version
-    file.write_text(json.dumps(content | {"operating": {"value": 7}}), encoding="utf-8")
-    with pytest.raises(BadModel, match="champion is damaged"):
-        registry.champion()
-
-
-KILLED_CALIBRATION = """
-import os, sys
-from distill.models import bundle
-from distill.models.registry import Registry
-write = bundle.write_file
-def die(fs, path, content):
-    write(fs, path, content)
-    os._exit(9)  # the new champion file is whole, and not yet in its place
-bundle.write_file = die
-Registry(sys.argv[1]).set_threshold(sys.argv[2], {"value": 0.9}, "killed")
-"""
-
-
-def test_a_killed_calibration_leaves_the_old_threshold(registry):
-    version = add(registry)
-    registry.promote(version, "x")
-    registry.set_threshold(version, {"value": 0.7}, "before")
-    code = subprocess.run([sys.executable, "-c", KILLED_CALIBRATION, registry.root, version]).returncode
-    assert code == 9
-    assert registry.load(version).operating == {"value": 0.7}
-    assert [switch.action for switch in registry.history()] == ["promote", "threshold"]
-    registry.set_threshold(version, {"value": 0.9}, "again")
-    assert registry.load(version).operating == {"value": 0.9}

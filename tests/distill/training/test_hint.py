@@ -14,6 +14,7 @@ from distill.data.labelled import Splits, TextRows
 from distill.models.architecture import Dropout
 from distill.models.bert import Bert, Tokenizer, from_pretrained, to_bundle
 from distill.models.registry import Registry
+from distill.models.versions import new_version
 from distill.training.config import Outputs, TrainingConfig, TrainingTask
 from distill.training.hint import VIEW, Hint, HintRegressor, judge
 from distill.training.learner import Learner
@@ -78,7 +79,7 @@ def test_stage_two_goes_on_from_stage_one(teacher, tmp_path: Path) -> None:  # t
     """Its embeddings are further from where they began than without the hint."""
     bundle = to_bundle(*teacher, {})
     registry = Registry(tmp_path / "registry")
-    version = registry.new_version("bert", datetime.now(UTC))
+    version = new_version("bert", datetime.now(UTC))
     registry.add(version, bundle.tensors, bundle.files, bundle.manifest)
     train, valid = labelled(120, 3), labelled(60, 4)
     still = replace(CONFIG, learning_rate=0.0, epochs=1)

@@ -17,7 +17,7 @@ from distill.evaluation import metrics
 from distill.models.registry import Registry
 from distill.scoring.logits import teacher_of
 from distill.scoring.scorer import probability
-from distill.training.config import TEACHER, Encoder, Outputs, TrainingConfig, TrainingTask
+from distill.training.config import TEACHER, Encoder, Outputs, TrainingConfig, TrainingTask, WarmStart
 from distill.training.ranks import SingleProcess
 from distill.training.teacher import class_weight, train_on_rank
 from tests.distill import tiny_encoder
@@ -167,3 +167,25 @@ def test_the_loss_weighs_labels_as_the_plan_says(given: Given, tmp_path: Path) -
     weighed = cross_entropies(tmp_path, VERSION, TEXTS[:64], labels) * np.where(labels, 2, 2 / 3)
     assert manifest["lineage"]["curve"][0]["loss"] == pytest.approx(weighed.mean(), abs=1e-5)
     assert "test" not in manifest["metrics"]
+
+
+def test_a_warm_start_goes_on_from_the_weights_and_the_longest_text_of_a_teacher(
+    trained: Trained, given: Given, tmp_path: Path
+) -> None:
+    """At a rate of nearly nothing it says what the teacher says; at a real one it learns what the teacher had not."""
+    _, home = trained
+    others = "bert-20261126T000000Z-aaaaaa", "bert-20261127T000000Z-aaaaaa"
+    swapped = [1 - label for label in LABELS]
+    (tmp_path / "swapped").mkdir()
+    snapshot = Snapshot(write(tmp_path / "swapped", TEXTS, swapped, SPLITS), True)
+    for version, rate in zip(others, (1e-12, 1e-2), strict=True):
+        config = replace(CONFIG, learning_rate=rate, epochs=4, route=())
+        task = TrainingTask(config, 0.8, LINEAGE, Outputs(checkpoints=str(tmp_path / version)))
+        made = train_on_rank(SingleProcess(), snapshot, task, WarmStart(VERSION), str(home / "registry"), version)
+        assert made is not None and made["lineage"]["warm_start"] == VERSION and "init" not in made["lineage"]
+        assert made["architecture"]["max_length"] == 32
+    texts = TEXTS[400:]
+    before = scores(home, VERSION, texts)
+    np.testing.assert_allclose(scores(home, others[0], texts), before, atol=1e-4)
+    wrong = np.array(swapped[400:])
+    assert metrics.auc(wrong, scores(home, others[1], texts)) > metrics.auc(wrong, before) + 0.3

@@ -52,7 +52,7 @@ JSONL = "\n".join(records(4))
         ("line.json", json.dumps(json.loads(ARRAY)).encode(), "jsonl", "no line of .*one object a line"),
         ("pretty.json", PRETTY.encode(), "jsonl", "no line of .*write one object a line"),
         ("csv.jsonl", HEADER + b"a,b,c,\n" * 5, "jsonl", "its lines are not JSON; if it is CSV, .* --format csv"),
-        ("jsonl.csv", JSONL.encode(), "csv", "it is JSON, not CSV; --format says which"),
+        ("jsonl.csv", JSONL.encode(), "csv", "it is JSON, not CSV; choose the format with --format"),
         ("tabs.csv", HEADER.replace(b",", b"\t") + b"a\tb\tc\t\n", "csv", "separated by tabs; separate them by commas"),
         ("semicolons.csv", HEADER.replace(b",", b";"), "csv", "separated by semicolons; separate them by commas"),
         ("rows.csv", HEADER + b"a,b,,\n" + b"a;b;;\n" * 3, "csv", "3 of 4 lines .*separated by semicolons"),

@@ -16,6 +16,7 @@ from jobs.scoring.bands import LEAST_SAMPLE
 from jobs.scoring.scoring_flags import ScoringRun
 from jobs.steps import score_day
 from jobs.warehouse import publish
+from jobs.warehouse.schema import Table
 from jobs.warehouse.tables import (
     AUDIT_SAMPLE,
     OPINION_SCORE,
@@ -23,7 +24,6 @@ from jobs.warehouse.tables import (
     REJECTED_OPINION,
     SCORING_RUN,
     VALID_COMPLAINT,
-    Table,
 )
 from jobs.warehouse.warehouse import Warehouse
 from tests.jobs import tiny_model

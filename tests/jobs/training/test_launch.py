@@ -95,7 +95,7 @@ def test_a_teacher_on_two_ranks_is_one_process_with_twice_the_batch(spark, snaps
             teacher.train_on_rank,
             snapshot=Snapshot(snapshot),
             task=TrainingTask(config, 0.6),
-            encoder=encoder,
+            start=encoder,
             registry=f"{tmp_path}/{registry}",
             version=version,
         )

@@ -239,3 +239,8 @@ def test_each_fold_of_the_nights_labels_is_left_out_once(nights: Warehouse, tmp_
         known = night_labels(nights)
         assert left_out[-1] == set(known["text"][known["fold"] == fold]) and len(left_out[-1]) > 5
     assert not left_out[0] & left_out[1] and len(left_out[0] | left_out[1]) == 40
+
+
+def test_a_replay_is_some_of_the_old_labels_beside_all_of_the_nights(nights: Warehouse, tmp_path: Path) -> None:
+    train = read_snapshot(write_snapshot(nights, f"{tmp_path}/all", SnapshotSpec(replay=25))[0]).train
+    assert sum("怎么" in text for text in train.texts) == 40 and len(train.texts) == 65

@@ -9,7 +9,6 @@ from pyspark.sql import SparkSession
 
 from distill.data.snapshot import Snapshot
 from distill.errors import BadInput, BadModel, Infrastructure, OpinionError
-from distill.models.registry import Registry
 from jobs.training.student_flags import StudentTraining
 from jobs.training.student_training import distil
 from jobs.training.training_run import begin, folder_of, version_of
@@ -86,14 +85,13 @@ def test_a_refused_snapshot_leaves_nothing(own_home: Path) -> None:
 
 
 def test_resume_names_a_training_that_is_there(own_home: Path) -> None:
-    registry = Registry(own_home / "registry")
-    new = version_of(registry, "offline", argparse.Namespace(resume=None))
+    new = version_of("offline", argparse.Namespace(resume=None))
     assert new.startswith("offline-") and new != VERSION
     for wrong, message in [(VERSION, "there is nothing to resume"), ("../x", "is not the name of a version")]:
         with pytest.raises(BadInput, match=message):
-            version_of(registry, "offline", argparse.Namespace(resume=wrong))
+            version_of("offline", argparse.Namespace(resume=wrong))
     begin(VERSION, OPTIONS, Snapshots())
-    assert version_of(registry, "offline", argparse.Namespace(resume=VERSION)) == VERSION
+    assert version_of("offline", argparse.Namespace(resume=VERSION)) == VERSION
 
 
 def attempt(raises: BaseException, has_checkpoint: bool = False) -> None:

@@ -11,7 +11,8 @@ from distill.errors import BadInput, Busy
 from jobs.common import locks
 from jobs.warehouse import migrations
 from jobs.warehouse.migrations import migrate, pending_statements
-from jobs.warehouse.tables import RAW_OPINION, SCORING_RUN, TABLES, VALID_COMPLAINT, VIEWS, Table
+from jobs.warehouse.schema import Table
+from jobs.warehouse.tables import RAW_OPINION, SCORING_RUN, TABLES, VALID_COMPLAINT, VIEWS
 from jobs.warehouse.warehouse import Warehouse
 
 pytestmark = pytest.mark.spark

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from distill.errors import Busy
 from jobs.common import locks, time_zones
 from jobs.warehouse import publish
+from jobs.warehouse.schema import Table
 from jobs.warehouse.tables import (
     AUDIT_SAMPLE,
     LABELLED_OPINION,
@@ -20,7 +21,6 @@ from jobs.warehouse.tables import (
     REJECTED_LABEL,
     REJECTED_OPINION,
     SCORING_RUN,
-    Table,
 )
 from jobs.warehouse.warehouse import Warehouse
 

@@ -7,16 +7,13 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from jobs.ingest import label_rows
 from jobs.scoring import worker
 from jobs.steps import load_day
+from jobs.warehouse.schema import OF_A_RUN, arrow_schema, ddl_of, staged_columns
 from jobs.warehouse.tables import (
-    OF_A_RUN,
     OPINION_SCORE,
     RAW_OPINION,
     REJECTED_LABEL,
     REJECTED_OPINION,
     VALID_COMPLAINT,
-    arrow_schema,
-    ddl_of,
-    staged_columns,
 )
 
 STAGED = {
