@@ -1,4 +1,4 @@
-"""Airflow: a day is loaded and scored every night, a challenger is trained every week.
+"""Airflow: a day is loaded and scored every night, the threshold chosen every evening, a challenger trained every week.
 
 Copy this file into the folder of DAGs. It knows the checkout and the stream by variables of Airflow's environment.
 """
@@ -61,6 +61,10 @@ with DAG("opinion_nightly", schedule=CronDataIntervalTimetable("30 1 * * *", tim
     load = JobOperator(job="load_opinions", flags=["--dt", DAY, "--input", STREAM.format(day=DAY)])
     score = JobOperator(job="score_opinions", flags=["--dt", DAY])
     load >> score >> JobOperator(job="report_day", flags=["--dt", DAY])
+
+# After people have labelled the night's sample and load_labels has run.
+with DAG("opinion_threshold", schedule=CronDataIntervalTimetable("0 20 * * *", timezone=ZONE), **COMMON):
+    JobOperator(job="calibrate_threshold", flags=[])
 
 with DAG("opinion_weekly", schedule=CronDataIntervalTimetable("0 4 * * 6", timezone=ZONE), **COMMON):
     JobOperator(job="retrain", flags=[]) >> JobOperator(job="report_retrain", flags=[])

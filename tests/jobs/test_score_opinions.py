@@ -127,7 +127,7 @@ def test_partitions_and_batches_change_no_bit(spark, warehouse, model, partition
 @pytest.mark.spark
 def test_a_day_that_was_not_loaded_or_is_empty_is_refused(warehouse: Warehouse, model: str) -> None:
     with pytest.raises(
-        BadInput, match=r"raw_opinion has no day 2026-01-01; load it.* jobs/load_opinions\.py --dt 2026-01-01"
+        BadInput, match=r"raw_opinion has no day 2026-01-01; load it: opinion load_opinions --dt 2026-01-01"
     ):
         score(warehouse, model, "2026-01-01")
     load(warehouse, "2026-01-02", [])

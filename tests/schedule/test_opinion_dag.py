@@ -39,6 +39,7 @@ def test_it_is_two_dags_without_an_error(bag):
     nightly, weekly = bag.dags["opinion_nightly"], bag.dags["opinion_weekly"]
     assert [task.task_id for task in nightly.topological_sort()] == ["load_opinions", "score_opinions", "report_day"]
     assert [task.task_id for task in weekly.topological_sort()] == ["retrain", "report_retrain"]
+    assert bag.dags["opinion_threshold"].task_ids == ["calibrate_threshold"]
     assert all(task.retries > 0 and task.retry_exponential_backoff for dag in (nightly, weekly) for task in dag.tasks)
 
 

@@ -179,9 +179,9 @@ def test_the_crontab_runs_jobs_that_are_there(tmp_path):
                 env=os.environ | variables | {"CHECKOUT": str(tmp_path), "OPINION_HOME": str(tmp_path)},
                 check=True,
             )
-    assert (tmp_path / "logs" / "cron.log").read_text() == "said\n" * 3
+    assert (tmp_path / "logs" / "cron.log").read_text() == "said\n" * 4
     given = (tmp_path / "given").read_text().splitlines()
-    assert [line.split()[0] for line in given] == ["night", "retrain", "report_retrain"]
+    assert [line.split()[0] for line in given] == ["night", "calibrate_threshold", "retrain", "report_retrain"]
     assert all((Path(CHECKOUT) / "jobs" / f"{line.split()[0]}.py").exists() for line in given)
     day = given[0].split()[2]
     assert given[0] == f"night --dt {day} --input /data/stream/dt={day}.jsonl.gz"
