@@ -5,7 +5,7 @@ from pathlib import Path
 from pyspark.sql import Row, SparkSession
 
 from jobs.ingest.inputs import read_input
-from jobs.load_opinions import FIELDS, load_day
+from jobs.steps.load_day import FIELDS, load_day
 from jobs.warehouse.tables import RAW_OPINION, REJECTED_OPINION
 from jobs.warehouse.warehouse import Warehouse
 

@@ -17,7 +17,12 @@ from jobs import registry
 from jobs.common.cli import database_name, day, job_parser
 
 JOBS = sorted(p.stem for p in (CHECKOUT / "jobs").glob("*.py") if "run_main(main)" in p.read_text())
-PLAIN = {"demo": "make demo", "registry": "opinion registry list", "ship": "opinion ship"}  # without spark-submit
+PLAIN = {  # without spark-submit
+    "demo": "make demo",
+    "registry": "opinion registry list",
+    "ship": "opinion ship",
+    "warm_up": "opinion warm_up",
+}
 tricks = st.text(st.sampled_from("0129-'\";/.\\ \n_%a$`()A１")) | st.text()
 
 

@@ -85,7 +85,7 @@ def test_a_command_line_without_flags_is_the_dataclass_with_its_defaults(kind: t
     args = parser().parse_args(needed.split())
     assert from_flags(kind, args) == (kind("bert") if needed else kind())
     shown = parser().format_help()
-    assert all(flag(one.name) in shown for one in fields(kind))
+    assert all(flag(one.name) in shown for one in fields(kind) if one.name != "held_out"), "a retraining's own"
     assert isinstance(args, argparse.Namespace)
 
 

@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from distill.errors import BadInput
-from tests.jobs.test_load_opinions import HEADER, Loader
+from tests.jobs.opinion_loader import HEADER, Loader
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
