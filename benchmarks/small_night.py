@@ -1,10 +1,10 @@
-"""The small night, this checkout beside an older commit of itself: how long its commands take, in interleaved rounds.
+"""Compare the small night of this checkout with that of an older commit: time each command, in interleaved rounds.
 
     .venv/bin/python benchmarks/small_night.py --against adf7644 --home HOME --day ../shared/data/stream/…jsonl.gz
 
 HOME has a champion and stays as it is: each checkout works in a home of its own. The older commit gets a worktree in a
-temporary folder and the packages of this environment. The machine may be shared, so ratios of medians count, and beside
-the seconds of the wall stand those of the processors.
+temporary folder and the packages of this environment. The machine may be shared, so the ratios of medians
+count; the results give seconds of the wall and of the processors.
 """
 
 import argparse
@@ -84,10 +84,10 @@ class Side:
 
     def round(self) -> dict[str, dict[str, float]]:
         """Each command once; the first run after an install finds no cache in the home."""
-        found = {"score_opinions": self.job("score_opinions", "--dt", DT), "chain": self.chain()}
+        times = {"score_opinions": self.job("score_opinions", "--dt", DT), "chain": self.chain()}
         shutil.rmtree(self.home / "cache")
-        found["first_run"] = self.job("score_opinions", "--dt", DT)
-        return found
+        times["first_run"] = self.job("score_opinions", "--dt", DT)
+        return times
 
     def demo(self) -> dict[str, dict[str, float]]:
         """`make demo` without its installs."""
@@ -101,8 +101,8 @@ class Side:
         conf = ["--properties-file", "spark_conf/local/spark-defaults.conf"]
         command = [".venv/bin/spark-submit", *conf, str(ROOT / "benchmarks" / "phases.py"), str(file)]
         self.run(*command, "score_opinions", "--dt", DT, SPARK_SUBMIT_OPTS=options)
-        found: dict[str, float] = json.loads(file.read_text())
-        return found
+        seconds: dict[str, float] = json.loads(file.read_text())
+        return seconds
 
 
 @contextmanager
@@ -144,7 +144,7 @@ def line(command: str, rounds: Rounds, phases: dict[str, dict[str, float]]) -> d
         for side in (OLD, NEW)
         for kind in ("wall", "cpu")
     }
-    found: dict[str, object] = {
+    row: dict[str, object] = {
         "command": command,
         "ratio": round(median[NEW, "wall"] / median[OLD, "wall"], 3),
         "seconds": round(median[NEW, "wall"], 1),
@@ -157,19 +157,24 @@ def line(command: str, rounds: Rounds, phases: dict[str, dict[str, float]]) -> d
     }
     if command == "score_opinions":
         names = dict.fromkeys((*phases[OLD], *phases[NEW]))
-        found["phases"] = {name: [round(phases[side].get(name, 0), 2) for side in (OLD, NEW)] for name in names}
+        row["phases"] = {name: [round(phases[side].get(name, 0), 2) for side in (OLD, NEW)] for name in names}
     if command == "first_run":
         for kind, name in (("wall", "seconds"), ("cpu", "processor_seconds")):
             extra = [one[NEW][command][kind] - one[NEW]["score_opinions"][kind] for one in rounds]
-            found[f"{name}_more_than_second"] = round(statistics.median(extra), 1)
-    return found
+            row[f"{name}_more_than_second"] = round(statistics.median(extra), 1)
+    return row
 
 
 def write(lines: list[dict[str, object]], command: str) -> None:
     """The three files of the results."""
     text = json.dumps(lines, indent=1)
     (RESULTS / "small-night.json").write_text(text + "\n", encoding="utf-8")
-    page = ["# The small night, beside the commit before", "", f"`{command}`, on {os.cpu_count()} shared cores.", ""]
+    page = [
+        "# The small night, compared with an older commit",
+        "",
+        f"`{command}`, on {os.cpu_count()} shared cores.",
+        "",
+    ]
     page += ["| command | ratio | s | s before | ratio of processors | processor s | before | wanted |"]
     page += ["| --- | --- | --- | --- | --- | --- | --- | --- |"]
     for one in lines:
