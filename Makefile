@@ -79,8 +79,8 @@ clean: ## Remove .venv and caches, but nothing below OPINION_HOME
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install -q -e .[demo]
 	@# PySpark's scripts look for it with the first python3 on the PATH; ours with this environment's.
-	cp spark_conf/local/find-spark-home .venv/bin/find-spark-home
-	for name in spark-submit spark-sql; do cp spark_conf/local/spark-command .venv/bin/$$name; done
+	install -m 755 spark_conf/local/find-spark-home .venv/bin/find-spark-home
+	for name in spark-submit spark-sql; do install -m 755 spark_conf/local/spark-command .venv/bin/$$name; done
 	@# A package of the same name on PYTHONPATH would come before an editable one.
 	.venv/bin/python -c 'import os, sysconfig; open(sysconfig.get_path("purelib") + "/opinion-first.pth", "w").write(f"import sys; sys.path.insert(0, {os.getcwd()!r})\n")'
 	@.venv/bin/python -c 'import jobs.reports.plots; raise SystemExit(not jobs.reports.plots.chinese_font())' || { \
