@@ -32,11 +32,15 @@ def learned_at(manifest: Mapping[str, Any], registry: Registry, version: str) ->
 def calibrate(samples: Sampled, target: float, floor: float, confidence: float) -> tuple[Certification, list[str]]:
     """The certification from the completely labelled nights, and those nights.
 
-    Without a certified threshold, the other nights give an estimate, which certifies nothing.
+    Of the certified thresholds the lowest one that is estimated to have the target is chosen. Without a certified
+    threshold, the other nights give an estimate too, which certifies nothing.
     """
     result = certify(counts(samples.rows, samples.whole), CANDIDATES, target, floor, confidence)
     if result.chosen and result.chosen.certified:
-        return result, samples.whole
+        certified = [one for one in result.candidates if one.certified]
+        return replace(
+            result, chosen=estimated(samples, samples.whole, certified, target) or result.chosen
+        ), samples.whole
     nights = sorted([*samples.whole, *samples.open_nights])
     more = certify(counts(samples.rows, nights), CANDIDATES, target, 1.0, confidence) if samples.open_nights else result
     chosen = estimated(samples, nights, more.candidates, target) or more.chosen
