@@ -196,7 +196,7 @@ def test_a_run_that_ends_before_it_publishes_leaves_its_work_to_the_next(warehou
 
 def test_days_and_labels_that_are_not_there_are_refused(warehouse: Warehouse, teacher: str) -> None:
     writer = writer_of(warehouse, teacher)
-    with pytest.raises(BadInput, match=r"has no day 2026-01-01; load it: jobs/load_opinions\.py --dt 2026-01-01"):
+    with pytest.raises(BadInput, match=r"has no day 2026-01-01; load it: opinion load_opinions --dt 2026-01-01"):
         writer.write("2026-01-01")
     with pytest.raises(BadInput, match=r"labelled_opinion \(labelled\) has no rows"):
         writer.write("labelled")
