@@ -146,7 +146,7 @@ def test_a_rank_that_is_killed_ends_the_launch_and_the_next_one_works(spark) -> 
         ranks.total(1, "alone")
 
     started = time.monotonic()
-    with pytest.raises(RankDied, match=r"^rank 1 of 2 \(.*pid \d+\) died"):
+    with pytest.raises(RankDied, match=r"^rank 1 of 2 \(.*pid \d+\) exited"):
         launch(spark, 2, dies, restarts=1)
     assert not list((home() / "train" / "ranks").iterdir())
     assert time.monotonic() - started < 240
