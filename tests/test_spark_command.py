@@ -167,6 +167,7 @@ def test_an_archive_of_classes_is_used_where_it_fits_and_is_silent_where_it_does
 
     def start(**variables: str) -> str:
         environment = os.environ | {"OPINION_HOME": str(copy_of_checkout / "home")} | variables
+        environment.pop("SPARK_CONF_DIR", None)  # of this checkout, where another test has a session in this process
         command = [str(copy_of_checkout / ".venv" / "bin" / "spark-submit"), str(copy_of_checkout / "mapped.py")]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
         assert (done.returncode, done.stderr) == (0, "WARNING: Using incubator modules: jdk.incubator.vector\n")

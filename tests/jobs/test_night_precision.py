@@ -215,13 +215,14 @@ def test_a_day_far_from_the_training_is_held_or_published_with_a_warning(warehou
     ):
         score(warehouse, version, far, hold_on_drift=True)
     assert warehouse.location(OPINION_SCORE, {"dt": DAY}) == before
-    threshold = Registry(str(home / "registry")).load(version).threshold
-    assert not is_scored(warehouse, DAY, version, threshold)
+    registry = Registry(str(home / "registry"))
+    model = registry.load(version)
+    assert not is_scored(warehouse, DAY, model)
 
     score(warehouse, version, far)
-    assert is_scored(warehouse, DAY, version, threshold)
-    assert not is_scored(warehouse, DAY, add_model("offline", 3), threshold)
-    assert not is_scored(warehouse, DAY, version, np.float32(0.7))
+    assert is_scored(warehouse, DAY, model)
+    assert not is_scored(warehouse, DAY, registry.load(add_model("offline", 3)))
+    assert not is_scored(warehouse, DAY, replace(model, operating={"value": 0.7}))
     assert warehouse.read(AUDIT_SAMPLE, dt=DAY).count() == 0, (
         "no sample was asked for, and the last one is of another run"
     )
