@@ -52,7 +52,7 @@ def run_ddl_ignoring_exists(spark: SparkSession, statement: str) -> None:
 
 @dataclass(frozen=True)
 class Described:
-    """What the metastore has under the name of a table or view; `columns` are name -> SQL type, partitions last."""
+    """A table or view as the metastore has it; `columns` are name -> SQL type, partitions last."""
 
     kind: str
     serde: str | None
@@ -125,7 +125,7 @@ def is_older(database: str, described: Described, view: View) -> bool:
 
 
 def existing_tables(spark: SparkSession, database: str) -> dict[str, Described]:
-    """What the metastore has under our names, by name; nothing in a database that is not there.
+    """Tables and views of this project in the metastore, by name; none in a database that does not exist.
 
     One call of the catalog answers for all, as each job starts with this. DESCRIBE is a query a table: twenty times the
     time.

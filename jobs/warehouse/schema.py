@@ -1,4 +1,4 @@
-"""What a table, a view and a staged row are: columns by name and SQL type, as Hive, Spark and Arrow need them."""
+"""Tables, views and staged rows: columns by name and SQL type, as Hive, Spark and Arrow need them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
