@@ -144,8 +144,12 @@ print("warm/classes-" in open(f"/proc/{os.getppid()}/maps").read())
 
 
 @pytest.fixture
-def copy_of_checkout(tmp_path: Path) -> Path:
-    """A checkout that links to this one's files but for .venv/warm, whose start scripts are its own."""
+def copy_of_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout that links to this one's files but for .venv/warm, whose start scripts are its own.
+
+    Its settings are its own too: a session of another test in this process leaves those of this checkout behind.
+    """
+    monkeypatch.delenv("SPARK_CONF_DIR", raising=False)
     copy = tmp_path / "checkout"
     (copy / ".venv" / "bin").mkdir(parents=True)
     for path in ROOT.iterdir():
@@ -167,7 +171,6 @@ def test_an_archive_of_classes_is_used_where_it_fits_and_is_silent_where_it_does
 
     def start(**variables: str) -> str:
         environment = os.environ | {"OPINION_HOME": str(copy_of_checkout / "home")} | variables
-        environment.pop("SPARK_CONF_DIR", None)  # of this checkout, where another test has a session in this process
         command = [str(copy_of_checkout / ".venv" / "bin" / "spark-submit"), str(copy_of_checkout / "mapped.py")]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
         assert (done.returncode, done.stderr) == (0, "WARNING: Using incubator modules: jdk.incubator.vector\n")
