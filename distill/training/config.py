@@ -7,6 +7,7 @@ from typing import Any, Literal
 from distill.models.architecture import Dropout, Precision
 
 ClassWeight = Literal["none", "balanced"]
+TeacherSoftLoss = Literal["cross-entropy", "kl", "reverse-kl"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class TrainingConfig:
     temperature: float = 2.0  # T, of teacher and student alike
     alpha_soft: tuple[float, ...] = (1.0,)  # weight of T^2 times the soft loss of each teacher
     beta_hard: float = 0.3  # weight of the hard loss
+    teacher_soft_loss: TeacherSoftLoss = "kl"  # of a joint scheme's teacher; cross-entropy: as the article writes it
+    teacher_soft_weight: float = 1.0  # of that loss, beside alpha_soft
     route: tuple[float, ...] = ()  # shares of the steps after which the model is kept as an anchor point
     schedule: tuple[tuple[int, ...], ...] = ()  # by epoch, which stored logits teach, by their numbers; () for all
     dropout: Dropout = field(default_factory=Dropout)

@@ -4,6 +4,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from distill.data.labelled import NO_LABEL
+from distill.training.config import TeacherSoftLoss
 
 
 def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -16,6 +17,26 @@ def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     p = (teacher[stored] / temperature).softmax(dim=1)
     q = (student[stored] / temperature).log_softmax(dim=1)
     return -(p * q).sum()
+
+
+def teacher_soft_loss(student: Tensor, teacher: Tensor, temperature: float, form: TeacherSoftLoss) -> Tensor:
+    """The soft loss of a teacher that follows its student, whose logits get no gradient; a scalar.
+
+    student, teacher: logits, float32 (batch, 2). With p and q of the teacher and the student at the temperature:
+
+        cross-entropy: - sum_j p_j log q_j    kl: sum_j p_j log(p_j / q_j)    reverse-kl: sum_j q_j log(q_j / p_j)
+
+    Of tempered margins a of the teacher and b of the student, the derivatives by a are -s'(a) b, s'(a) (a - b) and
+    s(a) - s(b), where s is the sigmoid. The cross-entropy lacks the entropy of p, so it pushes the teacher away from
+    1/2 even where both agree. As with the student's, callers multiply by T^2.
+    """
+    log_p = (teacher / temperature).log_softmax(dim=1)
+    log_q = (student.detach() / temperature).log_softmax(dim=1)
+    if form == "cross-entropy":
+        return -(log_p.exp() * log_q).sum()
+    if form == "kl":
+        return (log_p.exp() * (log_p - log_q)).sum()
+    return (log_q.exp() * (log_q - log_p)).sum()
 
 
 def hard_loss(

@@ -13,7 +13,7 @@ from torch import Tensor
 from distill.data.dataset import Batch
 from distill.training.config import TrainingConfig
 from distill.training.learner import Learner
-from distill.training.losses import hard_loss, soft_loss
+from distill.training.losses import hard_loss, soft_loss, teacher_soft_loss
 from distill.training.scheme_table import SCHEMES
 
 
@@ -106,12 +106,12 @@ class JointIsolated(Scheme):
         """The teacher's update, then the student's with the logits that the teacher had before its own."""
         teacher_logits: list[Tensor] = []
 
-        def teacher_loss(micro_batch: Batch) -> Tensor:
+        def hard(micro_batch: Batch) -> Tensor:
             v = self.teacher.logits(micro_batch)
             teacher_logits.append(v.detach())
             return hard_loss(v, micro_batch.labels, weights=micro_batch.weights) / rows
 
-        optimizer_step(self.teacher, micro_batches, teacher_loss)
+        optimizer_step(self.teacher, micro_batches, hard)
         before_update = iter(teacher_logits)
 
         def loss(micro_batch: Batch) -> Tensor:
@@ -125,7 +125,8 @@ class JointCoupled(Scheme):
     """`joint-coupled`, scheme 3: the teacher gets the gradient of the soft loss in its next update.
 
     At step t: teacher <- L_hard(v) with the gradient g_{t-1} added; student as in scheme 2; then
-    g_t = d alpha_soft T^2 L_soft(v, z) / d teacher, of this batch, with v and z as they were in both forward passes.
+    g_t = d w alpha_soft T^2 L_teacher(v, z) / d teacher, of this batch, with v and z as they were in both forward
+    passes. L_teacher is `teacher_soft_loss`, w its weight.
     """
 
     def __init__(self, teacher: Learner, student: Learner, config: TrainingConfig):
@@ -144,7 +145,7 @@ class JointCoupled(Scheme):
             p.grad = pending
         for micro_batch in micro_batches:
             v, z = self.teacher.logits(micro_batch), self.student.logits(micro_batch)
-            soft = config.alpha_soft[0] * config.temperature**2 * soft_loss(z.detach(), v, config.temperature) / rows
+            soft = teacher_loss(v, z, config) / rows
             # Before any backward pass: not through .grad, which belongs to this step's update.
             for total, g in zip(
                 next_gradients, torch.autograd.grad(soft, self.parameters, retain_graph=True), strict=True
@@ -169,9 +170,11 @@ class JointCoupled(Scheme):
 
 
 class JointSum(Scheme):
-    """`joint-sum`, scheme 4: one objective for both, one backward pass.
+    """`joint-sum`, scheme 4: one loss for both, one backward pass.
 
-    teacher, student <- L_hard(v) + alpha_soft T^2 L_soft(v, z) + beta_hard L_hard(z).
+    teacher <- L_hard(v) + w alpha_soft T^2 L_teacher(v, z); student <- alpha_soft T^2 L_soft(v, z) + beta_hard
+    L_hard(z). L_teacher is `teacher_soft_loss`, w its weight. With the cross-entropy or the KL of p and q, and w = 1,
+    both follow one objective, since the entropy of p has no gradient for the student.
     """
 
     def __init__(self, teacher: Learner, student: Learner, config: TrainingConfig):
@@ -185,8 +188,9 @@ class JointSum(Scheme):
         losses = []
         for micro_batch in micro_batches:
             v, z = self.teacher.logits(micro_batch), self.student.logits(micro_batch)
-            loss = student_loss(v, z, micro_batch, self.config) / rows
-            (hard_loss(v, micro_batch.labels, weights=micro_batch.weights) / rows + loss).backward()  # type: ignore[no-untyped-call]
+            loss = student_loss(v.detach(), z, micro_batch, self.config) / rows
+            hard = hard_loss(v, micro_batch.labels, weights=micro_batch.weights)
+            (loss + (hard + teacher_loss(v, z, self.config)) / rows).backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
         self.teacher.update()
         self.student.update()
@@ -199,6 +203,12 @@ def student_loss(v: Tensor, z: Tensor, micro_batch: Batch, config: TrainingConfi
     return config.alpha_soft[0] * soft + config.beta_hard * hard_loss(
         z, micro_batch.labels, weights=micro_batch.weights
     )
+
+
+def teacher_loss(v: Tensor, z: Tensor, config: TrainingConfig) -> Tensor:
+    """What a teacher learns from its student, w alpha_soft T^2 L_teacher(v, z), summed over the rows."""
+    soft = config.temperature**2 * teacher_soft_loss(z, v, config.temperature, config.teacher_soft_loss)
+    return config.teacher_soft_weight * config.alpha_soft[0] * soft
 
 
 BUILDERS: dict[str, Callable[..., Scheme]] = {

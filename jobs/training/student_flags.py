@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from distill.errors import BadInput
 from distill.models.packages import need_transformers
-from distill.training.config import TEACHER, Encoder, TrainingConfig
+from distill.training.config import TEACHER, Encoder, TeacherSoftLoss, TrainingConfig
 from distill.training.scheme_table import LINEAR, SCHEMES, scheme_for
 from jobs.common.cli import Parser, day
 from jobs.common.options import option
@@ -72,6 +72,15 @@ class StudentTraining(TrainingOptions):
     layers: int | None = option("number of the encoder's first layers to keep (default: all)", None, group=JOINT)
     teacher_learning_rate: float = option("peak learning rate of the encoder", TEACHER.learning_rate, group=JOINT)
 
+    teacher_soft_loss: TeacherSoftLoss = option(
+        "what the teacher of joint-coupled and joint-sum learns from its student; cross-entropy: as in the article",
+        TrainingConfig.teacher_soft_loss,
+        group=JOINT,
+    )
+    teacher_soft_weight: float = option(
+        "weight of that loss, beside --alpha-soft", TrainingConfig.teacher_soft_weight, group=JOINT
+    )
+
     held_out: int | None = None  # a fold of the nights' labels that is left out
 
     @property
@@ -95,6 +104,8 @@ class StudentTraining(TrainingOptions):
             temperature=self.temperature,
             alpha_soft=self.alpha_soft or (1.0,) * max(1, len(self.teacher)),
             beta_hard=self.beta_hard,
+            teacher_soft_loss=self.teacher_soft_loss,
+            teacher_soft_weight=self.teacher_soft_weight,
             schedule=self.schedule(),
         )
 
@@ -119,8 +130,8 @@ class StudentTraining(TrainingOptions):
             raise BadInput("--temperature must be above 0, --alpha-soft and --beta-hard 0 or more, and not all 0")
         if min(self.batch, self.accumulate, self.hint_epochs, self.max_length, self.layers or 1) < 1:
             raise BadInput("--batch, --accumulate, --hint-epochs, --max-length and --layers must be 1 or more")
-        if min(self.learning_rate, self.teacher_learning_rate) <= 0:
-            raise BadInput("--learning-rate and --teacher-learning-rate must be above 0")
+        if min(self.learning_rate, self.teacher_learning_rate, self.teacher_soft_weight) <= 0:
+            raise BadInput("--learning-rate, --teacher-learning-rate and --teacher-soft-weight must be above 0")
         if SCHEMES[self.scheme].joint or self.uses_teacher_features:
             need_transformers(f"--scheme {self.scheme}")
         if SCHEMES[self.scheme].joint:

@@ -34,7 +34,8 @@ CONFIGS = {
     "offline": CONFIG,
     "multi-teacher": replace(CONFIG, alpha_soft=(0.7, 0.3)),
     "offline, route": replace(CONFIG, schedule=((1,), (1,), (0,))),
-    **dict.fromkeys(JOINT, CONFIG),
+    **dict.fromkeys(JOINT, replace(CONFIG, teacher_soft_loss="cross-entropy")),
+    **{f"{name}, kl": replace(CONFIG, teacher_soft_weight=0.3) for name in ("joint-coupled", "joint-sum")},
 }
 PRECISION = "float32"
 

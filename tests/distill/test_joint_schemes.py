@@ -2,10 +2,12 @@
 
 Both are v = (0, a x + c). With p = sigma(v_1/T), q = sigma(z_1/T), y the label and B rows, the gradients of one row are
     L_hard:   d/da = x (sigma(v_1) - y)
-    T^2 L_soft: d/da of the student = T x (q - p), d/da of the teacher = -p (1 - p) z_1 x
-and d/dc the same without the x.
+    T^2 L_soft: d/da of the student = T x (q - p)
+    T^2 L_teacher: d/da of the teacher = T x times -p (1 - p) z_1 / T, p (1 - p) (v_1 - z_1) / T or p - q
+and d/dc the same without the x; test_losses.py derives the last line.
 """
 
+from dataclasses import replace
 from math import exp
 from typing import Any
 
@@ -14,14 +16,17 @@ import torch
 from torch import Tensor, nn
 
 from distill.data.dataset import Batch
-from distill.training.config import TrainingConfig
+from distill.training.config import TeacherSoftLoss, TrainingConfig
 from distill.training.learner import Learner
 from distill.training.ranks import SingleProcess
 from distill.training.schemes import JOINT, JointCoupled, JointIsolated, JointSum, Scheme
 
 X, Y = [0.5, -1.0, 2.0], [1, 0, 1]
-T, ALPHA, BETA = 3.0, 0.7, 0.4
-CONFIG = TrainingConfig(temperature=T, alpha_soft=(ALPHA,), beta_hard=BETA, learning_rate=0.1)
+T, ALPHA, BETA, WEIGHT = 3.0, 0.7, 0.4, 0.6
+CONFIG = TrainingConfig(
+    temperature=T, alpha_soft=(ALPHA,), beta_hard=BETA, learning_rate=0.1, teacher_soft_weight=WEIGHT
+)
+FORMS: list[TeacherSoftLoss] = ["cross-entropy", "kl", "reverse-kl"]
 
 
 class Line(nn.Module):
@@ -39,10 +44,10 @@ class Line(nn.Module):
         return [{"params": list(self.parameters()), "lr": learning_rate, "weight_decay": weight_decay}]
 
 
-def pair(name: str) -> tuple[Scheme, Line, Line]:
+def pair(name: str, form: TeacherSoftLoss = "kl") -> tuple[Scheme, Line, Line]:
     teacher, student = Line(0.8, -0.3), Line(-0.2, 0.6)
     learners = [Learner(n, m, CONFIG, SingleProcess()) for n, m in (("teacher", teacher), ("student", student))]
-    return JOINT[name](*learners, CONFIG), teacher, student
+    return JOINT[name](*learners, replace(CONFIG, teacher_soft_loss=form)), teacher, student
 
 
 def batch(rows: slice = slice(None)) -> Batch:
@@ -60,13 +65,16 @@ def hard(line: tuple[float, float]) -> tuple[float, float]:
     return sum(s * x for s, x in zip(slopes, X, strict=True)) / 3, sum(slopes) / 3
 
 
-def soft(teacher: tuple[float, float], student: tuple[float, float]) -> tuple[tuple[float, float], ...]:
-    """Of alpha T^2 L_soft, mean over the batch: those of the teacher, those of the student."""
+def soft(
+    teacher: tuple[float, float], student: tuple[float, float], form: TeacherSoftLoss = "kl"
+) -> tuple[tuple[float, float], ...]:
+    """Of w alpha T^2 L_teacher for the teacher, of alpha T^2 L_soft for the student, mean over the batch."""
     of_teacher, of_student = [], []
     for x in X:
         v, z = teacher[0] * x + teacher[1], student[0] * x + student[1]
         p, q = sigma(v / T), sigma(z / T)
-        of_teacher.append(-ALPHA * p * (1 - p) * z / 3)
+        slopes = {"cross-entropy": -p * (1 - p) * z / T, "kl": p * (1 - p) * (v - z) / T, "reverse-kl": p - q}
+        of_teacher.append(WEIGHT * ALPHA * T * slopes[form] / 3)
         of_student.append(ALPHA * T * (q - p) / 3)
     return tuple((sum(s * x for s, x in zip(g, X, strict=True)), sum(g)) for g in (of_teacher, of_student))
 
@@ -102,20 +110,22 @@ def test_isolated_gives_the_teacher_nothing_of_the_student() -> None:
         assert gradient(teacher) == expected
 
 
-def test_coupled_gives_the_teacher_the_soft_gradient_one_step_later() -> None:
-    scheme, teacher, student = pair("joint-coupled")
+@pytest.mark.parametrize("form", FORMS)
+def test_coupled_gives_the_teacher_the_soft_gradient_one_step_later(form: TeacherSoftLoss) -> None:
+    scheme, teacher, student = pair("joint-coupled", form)
     kept = (0.0, 0.0)
     for _ in range(3):
         expected = plus(hard(now(teacher)), kept)
-        kept = soft(now(teacher), now(student))[0]
+        kept = soft(now(teacher), now(student), form)[0]
         assert abs(kept[0]) > 1e-3, "so that its absence would show"
         scheme.step([batch()], 3)
         assert gradient(teacher) == expected
 
 
-def test_sum_moves_both_from_one_loss() -> None:
-    scheme, teacher, student = pair("joint-sum")
-    of_teacher, of_student = soft(now(teacher), now(student))
+@pytest.mark.parametrize("form", FORMS)
+def test_sum_moves_both_from_one_loss(form: TeacherSoftLoss) -> None:
+    scheme, teacher, student = pair("joint-sum", form)
+    of_teacher, of_student = soft(now(teacher), now(student), form)
     expected = plus(hard(now(teacher)), of_teacher), plus(of_student, hard(now(student)), weights=(1, BETA))
     before = now(teacher), now(student)
     scheme.step([batch()], 3)

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from distill.training.losses import NO_LABEL, hard_loss, hint_loss, soft_loss
+from distill.training.config import TeacherSoftLoss
+from distill.training.losses import NO_LABEL, hard_loss, hint_loss, soft_loss, teacher_soft_loss
 
 
 def logs(*rows: tuple[float, float]) -> Tensor:
@@ -90,6 +91,70 @@ def test_class_weights_multiply_and_are_not_divided_by_again() -> None:
     weight = torch.tensor([3.0, 10.0]).double()
     loss = hard_loss(logs(STUDENT, STUDENT), torch.tensor([0, 1]), weight)
     assert loss.item() == pytest.approx(-3 * math.log(4 / 5) - 10 * math.log(1 / 5))
+
+
+def sigma(margin: float) -> float:
+    return 1 / (1 + math.exp(-margin))
+
+
+def by_hand(form: TeacherSoftLoss, a: float, b: float) -> tuple[float, float]:
+    """Value of the loss of one row, and its derivative by a; p = s(a) and q = s(b) of the second label.
+
+    cross-entropy: -p ln q - (1 - p) ln (1 - q), and dp/da = s'(a) = p (1 - p), so the derivative is
+        -s'(a) (ln q - ln (1 - q)) = -s'(a) b.
+    kl: that less the entropy of p, whose derivative is -s'(a) (ln p - ln (1 - p)) = -s'(a) a: in all s'(a) (a - b).
+    reverse-kl: q ln (q / p) + (1 - q) ln ((1 - q) / (1 - p)); d ln p / da = 1 - p and d ln (1 - p) / da = -p, so the
+        derivative is -q (1 - p) + (1 - q) p = p - q.
+    """
+    p, q = sigma(a), sigma(b)
+    cross_entropy = -p * math.log(q) - (1 - p) * math.log(1 - q)
+    if form == "cross-entropy":
+        return cross_entropy, -p * (1 - p) * b
+    if form == "kl":
+        return cross_entropy + p * math.log(p) + (1 - p) * math.log(1 - p), p * (1 - p) * (a - b)
+    return q * math.log(q / p) + (1 - q) * math.log((1 - q) / (1 - p)), p - q
+
+
+FORMS: list[TeacherSoftLoss] = ["cross-entropy", "kl", "reverse-kl"]
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+@pytest.mark.parametrize(("a", "b"), [(2.0, 2.0), (2.0, -1.0), (-0.5, 3.0), (6.0, 0.25), (0.0, 0.0)])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_teachers_soft_loss_and_gradient_are_those_by_hand(
+    form: TeacherSoftLoss, a: float, b: float, temperature: float
+) -> None:
+    """a, b: margins at the temperature, so the logits are T times as far apart and the derivative by them a T-th."""
+    teacher = torch.tensor([[1.0, 1.0 + a * temperature]]).double().requires_grad_()
+    student = torch.tensor([[-b * temperature, 0.0]]).double().requires_grad_()
+    loss = teacher_soft_loss(student, teacher, temperature, form)
+    loss.backward()
+    value, slope = by_hand(form, a, b)
+    assert loss.item() == pytest.approx(value)
+    torch.testing.assert_close(teacher.grad, torch.tensor([[-slope, slope]]).double() / temperature)
+    assert student.grad is None, "the student follows its own soft loss"
+
+
+def test_where_both_agree_only_the_cross_entropy_moves_the_teacher() -> None:
+    """At margins of 2 it pushes towards more confidence by s'(2) 2 = 0.21."""
+    slopes = [by_hand(form, 2, 2)[1] for form in FORMS]
+    assert slopes == pytest.approx([-0.2100, 0, 0], abs=5e-5)
+
+
+def test_an_unsure_student_hardly_moves_a_sure_teacher_unless_by_the_reverse_kl() -> None:
+    assert by_hand("kl", 6, 0)[1] == pytest.approx(0.0148, abs=5e-5)
+    assert by_hand("reverse-kl", 6, 0)[1] == pytest.approx(0.4975, abs=5e-5)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_teachers_soft_loss_is_summed_over_rows_and_finite_where_it_is_certain(form: TeacherSoftLoss) -> None:
+    teacher = torch.tensor([[0.0, 2.0], [0.0, 900.0]], requires_grad=True)
+    student = torch.tensor([[0.0, -1.0], [0.0, 1.0]])
+    both = teacher_soft_loss(student, teacher, 1, form)
+    both.backward()
+    each = [teacher_soft_loss(student[i : i + 1], teacher[i : i + 1], 1, form) for i in (0, 1)]
+    assert both.item() == pytest.approx(sum(one.item() for one in each))
+    assert teacher.grad is not None and teacher.grad.isfinite().all()
 
 
 def test_the_hint_loss_is_half_the_squared_distance_summed_over_rows() -> None:

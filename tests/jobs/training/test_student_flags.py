@@ -27,6 +27,7 @@ DAY = "2026-11-09"
         ("--scheme multi-teacher --teacher a b --alpha-soft 1", "--alpha-soft has 1 weights for 2 teachers"),
         ("--batch 0", "--batch, --accumulate, --hint-epochs, --max-length and --layers must be 1 or more"),
         ("--learning-rate 0", "must be above 0"),
+        ("--scheme joint-sum --teacher-soft-weight 0", "--teacher-soft-weight must be above 0"),
         ("--epochs 0", "--epochs and --num-proc must be 1 or more"),
         ("--train-rows 0", "--train-rows must be 1 or more"),
     ],
