@@ -6,11 +6,11 @@ from distill.data.dataset import Examples, View
 from distill.data.labelled import TextRows, read_snapshot
 from distill.data.snapshot import Snapshot
 from distill.evaluation.evaluation import evaluate
-from distill.models.bert import from_pretrained, to_bundle
+from distill.models.bert import to_bundle
 from distill.models.bundle import Bundle
 from distill.training import student as students
 from distill.training import teacher as teachers
-from distill.training.config import Encoder, TrainingConfig, TrainingTask
+from distill.training.config import Encoder, TrainingConfig, TrainingTask, WarmStart
 from distill.training.learner import Learner
 from distill.training.lineage import lineage as lineage_of
 from distill.training.loop import fit
@@ -24,10 +24,13 @@ def train_on_rank(
     snapshot: Snapshot,
     task: TrainingTask,
     scheme: str,
-    encoder: Encoder,
+    start: Encoder | WarmStart,
+    registry: str,
     teacher_config: TrainingConfig,
 ) -> tuple[Bundle, Bundle] | None:
-    """Train both on one rank; rank 0 returns the bundles of student and teacher, not yet saved.
+    """Train both on one rank, the teacher from an encoder or from a version of the registry.
+
+    Rank 0 returns the bundles of student and teacher, not yet saved.
 
     Batch, epochs and seed of both come from the task's config; `teacher_config` has the teacher's learning rate, weight
     decay, clipping, average and precision.
@@ -36,7 +39,7 @@ def train_on_rank(
     torch.set_num_threads(task.threads)
     train, valid, test = splits = read_snapshot(snapshot)
     student = Student(train.texts, config)
-    model, tokenizer = from_pretrained(encoder.init, encoder.max_length, teacher_config.precision, encoder.layers)
+    model, tokenizer = teachers.begin_from(start, registry, teacher_config.precision)
 
     def examples(rows: TextRows) -> Examples:
         view = tokenizer.encode(rows.texts)
@@ -49,7 +52,7 @@ def train_on_rank(
     curve = fit(both, [pupil, teacher], examples(train), examples(valid), config, ranks, task.outputs)
     if ranks.rank:
         return None
-    lineage = {"init": encoder.init, **lineage_of({**task.lineage, "scheme": scheme}, config, ranks, curve)}
+    lineage = {**teachers.origin(start), **lineage_of({**task.lineage, "scheme": scheme}, config, ranks, curve)}
     target = task.target_precision
     sections = evaluate(lambda texts: teachers.scores(model, tokenizer, texts, ranks.device), valid, test, target)
     return student.bundle(lineage, splits, target), to_bundle(model, tokenizer, {"lineage": lineage, **sections})

@@ -44,18 +44,14 @@ def train_on_rank(
     torch.set_num_threads(task.threads)
     torch.manual_seed(config.seed)
     train, valid, test = read_snapshot(snapshot)
-    if isinstance(start, WarmStart):
-        model, tokenizer = from_bundle(Registry(registry).load(start.version).bundle, config.precision)
-    else:
-        model, tokenizer = from_pretrained(start.init, start.max_length, config.precision, start.layers)
+    model, tokenizer = begin_from(start, registry, config.precision)
     teacher = Learner(VIEW, model, config, ranks)
     scheme = HardLabel(teacher, config, class_weight(train, config).to(ranks.device))
     seen, unseen = examples(train, tokenizer), examples(valid, tokenizer)
     curve = fit(scheme, [teacher], seen, unseen, config, ranks, task.outputs)
     if ranks.rank:
         return None
-    begun = {"warm_start": start.version} if isinstance(start, WarmStart) else {"init": start.init}
-    lineage = {**begun, **lineage_of({**task.lineage, "scheme": BERT}, config, ranks, curve)}
+    lineage = {**origin(start), **lineage_of({**task.lineage, "scheme": BERT}, config, ranks, curve)}
     reached = evaluate(lambda texts: scores(model, tokenizer, texts, ranks.device), valid, test, task.target_precision)
     models = Registry(registry)
     bundle = to_bundle(model, tokenizer, {"lineage": lineage, **reached})
@@ -66,6 +62,18 @@ def train_on_rank(
             models.add(anchor_name(version, step), anchor.tensors, anchor.files, anchor.manifest)
     models.add(version, bundle.tensors, bundle.files, bundle.manifest)
     return bundle.manifest
+
+
+def begin_from(start: Encoder | WarmStart, registry: str, precision: str) -> tuple[Bert, Tokenizer]:
+    """The teacher that a training begins with, on every rank alike but for the random head of an encoder."""
+    if isinstance(start, WarmStart):
+        return from_bundle(Registry(registry).load(start.version).bundle, precision)
+    return from_pretrained(start.init, start.max_length, precision, start.layers)
+
+
+def origin(start: Encoder | WarmStart) -> dict[str, str]:
+    """The fact of the lineage that says what a teacher began from."""
+    return {"warm_start": start.version} if isinstance(start, WarmStart) else {"init": start.init}
 
 
 def examples(rows: TextRows, tokenizer: Tokenizer) -> Examples:

@@ -68,6 +68,12 @@ class StudentTraining(TrainingOptions):
         choices=["random", "teacher"],
     )
     init: str = option("pretrained encoder: a folder or a hub name", Encoder.init, group=JOINT)
+    start: str | None = option(
+        "a teacher of the registry that goes on learning, instead of --init, --max-length and --layers",
+        None,
+        group=JOINT,
+        metavar="NAME[@VERSION]",
+    )
     max_length: int = option("tokens of a text that the teacher reads", Encoder.max_length, group=JOINT)
     layers: int | None = option("number of the encoder's first layers to keep (default: all)", None, group=JOINT)
     teacher_learning_rate: float = option("peak learning rate of the encoder", TEACHER.learning_rate, group=JOINT)
@@ -134,7 +140,7 @@ class StudentTraining(TrainingOptions):
             raise BadInput("--learning-rate, --teacher-learning-rate and --teacher-soft-weight must be above 0")
         if SCHEMES[self.scheme].joint or self.uses_teacher_features:
             need_transformers(f"--scheme {self.scheme}")
-        if SCHEMES[self.scheme].joint:
+        if SCHEMES[self.scheme].joint and not self.start:
             check_encoder(self.encoder, self.num_proc)
 
     def check_teachers(self) -> None:

@@ -12,7 +12,7 @@ from distill.models.registry import Registry
 from distill.models.versions import anchor_name
 from distill.scoring.logits import PRECISIONS, fingerprint
 from distill.training import joint, student
-from distill.training.config import TEACHER, TrainingTask
+from distill.training.config import TEACHER, TrainingTask, WarmStart
 from distill.training.scheme_table import LINEAR, SCHEMES
 from distill.training.student import TeacherFeatureSpec
 from jobs.common.home import home, home_registry
@@ -64,7 +64,8 @@ def fit(
     registry: Registry, open_warehouse: Callable[[], Warehouse], options: StudentTraining, version: str
 ) -> tuple[Training, Bundle, Bundle | None]:
     """Train a student, or go on with it: the training, the student, and the teacher that trained along, if any."""
-    options = replace(options, teacher=tuple(resolved(registry, name) for name in options.teacher))
+    start = registry.resolve(options.start) if options.start else None
+    options = replace(options, teacher=tuple(resolved(registry, name) for name in options.teacher), start=start)
     if options.uses_teacher_features:
         check_encoder(registry, options.teacher[0])
     anchors = [anchor_name(options.teacher[0], step) for step, _ in options.route]
@@ -81,8 +82,8 @@ def fit(
     task = training.task(options, options.config())
     is_joint = SCHEMES[options.scheme].joint
     with training.ended_when_refused():
-        work = joint_work(options, training, task) if is_joint else stored_work(options, training, task, registry)
-        trained = launch(warehouse.spark, options.num_proc, work, RESTARTS)
+        work = joint_work if is_joint else stored_work
+        trained = launch(warehouse.spark, options.num_proc, work(options, training, task, registry), RESTARTS)
     return (training, *trained) if is_joint else (training, trained, None)
 
 
@@ -129,7 +130,9 @@ def stored_work(
     )
 
 
-def joint_work(options: StudentTraining, training: Training, task: TrainingTask) -> Callable[..., Any]:
+def joint_work(
+    options: StudentTraining, training: Training, task: TrainingTask, registry: Registry
+) -> Callable[..., Any]:
     """The function of each rank for a joint training."""
     config = replace(
         TEACHER, learning_rate=options.teacher_learning_rate, gradient_accumulation_steps=options.accumulate
@@ -139,6 +142,7 @@ def joint_work(options: StudentTraining, training: Training, task: TrainingTask)
         snapshot=training.snapshot,
         task=task,
         scheme=options.scheme,
-        encoder=options.encoder,
+        start=WarmStart(options.start) if options.start else options.encoder,
+        registry=registry.root,
         teacher_config=config,
     )

@@ -48,7 +48,8 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (folder / "labels").mkdir()
     rows = pa.table({"text": texts, "label": labels, "source": splits, "split": splits})
     pq.write_table(rows, folder / "labels" / "0.parquet")
-    return {"snapshot": Snapshot(str(folder)), "encoder": Encoder(tiny_encoder(Path(folder, "encoder")), max_length=32)}
+    start = Encoder(tiny_encoder(Path(folder, "encoder")), max_length=32)
+    return {"snapshot": Snapshot(str(folder)), "start": start, "registry": str(folder)}
 
 
 def all_schemes(ranks: ProcessGroup, given: dict[str, Any], config: TrainingConfig) -> dict[str, Any]:

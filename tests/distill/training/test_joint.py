@@ -1,0 +1,74 @@
+"""A joint training from Parquet to two bundles: what the teacher begins from."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from distill.data.snapshot import Snapshot
+from distill.models.bert import from_bundle, from_pretrained, to_bundle
+from distill.models.bundle import Bundle
+from distill.models.registry import Registry
+from distill.scoring.logits import BertTeacher
+from distill.training.config import TEACHER, Encoder, TrainingConfig, TrainingTask, WarmStart
+from distill.training.joint import train_on_rank
+from distill.training.ranks import SingleProcess
+from tests.distill.tiny_encoder import tiny_encoder
+
+CONFIG = TrainingConfig(epochs=2, batch=16, patience=9, seed=3, learning_rate=1e-2)
+TEACHER_CONFIG = replace(TEACHER, learning_rate=2e-3, precision="float32")
+VERSION = "bert-20261123T201500Z-1a2b3c"
+Given = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
+    """A snapshot, a tiny encoder to start from, and a registry with a teacher of that encoder."""
+    folder = tmp_path_factory.mktemp("given")
+    rng = np.random.default_rng(0)
+    noise = [chr(c) for c in range(0x5000, 0x5040)]
+    labels = rng.integers(0, 2, 181)
+    texts = ["".join(rng.choice(noise, rng.integers(1, 9))) + ("客服骗人" if y else "物流很快") for y in labels]
+    splits = ["train"] * 121 + ["valid"] * 60
+    (folder / "labels").mkdir()
+    rows = pa.table({"text": texts, "label": labels, "source": splits, "split": splits})
+    pq.write_table(rows, folder / "labels" / "0.parquet")
+    start = Encoder(tiny_encoder(folder / "encoder"), max_length=24)
+    saved = to_bundle(*from_pretrained(start.init, start.max_length, "float32"), {})
+    Registry(str(folder / "registry")).add(VERSION, saved.tensors, saved.files, saved.manifest)
+    return {"snapshot": Snapshot(str(folder)), "start": start, "registry": str(folder / "registry")}
+
+
+def train(given: Given, scheme: str, config: TrainingConfig = CONFIG, **changed: Any) -> tuple[Bundle, Bundle]:
+    trained = train_on_rank(
+        SingleProcess(),
+        **given | {"task": TrainingTask(config, 0.4), "scheme": scheme, "teacher_config": TEACHER_CONFIG} | changed,
+    )
+    assert trained is not None
+    return trained
+
+
+def logits(bundle: Bundle) -> np.ndarray:
+    texts = ["退款三个月没到账", "这家店的菜真好吃", "客服骗人", "物流很快"]
+    return BertTeacher(*from_bundle(bundle, "float32"), torch.device("cpu")).logits(texts)
+
+
+def test_a_warm_start_goes_on_from_a_teacher_of_the_registry(given: Given) -> None:
+    """At a rate of nearly nothing the teacher is the old one, head and longest text too; at a real one it is not."""
+    saved = Registry(given["registry"]).load(VERSION).bundle
+    still, start = replace(TEACHER_CONFIG, learning_rate=1e-12), WarmStart(VERSION)
+    student, teacher = train(given, "joint-isolated", start=start, teacher_config=still)
+    np.testing.assert_allclose(logits(teacher), logits(saved), atol=1e-5)
+    assert teacher.manifest["architecture"]["max_length"] == 24
+    for lineage in (student.manifest["lineage"], teacher.manifest["lineage"]):
+        assert lineage["warm_start"] == VERSION and "init" not in lineage
+    assert np.abs(logits(train(given, "joint-isolated", start=start)[1]) - logits(saved)).max() > 0.01
+
+
+def test_without_one_it_begins_from_the_encoder(given: Given) -> None:
+    lineage = train(given, "joint-isolated")[0].manifest["lineage"]
+    assert lineage["init"] == given["start"].init and "warm_start" not in lineage
