@@ -1,6 +1,6 @@
 """The rows of a split as networks read them, and the order in which training sees them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -94,6 +94,29 @@ def shuffled(rows: int, batch: int, seed: int, epoch: int, lengths: Tensor | Non
     batches = [part for pool in pools for part in torch.split(pool, batch)]
     whole = rows // batch
     return [batches[i] for i in torch.randperm(whole, generator=random)] + batches[whole:]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Rows that two networks see one after the other: int64 (rows,), and their batches for each.
+
+    by_length: each row once, in batches of similar length. mixed: in random batches, pass after pass.
+    """
+
+    rows: Tensor
+    by_length: list[Tensor]
+    mixed: list[Tensor]
+
+
+def length_pools(rows: int, batch: int, seed: int, epoch: int, lengths: Tensor | None, passes: int) -> Iterator[Pool]:
+    """Every row in one pool of POOL batches; a function of seed and epoch. Without lengths all batches are random."""
+    random = torch.Generator().manual_seed(seed * 100_003 + epoch)
+    for pool in torch.split(torch.randperm(rows, generator=random), batch * POOL):
+        ordered = pool if lengths is None else pool[lengths[pool].argsort(stable=True)]
+        batches, whole = torch.split(ordered, batch), len(pool) // batch
+        by_length = [batches[i] for i in torch.randperm(whole, generator=random)] + [*batches[whole:]]
+        orders = [pool[torch.randperm(len(pool), generator=random)] for _ in range(passes)]
+        yield Pool(pool, by_length, [part for order in orders for part in torch.split(order, batch)])
 
 
 def length_buckets(lengths: Tensor, tokens: int) -> list[Tensor]:

@@ -38,8 +38,13 @@ class Progress:
     epoch: int = 1
     step: int = 0
     loss: float = 0.0
-    seen: int = 0
+    seen: dict[str, int] = field(default_factory=dict)  # rows, by the name of the learner that saw them
     curve: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def total_seen(self) -> int:
+        """Rows that learners saw, all together."""
+        return sum(self.seen.values())
 
 
 class Checkpoints:

@@ -32,6 +32,9 @@ class TrainingConfig:
     beta_hard: float = 0.3  # weight of the hard loss
     teacher_soft_loss: TeacherSoftLoss = "kl"  # of a joint scheme's teacher; cross-entropy: as the article writes it
     teacher_soft_weight: float = 1.0  # of that loss, beside alpha_soft
+    soft_ramp: float = 0.0  # share of the student's steps over which alpha_soft rises from 0; 0: it is whole at once
+    student_passes: int = 1  # of joint-isolated's student over the rows of each pool
+    cool_down: int = 0  # epochs at the end of a joint scheme, of all epochs, in which the student learns alone
     route: tuple[float, ...] = ()  # shares of the steps after which the model is kept as an anchor point
     schedule: tuple[tuple[int, ...], ...] = ()  # by epoch, which stored logits teach, by their numbers; () for all
     dropout: Dropout = field(default_factory=Dropout)
@@ -54,6 +57,10 @@ TEACHER = TrainingConfig(
 
 # Of a teacher that goes on learning nothing is an anchor.
 WARM_START = replace(TEACHER, route=())
+
+
+# Of a joint scheme: at first a teacher from an encoder says 50:50, and a student that is followed knows nothing.
+SOFT_RAMP = 0.3
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from distill.models.bundle import Bundle
 from distill.training import student as students
 from distill.training import teacher as teachers
 from distill.training.config import Encoder, TrainingConfig, TrainingTask, WarmStart
+from distill.training.joint_schemes import JOINT
 from distill.training.learner import Learner
 from distill.training.lineage import lineage as lineage_of
 from distill.training.loop import fit
 from distill.training.ranks import ProcessGroup
-from distill.training.schemes import JOINT
 from distill.training.student import Student
 
 

@@ -30,6 +30,7 @@ class Learner:
 
     def __init__(self, name: str, model: Any, config: TrainingConfig, ranks: ProcessGroup):
         self.name = name
+        self.done = 0.0  # share of its steps that are made
         self.model: torch.nn.Module = model.to(ranks.device)
         self._ranks, self._grad_clip = ranks, config.grad_clip
         for module in model.modules():
@@ -55,8 +56,9 @@ class Learner:
         logits: Tensor = self.model(batch.inputs[self.name])
         return logits
 
-    def rate(self, factor: float) -> None:
-        """Set the learning rates to `factor` times those of the config."""
+    def place(self, done: float, factor: float) -> None:
+        """Set the share of its steps that are made, and the learning rates to `factor` times those of the config."""
+        self.done = done
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
 

@@ -8,24 +8,23 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
-from distill.data.dataset import BATCH_TOKENS, Examples, length_buckets, passes, shard, shuffled, to_device
+from distill.data.dataset import Examples, passes, shard
 from distill.errors import OpinionError
 from distill.evaluation import metrics
-from distill.models.padding import padded
 from distill.training.checkpoint import Checkpoints, Progress
 from distill.training.config import NO_OUTPUTS, Outputs, TrainingConfig
 from distill.training.learner import Learner
+from distill.training.order import Order
+from distill.training.prediction import predict
 from distill.training.progress import progress_bar
 from distill.training.ranks import ProcessGroup
 from distill.training.schemes import Scheme
 from distill.training.tensorboard import TensorBoardWriter
 
-EVALUATION_ROWS = 1024  # of a batch without padding
-
 
 @dataclass(frozen=True)
 class Epoch:
-    """One point of the training curve; valid: the AUC, or the value of `judge`."""
+    """One point of the training curve; valid: the AUC, or the value of `judge`; rows: as the first learner saw them."""
 
     epoch: int
     loss: float
@@ -33,6 +32,7 @@ class Epoch:
     rows: int
     seconds: float
     cpu_seconds: float  # of all ranks
+    validation_cpu_seconds: float  # of these, those of `valid`
 
 
 def fit(
@@ -52,34 +52,46 @@ def fit(
     process whose batch is the sum of the ranks' batches. A training continues from a checkpoint in its folder.
     """
     torch.manual_seed(config.seed * 1009 + ranks.rank)  # dropout differs between ranks
+    train = scheme.prepare(train)
     store = Checkpoints(outputs.checkpoints, config, ranks)
     progress, best = store.load(learners, scheme)
     if ranks.rank == 0:
         print(f"training on {len(train.labels)} texts, validating on {len(valid.labels)}", flush=True)
     scalars = TensorBoardWriter(outputs.board if ranks.rank == 0 else None)
+    order = Order(scheme, learners, train, config, ranks)
     global_batch = config.batch * ranks.size
     anchors = {round(at * config.epochs * math.ceil(len(train.labels) / global_batch)) for at in config.route}
     while progress.epoch <= config.epochs and not stalled(progress, config):
-        started, cpu, seen_before = time.monotonic(), time.process_time(), progress.seen
+        started, cpu, seen_before = time.monotonic(), time.process_time(), progress.total_seen
         for learner in learners:
             learner.model.train()
-        for loss, rows, done in steps(scheme, learners, train, progress, config, ranks):
-            progress.step, progress.seen, progress.loss = progress.step + 1, progress.seen + rows, progress.loss + loss
-            scalars.step(done, {"loss on rank 0": loss / max(rows, 1)})
+        for updated, loss, rows, done in steps(scheme, order, train, progress, config, ranks):
+            progress.step += 1
+            for learner in updated:
+                progress.seen[learner.name] = progress.seen.get(learner.name, 0) + rows
+            if learners[0] in updated:
+                progress.loss += loss
+                scalars.step(done, {"loss on rank 0": loss / max(rows, 1)})
             if done in anchors:
                 store.save_anchor(learners[0], done)
             if progress.step % config.checkpoint_every == 0:
                 if ranks.rank == 0:
-                    speed = (progress.seen - seen_before) / (time.monotonic() - started)
-                    print(so_far(progress, speed, len(train.labels), ranks.size), flush=True)
+                    speed = (progress.total_seen - seen_before) * ranks.size / (time.monotonic() - started)
+                    print(so_far(progress, order.length(progress.epoch), speed, learners[0].name), flush=True)
                 store.save(progress, learners, scheme, best)
-        seen = round(ranks.total(progress.seen, "rows seen"))
-        if seen != len(train.labels):
-            raise OpinionError(f"epoch {progress.epoch} saw {seen} of {len(train.labels)} rows")
-        mean_loss = ranks.total(progress.loss, "loss") / seen
+        seen = [round(ranks.total(progress.seen.get(one.name, 0), "rows seen")) for one in learners]
+        for learner, count in zip(learners, seen, strict=True):
+            if count % len(train.labels) or not seen[0]:
+                raise OpinionError(
+                    f"epoch {progress.epoch}: the {learner.name} saw {count} rows, and of {len(train.labels)} rows it "
+                    "must see each equally often"
+                )
+        mean_loss = ranks.total(progress.loss, "loss") / seen[0]
+        validation_cpu = time.process_time()
         judged = (judge or validation_auc)(learners[0], valid, ranks)
+        validation_cpu = ranks.total(time.process_time() - validation_cpu, "CPU seconds of validation")
         cpu = ranks.total(time.process_time() - cpu, "CPU seconds")
-        point = Epoch(progress.epoch, mean_loss, judged, seen, time.monotonic() - started, cpu)
+        point = Epoch(progress.epoch, mean_loss, judged, seen[0], time.monotonic() - started, cpu, validation_cpu)
         if ranks.rank == 0:
             print("  ".join(f"{name} {round(value, 4)}" for name, value in asdict(point).items()), flush=True)
         scalars.epoch(point.epoch, {"loss": mean_loss, "valid": judged})
@@ -97,42 +109,45 @@ def fit(
 
 
 def steps(
-    scheme: Scheme,
-    learners: Sequence[Learner],
-    train: Examples,
-    progress: Progress,
-    config: TrainingConfig,
-    ranks: ProcessGroup,
-) -> Iterator[tuple[float, int, int]]:
+    scheme: Scheme, order: Order, train: Examples, progress: Progress, config: TrainingConfig, ranks: ProcessGroup
+) -> Iterator[tuple[list[Learner], float, int, int]]:
     """Make the remaining steps of the epoch.
 
-    Yields after each step the loss, summed over this rank's rows, their number, and the steps of all epochs so far.
+    Yields after each step the updated learners, the loss, summed over this rank's rows, their number, and the steps of
+    all epochs so far.
     """
-    batches = shuffled(len(train.labels), config.batch * ranks.size, config.seed, progress.epoch, train.lengths)
-    before = (progress.epoch - 1) * len(batches)
+    turns, steps_before = order.turns(progress.epoch), order.turns_before(progress.epoch)
+    before, made = order.updates_before(progress.epoch), order.updates(turns[: progress.step])
+    totals = order.all_updates()
+    factors = {name: warm_up_then_cosine(total, config.warm_up) for name, total in totals.items()}
     teachers = config.schedule[progress.epoch - 1] if config.schedule else None
-    factor = warm_up_then_cosine(config.epochs * len(batches), config.warm_up)
-    left, title = range(progress.step, len(batches)), f"epoch {progress.epoch}/{config.epochs}"
-    for step in progress_bar(left, title, progress.step, len(batches), shown=ranks.rank == 0):
-        for learner in learners:
-            learner.rate(factor(before + step))
-        rows = shard(batches[step], ranks.rank, ranks.size)
-        count = max(config.gradient_accumulation_steps, passes(batches[step], ranks.size, ranks.device, train.lengths))
-        for learner in learners:
+    left, title = range(progress.step, len(turns)), f"epoch {progress.epoch}/{config.epochs}"
+    for step in progress_bar(left, title, progress.step, len(turns), shown=ranks.rank == 0):
+        turn, updated = turns[step], order.updated(turns[step])
+        if turn.label is not None:
+            scheme.label(train, turn.label, ranks)
+        lengths = train.lengths if turn.padded else None
+        count = max(config.gradient_accumulation_steps, passes(turn.rows, ranks.size, ranks.device, lengths))
+        for learner in updated:
+            at = before[learner.name] + made[learner.name]
+            learner.place(at / totals[learner.name], factors[learner.name](at))
             learner.passes(count)
+        rows = shard(turn.rows, ranks.rank, ranks.size)
         micro_batches = [train.batch(micro_batch, ranks.device, teachers) for micro_batch in rows.tensor_split(count)]
-        loss = scheme.step(micro_batches, len(batches[step]))
-        for learner in learners:
-            learner.update_ema(step)
-        yield float(loss) * len(batches[step]), len(rows), before + step + 1
+        loss = turn.step(micro_batches, len(turn.rows))
+        for learner in updated:
+            learner.update_ema(made[learner.name])
+            made[learner.name] += 1
+        yield updated, float(loss) * len(turn.rows), len(rows), steps_before + step + 1
 
 
-def so_far(progress: Progress, speed: float, rows: int, ranks: int) -> str:
-    """A log line of a long epoch; speed, in rows per second, and loss are this rank's."""
-    return (
-        f"epoch {progress.epoch}: {progress.seen * ranks / rows:.0%}, step {progress.step}, "
-        f"loss {progress.loss / max(progress.seen, 1):.4f}, {speed * ranks:.1f} rows/s"
-    )
+def so_far(progress: Progress, steps: int, speed: float, name: str) -> str:
+    """A log line of a long epoch of so many steps.
+
+    speed: rows per second over all ranks. name: of the learner whose loss it is, on this rank.
+    """
+    place = f"epoch {progress.epoch}: {progress.step / steps:.0%}, step {progress.step}"
+    return f"{place}, loss {progress.loss / max(progress.seen.get(name, 0), 1):.4f}, {speed:.1f} rows/s"
 
 
 def averages(learners: Sequence[Learner]) -> dict[str, Tensor]:
@@ -159,17 +174,6 @@ def validation_auc(learner: Learner, valid: Examples, ranks: ProcessGroup) -> fl
     margins = ranks.gather(logits[:, 1] - logits[:, 0], "validation margins")
     order = ranks.gather(mine, "validation rows")
     return metrics.auc(valid.labels[order].numpy(), margins.numpy())
-
-
-@torch.no_grad()
-def predict(model: torch.nn.Module, name: str, split: Examples, rows: Tensor, device: torch.device) -> Tensor:
-    """Logits of the rows, float32 (rows, 2) on the CPU, in the order of the rows."""
-    model.eval()
-    lengths = torch.ones(len(rows), dtype=torch.int64) if split.lengths is None else padded(split.lengths[rows])
-    logits = torch.empty(len(rows), 2)
-    for part in length_buckets(lengths, EVALUATION_ROWS if split.lengths is None else BATCH_TOKENS[device.type]):
-        logits[part] = model(to_device(split.views[name].take(rows[part]), device)).float().cpu()
-    return logits
 
 
 def warm_up_then_cosine(steps: int, warm_up: float) -> Callable[[int], float]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from distill.errors import BadInput
 from distill.models.packages import need_transformers
-from distill.training.config import TEACHER, Encoder, TeacherSoftLoss, TrainingConfig
+from distill.training.config import SOFT_RAMP, TEACHER, Encoder, TeacherSoftLoss, TrainingConfig
 from distill.training.scheme_table import LINEAR, SCHEMES, scheme_for
 from jobs.common.cli import Parser, day
 from jobs.common.options import option
@@ -86,6 +86,16 @@ class StudentTraining(TrainingOptions):
     teacher_soft_weight: float = option(
         "weight of that loss, beside --alpha-soft", TrainingConfig.teacher_soft_weight, group=JOINT
     )
+    student_passes: int = option(
+        "of joint-isolated, passes of the student over the rows that the teacher has just learned",
+        TrainingConfig.student_passes,
+        group=JOINT,
+    )
+    cool_down: int = option(
+        "epochs after --epochs in which the student alone learns, from logits of the final teacher",
+        TrainingConfig.cool_down,
+        group=JOINT,
+    )
 
     held_out: int | None = None  # a fold of the nights' labels that is left out
 
@@ -102,7 +112,7 @@ class StudentTraining(TrainingOptions):
     def config(self) -> TrainingConfig:
         """The numbers for the training loop."""
         return TrainingConfig(
-            epochs=self.epochs + sum(epochs for _, epochs in self.route),
+            epochs=self.epochs + sum(epochs for _, epochs in self.route) + self.cool_down,
             batch=self.batch,
             gradient_accumulation_steps=self.accumulate,
             learning_rate=self.learning_rate,
@@ -112,8 +122,20 @@ class StudentTraining(TrainingOptions):
             beta_hard=self.beta_hard,
             teacher_soft_loss=self.teacher_soft_loss,
             teacher_soft_weight=self.teacher_soft_weight,
+            soft_ramp=self.soft_ramp,
+            student_passes=self.student_passes,
+            cool_down=self.cool_down,
             schedule=self.schedule(),
         )
+
+    @property
+    def soft_ramp(self) -> float:
+        """The share of the steps over which a joint scheme's soft weight rises, because who teaches knows nothing yet.
+
+        A teacher of the registry that does not follow its student knows enough at once.
+        """
+        knows = self.start is not None and self.scheme == "joint-isolated"
+        return SOFT_RAMP if SCHEMES[self.scheme].joint and not knows else 0.0
 
     def schedule(self) -> tuple[tuple[int, ...], ...]:
         """The numbers of the logits for each epoch: an anchor, numbered after all teachers, replaces the first."""
@@ -138,10 +160,23 @@ class StudentTraining(TrainingOptions):
             raise BadInput("--batch, --accumulate, --hint-epochs, --max-length and --layers must be 1 or more")
         if min(self.learning_rate, self.teacher_learning_rate, self.teacher_soft_weight) <= 0:
             raise BadInput("--learning-rate, --teacher-learning-rate and --teacher-soft-weight must be above 0")
+        self.check_joint()
         if SCHEMES[self.scheme].joint or self.uses_teacher_features:
             need_transformers(f"--scheme {self.scheme}")
         if SCHEMES[self.scheme].joint and not self.start:
             check_encoder(self.encoder, self.num_proc)
+
+    def check_joint(self) -> None:
+        """Raise BadInput for options of joint schemes that the scheme cannot use."""
+        if self.student_passes < 1 or self.cool_down < 0:
+            raise BadInput("--student-passes must be 1 or more, --cool-down 0 or more")
+        if not SCHEMES[self.scheme].joint and (self.start or self.cool_down):
+            raise BadInput(f"--scheme {self.scheme} trains no teacher; --start and --cool-down are of joint schemes")
+        if self.scheme != "joint-isolated" and self.student_passes > 1:
+            raise BadInput(
+                "--student-passes is of --scheme joint-isolated, whose student takes turns with the teacher; "
+                f"for --scheme {self.scheme} choose --epochs or --cool-down"
+            )
 
     def check_teachers(self) -> None:
         """Raise BadInput for teachers, or features of one, that the scheme cannot use."""

@@ -18,10 +18,11 @@ from distill.models.bert import from_pretrained
 from distill.models.textcnn import Encodings, TextCNN
 from distill.text.vocabulary import Limit, Vocabulary
 from distill.training.config import TEACHER, TrainingConfig
+from distill.training.joint_schemes import JOINT
 from distill.training.learner import Learner
 from distill.training.loop import fit
 from distill.training.ranks import SingleProcess
-from distill.training.schemes import JOINT, STORED
+from distill.training.schemes import STORED
 from tests.distill import tiny_encoder
 
 RECORDED = Path(__file__).with_name("golden.json")
@@ -35,6 +36,7 @@ CONFIGS = {
     "multi-teacher": replace(CONFIG, alpha_soft=(0.7, 0.3)),
     "offline, route": replace(CONFIG, schedule=((1,), (1,), (0,))),
     **dict.fromkeys(JOINT, replace(CONFIG, teacher_soft_loss="cross-entropy")),
+    "joint-isolated, two passes and a cool-down": replace(CONFIG, student_passes=2, cool_down=1),
     **{f"{name}, kl": replace(CONFIG, teacher_soft_weight=0.3) for name in ("joint-coupled", "joint-sum")},
 }
 PRECISION = "float32"

@@ -17,8 +17,8 @@ from distill.data.snapshot import Snapshot
 from distill.models.architecture import Dropout
 from distill.training.config import TEACHER, Encoder, TrainingConfig, TrainingTask
 from distill.training.joint import train_on_rank
+from distill.training.joint_schemes import JOINT
 from distill.training.ranks import ProcessGroup, SingleProcess
-from distill.training.schemes import JOINT
 from jobs.training.launch import launch
 from tests.distill.tiny_encoder import tiny_encoder
 
@@ -30,7 +30,14 @@ pytestmark = [
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # executors cannot import this file
 
 CONFIG = TrainingConfig(
-    epochs=2, batch=16, patience=9, seed=3, learning_rate=1e-2, gradient_accumulation_steps=2, dropout=Dropout(0, 0, 0)
+    epochs=3,
+    cool_down=1,
+    batch=16,
+    patience=9,
+    seed=3,
+    learning_rate=1e-2,
+    gradient_accumulation_steps=2,
+    dropout=Dropout(0, 0, 0),
 )
 TEACHER_CONFIG = replace(TEACHER, learning_rate=2e-3, gradient_accumulation_steps=2, precision="float32")
 STUCK_SECONDS = 240

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from distill.data.dataset import POOL, Examples, length_buckets, shard, shuffled, to_device
+from distill.data.dataset import POOL, Examples, length_buckets, length_pools, shard, shuffled, to_device
 
 CPU = torch.device("cpu")
 
@@ -90,6 +90,33 @@ def test_rows_meet_other_rows_each_epoch_although_sorted() -> None:
     lengths = lengths_of(1024)
     together_at = [{frozenset(b.tolist()) for b in shuffled(1024, 4, 1, epoch, lengths)} for epoch in (1, 2)]
     assert len(together_at[0] & together_at[1]) < 10
+
+
+@pytest.mark.parametrize("rows", [5, 8 * POOL, 2 * 8 * POOL + 12])
+def test_each_row_is_in_one_pool_once_by_length_and_once_a_pass_in_random_batches(rows: int) -> None:
+    lengths = lengths_of(rows)
+    pools = list(length_pools(rows, 8, seed=1, epoch=1, lengths=lengths, passes=3))
+    assert sorted(torch.cat([pool.rows for pool in pools]).tolist()) == list(range(rows))
+    assert [len(pool.rows) for pool in pools[:-1]] == [8 * POOL] * (len(pools) - 1)
+    for pool in pools:
+        inside, count = sorted(pool.rows.tolist()), -(-len(pool.rows) // 8)
+        assert sorted(torch.cat(pool.by_length).tolist()) == inside
+        passes = [pool.mixed[at : at + count] for at in range(0, 3 * count, count)]
+        assert len(pool.mixed) == 3 * count
+        assert all(sorted(torch.cat(batches).tolist()) == inside for batches in passes)
+
+
+def test_batches_of_a_pool_are_of_similar_length_for_one_network_and_of_all_lengths_for_the_other() -> None:
+    lengths = lengths_of(8 * POOL)
+    [pool] = length_pools(8 * POOL, 8, seed=1, epoch=1, lengths=lengths, passes=1)
+    close, wide = (
+        np.mean([int(lengths[b].max() - lengths[b].min()) for b in batches]) for batches in (pool.by_length, pool.mixed)
+    )
+    assert close < 20 and wide > 300
+    rises = [lengths[one].max() < lengths[other].max() for one, other in pairwise(pool.by_length)]
+    assert 0.3 < np.mean(rises) < 0.7, "nor are the batches sorted"
+    [again], [other] = (length_pools(8 * POOL, 8, 1, epoch, lengths, 1) for epoch in (1, 2))
+    assert again.rows.tolist() == pool.rows.tolist() != other.rows.tolist()
 
 
 def test_by_length_holds_every_row_once_within_the_tokens_shortest_first() -> None:

@@ -12,7 +12,7 @@ from distill.data.labelled import Splits, TextRows
 from distill.errors import OpinionError
 from distill.evaluation import metrics
 from distill.scoring.scorer import Scorer
-from distill.training import loop
+from distill.training import schemes
 from distill.training.config import TrainingConfig, TrainingTask
 from distill.training.learner import EMA_EVERY, moving_average
 from distill.training.loop import warm_up_then_cosine
@@ -105,7 +105,7 @@ def test_an_epoch_that_does_not_see_every_row_once_is_an_error(
         first, *others = shuffled(*given)
         return [first[torch.tensor([*kept, *range(4, len(first))])], *others]
 
-    monkeypatch.setattr(loop, "shuffled", tampered)
+    monkeypatch.setattr(schemes, "shuffled", tampered)
     splits, task = Splits(rows(60, 1), rows(60, 2), None), TrainingTask(TrainingConfig(epochs=1, batch=16), 0.95)
-    with pytest.raises(OpinionError, match=f"epoch 1 saw {60 - 4 + seen} of 60 rows"):
+    with pytest.raises(OpinionError, match=f"epoch 1: the student saw {60 - 4 + seen} rows, and of 60 rows"):
         train_student(SingleProcess(), splits, task, "textcnn")

@@ -28,6 +28,11 @@ DAY = "2026-11-09"
         ("--batch 0", "--batch, --accumulate, --hint-epochs, --max-length and --layers must be 1 or more"),
         ("--learning-rate 0", "must be above 0"),
         ("--scheme joint-sum --teacher-soft-weight 0", "--teacher-soft-weight must be above 0"),
+        ("--scheme joint-isolated --student-passes 0", "--student-passes must be 1 or more, --cool-down 0 or more"),
+        ("--scheme joint-sum --cool-down -1", "--student-passes must be 1 or more, --cool-down 0 or more"),
+        ("--scheme joint-sum --student-passes 2", "--student-passes is of --scheme joint-isolated"),
+        ("--cool-down 1", "--scheme textcnn trains no teacher; --start and --cool-down are of joint schemes"),
+        ("--start bert", "--scheme textcnn trains no teacher; --start and --cool-down are of joint schemes"),
         ("--epochs 0", "--epochs and --num-proc must be 1 or more"),
         ("--train-rows 0", "--train-rows must be 1 or more"),
     ],
@@ -63,7 +68,30 @@ def test_flags_that_are_misspelt_end_with_the_code_of_bad_input(flags: str, mess
         "--scheme offline --teacher bert --beta-hard 0",
         "--scheme offline --teacher bert --embeddings teacher --hint -1",
         "--scheme offline --teacher bert --alpha-soft 0",
+        "--scheme joint-isolated --start bert --student-passes 3 --cool-down 2",
+        "--scheme joint-sum --start bert --teacher-soft-loss reverse-kl --teacher-soft-weight 0.1",
     ],
 )
 def test_flags_that_fit_together_pass(flags: str) -> None:
     from_flags(StudentTraining, parser().parse_args(flags.split())).check()
+
+
+@pytest.mark.parametrize(
+    ("flags", "ramp"),
+    [
+        ("--scheme offline --teacher bert", 0),
+        ("--scheme joint-isolated", 0.3),
+        ("--scheme joint-isolated --start bert", 0),
+        ("--scheme joint-coupled --start bert", 0.3),
+        ("--scheme joint-sum", 0.3),
+    ],
+)
+def test_the_soft_weight_rises_where_who_teaches_knows_nothing_at_first(flags: str, ramp: float) -> None:
+    """The students of coupled and sum teach too, and begin with random weights."""
+    assert from_flags(StudentTraining, parser().parse_args(flags.split())).config().soft_ramp == ramp
+
+
+def test_the_cool_down_comes_after_the_epochs_of_both() -> None:
+    flags = "--scheme joint-sum --epochs 3 --cool-down 2"
+    config = from_flags(StudentTraining, parser().parse_args(flags.split())).config()
+    assert (config.epochs, config.cool_down) == (5, 2)
