@@ -1,7 +1,7 @@
 """Run a grid of schemes and seeds, store one row per run in scheme_run, and write a report of all rows.
 
-The grid is a TOML file (see benchmarks/*.toml). A run with the same flags, seed and labels in the table is skipped, so
-a stopped grid continues.
+The grid is a TOML file (see benchmarks/*.toml). Where it has trials, they run first, and the best on valid runs with
+the seeds. A run with the same flags, seed and labels in the table is skipped, so a stopped grid continues.
 """
 
 import shlex
@@ -22,7 +22,8 @@ def main() -> None:
     args = parser.parse_args()
     grid = read_grid(args.grid)
     # Late: torch and Spark take seconds, which --help and a wrong flag need not wait for.
-    from jobs.reports.scheme_report import curves_of, write_report
+    from jobs.reports.scheme_protocol import differences
+    from jobs.reports.scheme_report import Report, curves_of, write_report
     from jobs.training.scheme_runs import SchemeRuns
     from jobs.warehouse.session import spark_session
     from jobs.warehouse.warehouse import Warehouse
@@ -32,9 +33,17 @@ def main() -> None:
     if not args.report_only:
         runs.run_missing()
     rows = runs.rows()
-    curves = curves_of(registry, rows, runs.test_rows)
-    command = shlex.join([".venv/bin/opinion", "compare_schemes", "--grid", str(args.grid)])
-    print(write_report(rows, curves, grid.experiment, grid.title, command, args.out), flush=True)
+    report = Report(
+        grid.experiment,
+        grid.title,
+        shlex.join([".venv/bin/opinion", "compare_schemes", "--grid", str(args.grid)]),
+        rows,
+        curves_of(registry, rows, runs.test_rows),
+        differences(registry, rows, grid.reference, runs.test_rows),
+        grid.reference,
+        grid.budget_cpu_s,
+    )
+    print(write_report(report, args.out), flush=True)
 
 
 if __name__ == "__main__":

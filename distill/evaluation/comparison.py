@@ -124,6 +124,14 @@ class Ranked:
         reached = np.flatnonzero(self.ends & (selected > 0) & (positives >= target * selected))
         return float(positives[reached[-1]] / positives[-1]) if len(reached) and positives[-1] else 0.0
 
+    def auc(self, times: npt.NDArray[np.int64] | None = None) -> float:
+        """Area under the ROC curve, rows of equal score half right; NaN where a label is missing."""
+        weights = np.ones_like(self.order) if times is None else times[self.order]
+        positives, negatives = (np.cumsum(weights * label)[self.ends] for label in (self.labels, 1 - self.labels))
+        here, others = (np.diff(counts, prepend=0) for counts in (positives, negatives))
+        with np.errstate(invalid="ignore"):
+            return float((others * (positives - here / 2)).sum() / np.float64(positives[-1] * negatives[-1]))
+
 
 def source_check(rows: TextRows, old: npt.NDArray[np.bool_], new: npt.NDArray[np.bool_], loss: float) -> Check:
     """Whether no source loses much recall; names the one that loses most."""

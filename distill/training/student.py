@@ -1,5 +1,6 @@
 """Train a student: build the vocabulary, train, pick the threshold, write the bundle and its manifest."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -114,8 +115,10 @@ def train_student(
     config = task.config
     student = Student(splits.train.texts, config)
     seen, unseen = (Examples.of(rows, {VIEW: student.view(rows.texts)}) for rows in (splits.train, splits.valid))
+    cpu = time.process_time()
     if features:
         learn_teacher_features(ranks, student, (seen, unseen), (splits.train.texts, splits.valid.texts), task, features)
+    cpu = ranks.total(time.process_time() - cpu, "CPU seconds of features")
     learner = Learner(VIEW, student.model, config, ranks)
     curve = fit(STORED[scheme](learner, config), [learner], seen, unseen, config, ranks, task.outputs)
     if ranks.rank:
@@ -124,7 +127,7 @@ def train_student(
     if features:
         lineage["teacher_features"] = {
             name: value for name, value in asdict(features).items() if name not in ("registry", "cache")
-        }
+        } | {"cpu_seconds": cpu}
     return student.bundle(lineage, splits, task.target_precision)
 
 

@@ -4,6 +4,7 @@ import json
 import platform
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import numpy.typing as npt
 from sklearn.metrics import precision_recall_curve
 
 from distill.data.labelled import TextRows
+from distill.evaluation.paired import Difference
 from distill.models.packages import PACKAGES, installed
 from distill.models.registry import Registry
 from distill.scoring.scorer import Scorer
 from distill.training.scheme_table import BERT, SCHEMES
 from jobs.reports import plots
 from jobs.reports.pages import Pictures, render
+from jobs.reports.scheme_protocol import MEASURES, TRIALS_HEAD, differences_table, finals, trials_table
 
 Rows = Sequence[Mapping[str, Any]]
 Curves = Mapping[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]]  # label -> recall, precision
@@ -36,21 +39,67 @@ ARTICLE = {
 
 HEAD = (
     *("", "runs", "AUC", "recall at 95%", "precision there", "gap closed: AUC", "recall", "teacher's AUC"),
-    *("coverage", "churn", "negative flips", "wall s", "CPU s", "article: AUC", "recall", "teacher"),
+    *(
+        "coverage",
+        "churn",
+        "negative flips",
+        "wall s",
+        "CPU s",
+        "with all that it learned from",
+        "article: AUC",
+        "recall",
+        "teacher",
+    ),
 )
 
 
-def write_report(rows: Rows, curves: Curves, name: str, title: str, command: str, folder: Path) -> str:
-    """Write all files; returns the table in Markdown."""
+COSTS = ("wall_s", "cpu_s", "total_cpu_s")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report says of a grid; differences: `scheme_protocol.differences`; budget: of the trials."""
+
+    name: str
+    title: str
+    command: str
+    rows: Rows
+    curves: Curves
+    differences: Mapping[str, Mapping[str, Difference]] = field(default_factory=dict)
+    reference: str | None = None
+    budget: float | None = None
+
+    def tables(self) -> dict[str, tuple[Sequence[str], list[list[str]]]]:
+        """Caption -> head and body, of the tables that have rows."""
+        limit = "" if self.budget is None else f" within {self.budget:g} CPU seconds"
+        tables = {
+            "": (HEAD, table_of(finals(self.rows))),
+            f"Differences to {self.reference}, with 95% intervals": (
+                ("", *MEASURES),
+                differences_table(self.differences),
+            ),
+            f"Trials: of each line the best AUC on valid{limit} was chosen, and no trial was measured on test": (
+                TRIALS_HEAD,
+                trials_table(self.rows, self.budget),
+            ),
+        }
+        return {caption: table for caption, table in tables.items() if table[1]}
+
+
+def write_report(report: Report, folder: Path) -> str:
+    """Write all files; returns the tables in Markdown."""
+    rows, name, title = report.rows, report.name, report.title
     folder.mkdir(parents=True, exist_ok=True)
     content = [json_row(row) for row in rows]
     (folder / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    pictures = draw(rows, curves, name, folder)
-    body, made = table_of(rows), provenance(rows, command)
-    table = markdown(HEAD, body)
+    pictures = draw(finals(rows), report.curves, name, folder)
+    made, tables = provenance(rows, report.command), report.tables()
+    table = "\n\n".join(
+        f"{f'## {caption}' if caption else ''}\n\n{markdown(*cells)}".strip() for caption, cells in tables.items()
+    )
     shown = "\n\n".join(f"![{caption}]({file})" for file, caption in pictures.items())
     (folder / f"{name}.md").write_text(f"# {title}\n\n{made}\n\n{table}\n\n{shown}\n", encoding="utf-8")
-    page = render("scheme.html", folder, title=title, made=made, head=HEAD, rows=body, pictures=pictures)
+    page = render("scheme.html", folder, title=title, made=made, tables=tables, pictures=pictures)
     (folder / f"{name}.html").write_text(page, encoding="utf-8")
     return table
 
@@ -62,7 +111,8 @@ def provenance(rows: Rows, command: str) -> str:
         f"`{command}`, Python {platform.python_version()}, {', '.join(f'{p} {v}' for p, v in versions.items())}; "
         f"labels {', '.join(sorted({row['labels_hash'] for row in rows}))}. "
         "Thresholds are chosen on valid at 95% precision, figures are of test. ± is the standard deviation over seeds. "
-        "Gap closed: of the way from the `textcnn` rows to the teacher."
+        "Gap closed: of the way from the `textcnn` rows to the teacher. CPU seconds with all that it "
+        "learned from: steps of the student and of its teachers, and the teachers' stored logits, without validation."
     )
 
 
@@ -76,7 +126,7 @@ def curves_of(registry: Registry, rows: Rows, test_rows: Callable[[], TextRows])
     """Recall and precision on test, of the first student of each label in the registry."""
     versions = set(registry.versions())
     curves: dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]] = {}
-    for row in rows:
+    for row in finals(rows):
         if row["label"] not in curves and row["scheme"] in SCHEMES and row["model_version"] in versions:
             test, scorer = test_rows(), Scorer(registry.load(row["model_version"]).bundle)
             precision, recall, _ = precision_recall_curve(test.labels, scorer.score_normalised(test.texts))
@@ -107,8 +157,9 @@ def json_row(row: Mapping[str, Any]) -> dict[str, Any]:
         "coverage": row["coverage"],
         "churn": row["churn"],
         "negative_flips": row["negative_flips"],
-        "wall_s": row["wall_s"],
-        "cpu_s": row["cpu_s"],
+        "phase": row["phase"] or "final",
+        "valid": {"auc": row["valid_auc"], "recall_at_95_precision": row["valid_recall"]},
+        **{column: row[column] for column in COSTS},
     }
 
 
@@ -162,7 +213,7 @@ def table_of(rows: Rows) -> list[list[str]]:
                 *("" if gap is None else f"{gap:.0%}" for gap in gaps),
                 spread(runs, "teacher_auc", 4),
                 *(spread(runs, column, 3) for column in ("coverage", "churn", "negative_flips")),
-                *("" if (value := mean(runs, column)) is None else f"{value:.0f}" for column in ("wall_s", "cpu_s")),
+                *("" if (value := mean(runs, column)) is None else f"{value:.0f}" for column in COSTS),
                 *("" if value is None else f"{value:g}" for value in article),
             ]
         )

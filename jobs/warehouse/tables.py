@@ -180,7 +180,7 @@ TEACHER_LOGIT = Table(
 
 SCHEME_RUN = Table(
     "scheme_run",
-    "one row per run of compare_schemes: scheme, labels, metrics on the split test, cost",
+    "one row per run of compare_schemes: scheme, labels, metrics on valid and, except for trials, on test, cost",
     {
         "label": "string",
         "flags": "string",
@@ -200,6 +200,10 @@ SCHEME_RUN = Table(
         "wall_s": "double",
         "cpu_s": "double",
         "ended": "timestamp",
+        "phase": "string",
+        "valid_auc": "double",
+        "valid_recall": "double",
+        "total_cpu_s": "double",
     },
     ("experiment", "run"),
 )

@@ -120,6 +120,7 @@ def test_the_lineage_of_the_student_says_what_taught_it(chain: Chain) -> None:
     seen = lineage["rows"]["train"] + lineage["transfer"]["rows"]
     assert [point["rows"] for point in lineage["curve"]] == [seen]
     assert f"training on {seen} texts" in said[-1]
+    assert lineage["teacher_features"].pop("cpu_seconds") > 0
     assert lineage["teacher_features"] == {
         "teacher": saved.version,
         "embeddings": True,
