@@ -1,9 +1,9 @@
 """Replay the nights of a stream with an oracle in place of the people who label, through the real jobs.
 
 Each night is loaded, scored and sampled; the oracle labels the sample, the labels are loaded, the threshold is
-calibrated; the champion is trained again after the first night and then weekly. Each night is judged by the oracle's
-labels of all its rows, before any of them is loaded, beside the first champion at the threshold of its bundle: the line
-without the loop. Nights of which the oracle knows nothing are scored at the end and not judged.
+calibrated; the champion is trained again after the first night and after each Friday's. Each night is judged by the
+oracle's labels of all its rows, before any of them is loaded, beside the first champion at the threshold of its bundle:
+the line without the loop. Nights of which the oracle knows nothing are scored at the end and not judged.
 
     .venv/bin/python benchmarks/nights.py --labels ../shared/data/stream_truth/labels_2026-11-09_to_19.csv.gz --home DIR
 
@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from distill.text.normalisation import normalise
 
 RESULTS = Path(__file__).parent / "results"
 SHARED = CHECKOUT.parent / "shared"
-WEEK = 7  # nights from one retraining to the next
+FRIDAY = 4  # the weekday after whose night the champion is trained again
 SCORES = """select s.opinion_id, s.score, s.is_valid, r.threshold, r.threshold_source, r.expected_precision,
 r.precision_lower, r.certified, r.model_version from opinion.opinion_score s
 join opinion.scoring_run r on r.dt = s.dt where s.dt = '{dt}'"""
@@ -109,7 +110,7 @@ class Replay:
             if dt in self.oracle:
                 labels += self.once(f"{dt} labelled", lambda dt=dt: self.labelled(dt))
                 self.once(f"{dt} calibrated", lambda: self.job("calibrate_threshold"))
-                if number == 0 or number % WEEK == 0:
+                if number == 0 or date.fromisoformat(dt).weekday() == FRIDAY:
                     self.once(f"{dt} retrained", self.retrained)
         return rows
 
