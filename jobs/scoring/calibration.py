@@ -79,6 +79,7 @@ def evidence(chosen: Candidate, samples: Sampled, nights: list[str], flags: Mapp
         "labels_above": len(above),
         "junk_above": int((above["label"] == 0).sum()),
         "sources": by_source(above),
+        "second_reader": samples.second_reader,
         "database": flags["database"],
         "decided": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -113,7 +114,8 @@ def label_lines(samples: Sampled, version: str) -> list[str]:
     """Lines about the labels that count, and why others do not."""
     labels = int(samples.rows["label"].notna().sum())
     nights = len(samples.whole) + len(samples.open_nights)
-    lines = [f"{labels} labels of {nights} nights that {version} scored"]
+    beside = f" with {samples.second_reader}" if samples.second_reader else ""
+    lines = [f"{labels} labels of {nights} nights that {version} scored{beside}"]
     if samples.open_nights:
         missing = ", ".join(f"{dt} ({rows} to label)" for dt, rows in sorted(samples.open_nights.items()))
         lines.append(f"not labelled whole, so of no use to certify: {missing}")

@@ -17,7 +17,11 @@ LATER = int(datetime(2026, 11, 12, tzinfo=UTC).timestamp() * 1e6)
 
 
 def sample(
-    dt: str, groups: list[tuple[float, int, int, int]], run: str = "r1", threshold: float = 0.75
+    dt: str,
+    groups: list[tuple[float, int, int, int]],
+    run: str = "r1",
+    threshold: float = 0.75,
+    reader: str | None = None,
 ) -> pd.DataFrame:
     """The sampled rows of a night: of each group a score, the rows of its stratum, complaints, junk."""
     rows: list[dict[str, Any]] = []
@@ -27,7 +31,8 @@ def sample(
         for i in range(good + bad):
             label = int(i < good)
             row = {"dt": dt, "sample_run_id": run, "source": "web", "score": score, "is_valid": valid, "stratum": name}
-            rows.append({**row, "stratum_rows": of, "label": label, "text_label": label, "known_at": LATER})
+            row |= {"stratum_rows": of, "label": label, "text_label": label, "known_at": LATER}
+            rows.append({**row, "second_reader": reader})
     return pd.DataFrame(rows)
 
 
@@ -44,6 +49,25 @@ def test_counts_by_night_and_stratum() -> None:
     region = made.above(dict(CANDIDATES)[0.7])
     assert precision(region) == pytest.approx((10 + 50 + 300) / 500)
     assert made.junk.sum() == 33 and made.missing.sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("readers", "used", "reason"),
+    [
+        ([None, None, "bert-1"], "bert-1", "of nights without bert-1"),
+        (["bert-1", "bert-1", None], None, "of nights with a second reader"),
+        ([None, "bert-1", "failed"], "bert-1", "of nights without bert-1"),
+        ([None, None, None], None, None),
+        (["failed", "failed", "failed"], None, "of nights with a second reader"),
+    ],
+)
+def test_nights_of_another_second_reader_do_not_count(readers, used, reason) -> None:
+    nights = [sample(f"d{i}", NIGHT, reader=reader) for i, reader in enumerate(readers)]
+    found = usable(pd.concat(nights, ignore_index=True), LEARNED)
+    others = sum(reader != used for reader in readers)
+    assert found.second_reader == used and set(found.rows["second_reader"].dropna()) <= {used}
+    assert len(found.whole) == len(readers) - others
+    assert found.unused == ({reason: others * len(nights[0])} if others else {})
 
 
 def test_what_the_model_has_learned_does_not_count() -> None:

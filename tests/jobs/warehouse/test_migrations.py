@@ -12,7 +12,7 @@ from jobs.common import locks
 from jobs.warehouse import migrations
 from jobs.warehouse.migrations import migrate, pending_statements
 from jobs.warehouse.schema import Table
-from jobs.warehouse.tables import RAW_OPINION, SCORING_RUN, TABLES, VALID_COMPLAINT, VIEWS
+from jobs.warehouse.tables import OPINION_SCORE, RAW_OPINION, SCORING_RUN, TABLES, VALID_COMPLAINT, VIEWS
 from jobs.warehouse.warehouse import Warehouse
 
 pytestmark = pytest.mark.spark
@@ -53,6 +53,25 @@ def test_an_older_table_is_upgraded_and_its_rows_stay(spark: SparkSession, older
     row = warehouse.read(SCORING_RUN, dt="2026-11-09").first()
     assert row is not None
     assert (row.run_id, row.rows_read, row.rows_scored, row.ended) == ("r1", 7, None, None)
+
+
+def test_scores_from_before_the_second_reader_gain_its_columns(spark, database, tmp_path) -> None:
+    spark.sql(f"CREATE DATABASE {database}")
+    older = {
+        name: OPINION_SCORE.columns[name] for name in ("opinion_id", "score", "is_valid", "model_version", "run_id")
+    }
+    statement = migrations.created(Table(OPINION_SCORE.name, "", older))
+    spark.sql(statement.format(database=database, root=f"file://{tmp_path}"))
+    spark.sql(f"INSERT INTO {database}.opinion_score PARTITION (dt='2026-11-09') VALUES ('a', 0.5, true, 'm', 'r')")
+    row = Warehouse(spark, database).read(OPINION_SCORE, dt="2026-11-09").first()
+    assert row is not None
+    assert (row.opinion_id, row.score, row.student_score, row.reader_score, row.decided_by) == (
+        "a",
+        0.5,
+        None,
+        None,
+        None,
+    )
 
 
 def test_a_migration_that_was_done_is_not_done_again(spark, older, monkeypatch) -> None:
