@@ -224,16 +224,16 @@ def number(cell: str) -> float | None:
 
 def read_oracle(path: Path) -> dict[str, dict[str, int]]:
     """Labels by id, by day."""
-    found: dict[str, dict[str, int]] = {}
+    labels: dict[str, dict[str, int]] = {}
     with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            found.setdefault(row["dt"], {})[row["opinion_id"]] = int(row["label"])
-    return found
+            labels.setdefault(row["dt"], {})[row["opinion_id"]] = int(row["label"])
+    return labels
 
 
 def read_texts(path: Path) -> dict[str, str]:
     """Normalised texts of a day by id, the first of each, without the lines that cannot be scored."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for line in gzip.decompress(path.read_bytes()).split(b"\n"):
         try:
             record = json.loads(line)
@@ -241,8 +241,8 @@ def read_texts(path: Path) -> dict[str, str]:
         except (ValueError, TypeError, KeyError, AttributeError):
             continue
         if text and record.get("opinion_id"):
-            found.setdefault(str(record["opinion_id"]), text)
-    return found
+            texts.setdefault(str(record["opinion_id"]), text)
+    return texts
 
 
 if __name__ == "__main__":
