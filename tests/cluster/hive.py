@@ -21,10 +21,10 @@ class Postgres(Service):
     def __init__(self, folder: Path, env: dict[str, str]):
         """As `Service`. Raises RuntimeError where Debian's packages are not installed."""
         super().__init__(folder, env)
-        found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
-        if not found or not JDBC.exists():
+        folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
+        if not folders or not JDBC.exists():
             raise RuntimeError("postgresql or libpostgresql-jdbc-java is missing; make test-cluster installs them")
-        self.binaries = found[-1]
+        self.binaries = folders[-1]
         if os.getuid() == 0:  # it refuses to run as root
             self.user = "postgres"
             folder.parent.chmod(0o755)

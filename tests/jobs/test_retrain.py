@@ -73,10 +73,10 @@ def test_a_worse_challenger_is_not_promoted_and_every_reason_is_told(registry: R
     assert now and now.version == good and not decision["promoted"]
     failed = [check["name"] for check in decision["checks"] if not check["passed"]]
     assert "recall" in failed
-    said = decision_text(decision)
-    assert f"not promoted: {', '.join(failed)}; the champion stays" in said
+    text = decision_text(decision)
+    assert f"not promoted: {', '.join(failed)}; the champion stays" in text
     assert decisions.read_all(Path(os.environ["OPINION_HOME"])) == [decision]
-    assert all(check["reason"] in said for check in decision["checks"])
+    assert all(check["reason"] in text for check in decision["checks"])
 
 
 def test_a_better_one_is_promoted_with_its_reasons_but_not_in_a_dry_run(registry: Registry) -> None:

@@ -164,7 +164,7 @@ def test_rows_that_kill_their_worker_are_set_aside_and_the_day_goes_on(warehouse
     rejected = warehouse.read(REJECTED_OPINION, dt=DAY, stage="score").where("reason = 'kills_scorer'").collect()
     texts = {opinion: text for opinion, text, *_ in ROWS if opinion in KILLERS}
     assert {row.opinion_id: row.content for row in rejected} == texts
-    found = {row.opinion_id: row.score for row in warehouse.read(OPINION_SCORE, dt=DAY).collect()}
-    texts = {opinion: text for opinion, text, *_ in ROWS if opinion in found} | {"other": "物业乱收费"}
-    assert list(found.values()) == SCORER.score([texts[opinion] for opinion in found]).scores.tolist()
+    scores = {row.opinion_id: row.score for row in warehouse.read(OPINION_SCORE, dt=DAY).collect()}
+    texts = {opinion: text for opinion, text, *_ in ROWS if opinion in scores} | {"other": "物业乱收费"}
+    assert list(scores.values()) == SCORER.score([texts[opinion] for opinion in scores]).scores.tolist()
     assert "a Python worker died" in capsys.readouterr().out

@@ -68,9 +68,9 @@ def writer_of(
 
 def counts(line: str) -> tuple[int, ...]:
     """Rows, not scorable, texts, computed, known, written."""
-    found = re.search(r"(\d+) rows, (\d+) not scorable, (\d+) texts: (\d+) computed, (\d+) known; (\d+) rows of", line)
-    assert found, line
-    return tuple(map(int, found.groups()))
+    match = re.search(r"(\d+) rows, (\d+) not scorable, (\d+) texts: (\d+) computed, (\d+) known; (\d+) rows of", line)
+    assert match, line
+    return tuple(map(int, match.groups()))
 
 
 def stored(warehouse: Warehouse, teacher: str, dt: str = DAY) -> dict[str, list[float]]:
@@ -81,14 +81,14 @@ def stored(warehouse: Warehouse, teacher: str, dt: str = DAY) -> dict[str, list[
 
 
 def test_logits_are_those_of_the_model_on_each_text_alone(warehouse: Warehouse, teacher: str) -> None:
-    said = writer_of(warehouse, teacher).write(DAY)
-    found = stored(warehouse, teacher)
-    assert counts(said) == (20, 3, 15, 15, 0, 17)
-    assert set(found) == set(ROWS) - {"null", "blank", "marks"}
-    alone = tiny_teacher.logits_alone(teacher, [ROWS[opinion] for opinion in found])
-    np.testing.assert_allclose(list(found.values()), alone, rtol=0, atol=1e-4)
+    summary = writer_of(warehouse, teacher).write(DAY)
+    logits = stored(warehouse, teacher)
+    assert counts(summary) == (20, 3, 15, 15, 0, 17)
+    assert set(logits) == set(ROWS) - {"null", "blank", "marks"}
+    alone = tiny_teacher.logits_alone(teacher, [ROWS[opinion] for opinion in logits])
+    np.testing.assert_allclose(list(logits.values()), alone, rtol=0, atol=1e-4)
     assert alone.std(axis=0).min() > 0.05, "texts are told apart"
-    assert found["id-0"] == found["again"] == found["nearly"]
+    assert logits["id-0"] == logits["again"] == logits["nearly"]
     digest = registry().load(teacher).bundle.digest
     for row in warehouse.read(TEACHER_LOGIT, teacher=teacher, dt=DAY).collect():
         assert row.text_hash == text_hash(normalise(ROWS[row.opinion_id] or ""))
@@ -103,10 +103,10 @@ def test_what_is_stored_is_not_computed_again(warehouse: Warehouse, teacher: str
     assert stored(warehouse, teacher) == before, "replaced, not appended"
     tiny_tables.put_day(warehouse, NEXT, {"id-0": TEXTS[3], "old": TEXTS[0], "one": "退款退款", "two": "退款退款"})
     assert counts(writer.write(NEXT)) == (4, 0, 3, 1, 2, 4)
-    found = stored(warehouse, teacher, NEXT)
-    assert (found["id-0"], found["old"]) == (before["id-3"], before["id-0"])
+    logits = stored(warehouse, teacher, NEXT)
+    assert (logits["id-0"], logits["old"]) == (before["id-3"], before["id-0"])
     alone = tiny_teacher.logits_alone(teacher, ["退款退款"])[0]
-    np.testing.assert_allclose([found["one"], found["two"]], [alone, alone], atol=1e-4)
+    np.testing.assert_allclose([logits["one"], logits["two"]], [alone, alone], atol=1e-4)
     assert stored(warehouse, teacher) == before, "the other day is as it was"
 
 
@@ -115,9 +115,9 @@ def test_a_day_that_was_loaded_anew_has_the_logits_of_its_new_texts(warehouse: W
     writer.write(DAY)
     tiny_tables.put_day(warehouse, DAY, {"id-0": "菜很差劲", "id-1": TEXTS[1]})
     assert counts(writer.write(DAY)) == (2, 0, 2, 1, 1, 2)
-    found = stored(warehouse, teacher)
-    np.testing.assert_allclose(found["id-0"], tiny_teacher.logits_alone(teacher, ["菜很差劲"])[0], atol=1e-4)
-    assert set(found) == {"id-0", "id-1"}
+    logits = stored(warehouse, teacher)
+    np.testing.assert_allclose(logits["id-0"], tiny_teacher.logits_alone(teacher, ["菜很差劲"])[0], atol=1e-4)
+    assert set(logits) == {"id-0", "id-1"}
 
 
 def test_labels_share_what_was_computed_for_days(warehouse: Warehouse, teacher: str) -> None:
@@ -159,9 +159,9 @@ def test_another_precision_is_computed_anew(warehouse: Warehouse, teacher: str) 
 def test_a_textcnn_of_the_registry_is_a_teacher_too(warehouse: Warehouse) -> None:
     version = tiny_model.add_model("textcnn", 3)
     assert counts(writer_of(warehouse, "textcnn").write(DAY)) == (20, 3, 15, 15, 0, 17)
-    found = stored(warehouse, version)
-    scores = Scorer(registry().load(version).bundle).score([ROWS[opinion] for opinion in found]).scores
-    logits = np.array(list(found.values()))
+    by_id = stored(warehouse, version)
+    scores = Scorer(registry().load(version).bundle).score([ROWS[opinion] for opinion in by_id]).scores
+    logits = np.array(list(by_id.values()))
     np.testing.assert_allclose(1 / (1 + np.exp(logits[:, 0] - logits[:, 1])), scores, atol=1e-6)
 
 
@@ -271,8 +271,8 @@ def test_logits_of_an_older_version_that_are_no_numbers_are_computed_anew(
     joined = with_logits(warehouse, texts, teacher, DAY, [writer.fingerprint]).collect()
     assert [row.opinion_id for row in joined if row.logits is None] == ["id-0"], "as if there were none"
     writer.write(DAY)
-    found = np.array(list(stored(warehouse, teacher).values()))
-    assert found.shape == (17, 2) and np.isfinite(found).all()
+    logits = np.array(list(stored(warehouse, teacher).values()))
+    assert logits.shape == (17, 2) and np.isfinite(logits).all()
 
 
 def test_logits_computed_elsewhere_are_taken_by_text_and_the_rest_is_computed(

@@ -113,10 +113,10 @@ def test_a_score_does_not_depend_on_the_batch(given_texts: list[str | None], cut
 
 def test_a_text_without_a_score_has_a_reason() -> None:
     scorer = Scorer(bundle_of(random_student(2, {"char": (2,)})))
-    found = scorer.score([None, "!!!", "好", "长" * (RAW_LIMIT + 1), "长" * 257, "长" * 256])
-    assert found.reasons.to_pylist() == [NULL_TEXT, NO_WORD_CHARACTER, None, None, None, None]
-    assert np.isnan(found.scores).tolist() == [True, True, False, False, False, False]
-    assert found.cut.tolist() == [False, False, False, True, True, False]
+    result = scorer.score([None, "!!!", "好", "长" * (RAW_LIMIT + 1), "长" * 257, "长" * 256])
+    assert result.reasons.to_pylist() == [NULL_TEXT, NO_WORD_CHARACTER, None, None, None, None]
+    assert np.isnan(result.scores).tolist() == [True, True, False, False, False, False]
+    assert result.cut.tolist() == [False, False, False, True, True, False]
 
 
 def test_a_saved_bundle_scores_as_before(tmp_path) -> None:

@@ -312,9 +312,9 @@ def test_rows_of_the_driver_are_staged_without_a_job_of_spark(warehouse: Warehou
         run.stage_rows(AUDIT_SAMPLE, [])
         assert list(context.statusTracker().getJobIdsForGroup(day)) == []
         run.switch(partitions)
-    found = time_zones.first(warehouse.read(SCORING_RUN, dt=day))
-    assert found is not None
-    known = {column: found[column] for column in SCORING_RUN.columns if found[column] is not None}
+    stored = time_zones.first(warehouse.read(SCORING_RUN, dt=day))
+    assert stored is not None
+    known = {column: stored[column] for column in SCORING_RUN.columns if stored[column] is not None}
     assert known.pop("threshold") == np.float32(0.1)
     assert known.pop("unlabelled_sources") == {"": Row(opinions=3, valid=1)}
     assert known == {column: row[column] for column in known} and len(known) == len(row) - 3
