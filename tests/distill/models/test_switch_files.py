@@ -8,14 +8,7 @@ import time
 import pytest
 
 from distill.errors import BadModel
-from distill.models.registry import Registry
 from tests.distill.models.tiny_registry import add, start
-
-
-@pytest.fixture
-def registry(tmp_path):
-    return Registry(tmp_path / "registry")
-
 
 PROMOTER = """
 import sys, time
