@@ -11,7 +11,7 @@ from distill.models.textcnn import TextCNN
 from distill.scoring.explain import explain, largest
 from distill.scoring.scorer import Scorer
 from distill.text.normalisation import normalise, unscorable_reason
-from tests.distill.scoring.test_scorer import CHANNELS, TEXTS, bundle_of, random_student, texts
+from tests.distill.scoring.random_students import TEXTS, any_widths, bundle_of, random_student, texts
 
 WIDTHS = {"word": (1, 2), "char": (1, 4), "bigram": (1, 3)}
 
@@ -33,11 +33,7 @@ def summed(scorer: Scorer, text: str) -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 2**31 - 1),
-    st.dictionaries(
-        st.sampled_from(sorted(CHANNELS)),
-        st.sets(st.integers(1, 5), min_size=1).map(lambda widths: tuple(sorted(widths))),
-        min_size=1,
-    ),
+    any_widths,
     texts.filter(lambda text: unscorable_reason(normalise(text)) is None),
 )
 def test_the_parts_sum_to_the_margin(seed: int, widths: dict[str, tuple[int, ...]], text: str) -> None:
