@@ -161,6 +161,7 @@ def copy_of_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for path in (ROOT / ".venv" / "bin").iterdir():
         (copy / ".venv" / "bin" / path.name).symlink_to(path)
     (copy / ".venv" / "warm").mkdir()
+    (copy / ".venv" / "warm" / "venv").symlink_to(copy / ".venv")
     (copy / "mapped.py").write_text(MAPPED)
     return copy
 
@@ -177,7 +178,7 @@ def test_an_archive_of_classes_is_used_where_it_fits_and_is_silent_where_it_does
         return done.stdout
 
     def start_with(content: bytes, size: int) -> str:
-        for old in warm.iterdir():
+        for old in warm.glob("classes-*"):
             old.unlink()
         (warm / f"classes-{size}.jsa").write_bytes(content)
         return start()
@@ -194,6 +195,9 @@ def test_an_archive_of_classes_is_used_where_it_fits_and_is_silent_where_it_does
     for content in (of_another_java, of_other_jars, b"rubbish"):
         start_with(content, len(content))
     assert start_with(whole[: len(whole) // 2], len(whole)) == "False\n"
+    (warm / "venv").unlink()
+    (warm / "venv").symlink_to(ROOT / ".venv")
+    assert start_with(whole, len(whole)) == "False\n", "made in another environment"
 
 
 def test_settings_of_hadoop_beside_ours_stay_on_the_class_path(copy_of_checkout: Path) -> None:
