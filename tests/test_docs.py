@@ -95,6 +95,6 @@ def test_both_readmes_say_the_same():
 
 
 def facts_of(text: str) -> set[str]:
-    """What is the same in every language: code, links, decimals, percentages, names with an underscore."""
+    """Facts that are the same in every language: code, links, decimals, percentages, names with an underscore."""
     facts = re.findall(r"`[^`\n]+`|\]\([^)]+\.md\)|\d+\.\d+|\d+%|\b[a-z]+(?:_[a-z]+)+\b|\b\d+,\d+\b", text)
     return {fact for fact in facts if "README" not in fact}

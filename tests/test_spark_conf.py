@@ -32,7 +32,7 @@ def settings(path: Path) -> dict[str, str]:
 
 
 def contradictions(values: dict[str, str]) -> list[str]:
-    """What cannot be meant together, in words."""
+    """Messages about settings that contradict each other."""
 
     def number(key: str, default: float) -> float:
         return float(values.get(key, default))

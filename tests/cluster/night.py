@@ -67,7 +67,7 @@ class Night:
         return "B" if self.current == "A" else "A"
 
     def look(self) -> Look:
-        """What an analyst and the disk show now."""
+        """The tables as an analyst sees them, and the disk, now."""
         return look(self.warehouse, (DAY, OTHER))
 
     def score(self, model: str) -> None:

@@ -166,7 +166,7 @@ def check(night: Night, poisoned: bool) -> None:
 
 
 def digest_of(night: Night, model: str, day: str, table: str) -> str:
-    """What a clean run of the model leaves; both days have equal texts under other ids."""
+    """The digest that a clean run of the model leaves; both days have equal texts under other ids."""
     return str(night.clean[f"{model} {day}"][f"{day} {table}"]["digest"])
 
 

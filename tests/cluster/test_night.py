@@ -158,7 +158,7 @@ def test_all_listen_on_loopback_alone(cluster: Cluster) -> None:
 
 
 def test_the_page_starts_and_stops_it(cluster: Cluster) -> None:
-    """What runs is left alone, and what was stopped comes back on the same port."""
+    """A running service is left alone, and a stopped one comes back on the same port."""
     start, stop, _ = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)[1].strip().splitlines()
     before = {name: (service.port, service.process()) for name, service in cluster.services.items()}
     output = documented(cluster, f"{stop} history".replace("FOLDER", str(cluster.folder)))

@@ -1,4 +1,4 @@
-"""What hostile bytes are thrown at: the record parser, the way from text to score, the reader of bundles.
+"""Targets of hostile bytes: the record parser, the way from text to score, the reader of bundles.
 
 A target is called with a seeded generator and does one round of inputs; it returns a word for the outcome of each. That
 a promise is broken is an AssertionError, or any other exception.

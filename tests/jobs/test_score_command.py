@@ -54,7 +54,7 @@ def assert_refused(done: subprocess.CompletedProcess[str], code: int, message: s
 
 @dataclass(frozen=True)
 class Operated:
-    """What the operations page's commands printed, the champion before them, and the scores that they left."""
+    """The output of the operations page's commands, the champion before them, and the scores that they left."""
 
     printed: dict[str, str]
     before: str

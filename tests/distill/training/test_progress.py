@@ -15,7 +15,7 @@ PARTS = "from distill.training.progress import progress_parts; print(*progress_p
 
 
 def run(command: list[str], **variables: str) -> tuple[str, str]:
-    """What the command writes to its stdout, and to a terminal that is its stderr."""
+    """The command's stdout, and its stderr, which is a terminal."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What people wrote stays out of logs and error lines: their words, their numbers."""
+"""Words and numbers of people stay out of logs and error lines."""
 
 import logging
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What is read of files: every byte of a CSV is in one row or broken line; what cannot be read is refused by name."""
+"""Every byte of a CSV is in one row or broken line, and a file that cannot be read is refused by name."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""What a worker keeps is made once a process, not once a task."""
+"""A cached value is made once a process, not once a task."""
 
 import os
 import uuid

@@ -1,4 +1,4 @@
-"""What a training reads: logits of the right text and the right weights, and a transfer set that nobody labelled."""
+"""A snapshot holds logits of the right text and the right weights, and a transfer set that nobody labelled."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What executors are sent arrives whole, and an executor that differs from the driver is refused by name."""
+"""Code and bundles reach executors whole, and an executor that differs from the driver is refused by name."""
 
 import json
 import re
