@@ -89,7 +89,7 @@ clean: ## Remove .venv and caches, but nothing below OPINION_HOME
 
 # What every first run would compile and read anew, done once; again when code changed that is compiled. It only saves time,
 # so a failure stops nothing.
-.venv/.warm: .venv/.installed $(shell grep -rl --include='*.py' njit distill)
+.venv/.warm: .venv/.installed jobs/warm_up.py $(shell grep -rl --include='*.py' njit distill)
 	-.venv/bin/opinion warm_up
 	@touch $@
 

@@ -33,7 +33,7 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "bench": ["fasttext-numpy2-wheel", "onnx", "onnxruntime", "onnxscript"],  # what the scoring is measured beside
+        "bench": ["fasttext-numpy2-wheel", "onnx", "onnxruntime", "onnxscript", "openvino"],  # measured beside ours
         "ship": ["venv-pack"],  # make ship
         # Clients of the tests on a cluster (make test-cluster).
         "cluster": ["pure-sasl", "pyhive", "thrift", "thrift-sasl"],

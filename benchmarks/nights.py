@@ -1,13 +1,14 @@
 """Replay the nights of a stream with an oracle in place of the people who label, through the real jobs.
 
 Each night is loaded, scored and sampled; the oracle labels the sample, the labels are loaded, the threshold is
-calibrated; the champion is trained again after the first night and then weekly. Each night is judged by the oracle's
-labels of all its rows, before any of them is loaded, beside the first champion at the threshold of its bundle: the line
-without the loop. Nights of which the oracle knows nothing are scored at the end and not judged.
+calibrated; the champion is trained again after the first night and after each Friday's. Each night is judged by the
+oracle's labels of all its rows, before any of them is loaded, beside the first champion at the threshold of its bundle:
+the line without the loop. Nights of which the oracle knows nothing are scored at the end and not judged.
 
     .venv/bin/python benchmarks/nights.py --labels ../shared/data/stream_truth/labels_2026-11-09_to_19.csv.gz --home DIR
 
-A replay that is stopped goes on where it was, in the same home.
+A replay that is stopped goes on where it was, in the same home. `--first DAY` begins with the opinions of another day
+and goes round the days of the oracle, so that no choice fits one order of nights only.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,7 @@ from distill.text.normalisation import normalise
 
 RESULTS = Path(__file__).parent / "results"
 SHARED = CHECKOUT.parent / "shared"
-WEEK = 7  # nights from one retraining to the next
+FRIDAY = 4  # the weekday after whose night the champion is trained again
 SCORES = """select s.opinion_id, s.score, s.is_valid, r.threshold, r.threshold_source, r.expected_precision,
 r.precision_lower, r.certified, r.model_version from opinion.opinion_score s
 join opinion.scoring_run r on r.dt = s.dt where s.dt = '{dt}'"""
@@ -49,6 +51,7 @@ def main() -> None:
     parser.add_argument("--labels", type=Path, required=True, help="the oracle: a CSV of dt, opinion_id, label")
     parser.add_argument("--home", type=Path, required=True, help="OPINION_HOME of the replay")
     parser.add_argument("--per-night", type=int, default=100, help="rows that are labelled each night")
+    parser.add_argument("--first", help="the day whose opinions come on the first night (default: the first)")
     parser.add_argument("--stream", type=Path, default=SHARED / "data/stream", help="folder of dt=DAY.jsonl.gz")
     parser.add_argument("--labelled", type=Path, default=SHARED / "data/labelled", help="train, valid and test.csv")
     parser.add_argument("--teacher", type=Path, default=SHARED / "models/teacher", help="folder of bundle and logits")
@@ -56,9 +59,10 @@ def main() -> None:
     replay = Replay(args)
     rows = replay.run()
     content = {"command": shlex.join(["benchmarks/nights.py", *sys.argv[1:]]), "nights": rows, "costs": replay.costs()}
-    (RESULTS / "nights.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    (RESULTS / "nights.md").write_text(markdown(content), encoding="utf-8")
-    draw(rows, RESULTS / "nights.png")
+    name = f"nights-from-{args.first}" if args.first else "nights"
+    (RESULTS / f"{name}.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    (RESULTS / f"{name}.md").write_text(markdown(content, f"{name}.png"), encoding="utf-8")
+    draw(rows, RESULTS / f"{name}.png")
 
 
 class Replay:
@@ -69,7 +73,11 @@ class Replay:
         self.home: Path = args.home.absolute()
         self.home.mkdir(parents=True, exist_ok=True)
         self.registry = Registry(self.home / "registry")
-        self.oracle = read_oracle(args.labels)
+        oracle = read_oracle(args.labels)
+        order = sorted(oracle)
+        first = order.index(args.first) if args.first else 0
+        self.source = dict(zip(order, order[first:] + order[:first], strict=True))  # whose opinions a night has
+        self.oracle = {dt: oracle[source] for dt, source in self.source.items()}
         self.file = self.home / "replay.json"
         self.done: dict[str, Any] = json.loads(self.file.read_text()) if self.file.exists() else {}
 
@@ -109,7 +117,7 @@ class Replay:
             if dt in self.oracle:
                 labels += self.once(f"{dt} labelled", lambda dt=dt: self.labelled(dt))
                 self.once(f"{dt} calibrated", lambda: self.job("calibrate_threshold"))
-                if number == 0 or number % WEEK == 0:
+                if number == 0 or date.fromisoformat(dt).weekday() == FRIDAY:
                     self.once(f"{dt} retrained", self.retrained)
         return rows
 
@@ -117,6 +125,10 @@ class Replay:
         """The days of the stream, those that the oracle knows first."""
         names = sorted(path.name.removeprefix("dt=").split(".")[0] for path in self.args.stream.glob("dt=*.jsonl.gz"))
         return sorted(names, key=lambda dt: (dt not in self.oracle, dt))
+
+    def stream(self, dt: str) -> Path:
+        """The opinions of a night."""
+        return Path(self.args.stream, f"dt={self.source.get(dt, dt)}.jsonl.gz")
 
     def first_champion(self) -> str:
         """Labels, a teacher with the logits of the labels, and a student on hard labels as the champion."""
@@ -131,8 +143,7 @@ class Replay:
 
     def scored(self, dt: str) -> None:
         """Load, score and report the day."""
-        path = self.args.stream / f"dt={dt}.jsonl.gz"
-        self.job("night", "--dt", dt, "--input", str(path), "--sample", str(self.args.per_night))
+        self.job("night", "--dt", dt, "--input", str(self.stream(dt)), "--sample", str(self.args.per_night))
 
     def judged(self, dt: str) -> dict[str, Any]:
         """The night as the tables have it."""
@@ -155,7 +166,7 @@ class Replay:
         """The night scored by the first champion at the threshold of its bundle, by the scorer that the job runs."""
         saved = self.registry.load(version)
         model = SavedModel(saved.version, saved.path, saved.bundle)
-        texts = read_texts(self.args.stream / f"dt={dt}.jsonl.gz")
+        texts = read_texts(self.stream(dt))
         scores = Scorer(model.bundle).score_normalised(list(texts.values()))
         return {
             "model": version,
@@ -170,10 +181,10 @@ class Replay:
     def quality(
         self, dt: str, ids: list[str], scores: npt.NDArray[np.float32], accepted: npt.NDArray[np.bool_]
     ) -> dict[str, float | None]:
-        """Precision, recall and the best recall at 95%, by the oracle; null where it knows nothing."""
+        """Precision, recall and what the scores allow at best, by the oracle; null where it knows nothing."""
         truth = self.oracle.get(dt)
         if truth is None:
-            return dict.fromkeys(("precision", "recall", "recall_at_95_precision"))
+            return dict.fromkeys(("precision", "recall", "recall_at_95_precision", "precision_at_75_recall"))
         known = np.array([one in truth for one in ids])
         labels = np.array([truth[one] for one in ids if one in truth])
         scores, accepted = scores[known], accepted[known]
@@ -182,6 +193,7 @@ class Replay:
             "precision": caught / max(1, int(accepted.sum())),
             "recall": caught / int(labels.sum()),
             "recall_at_95_precision": Ranked(labels, scores).recall(0.95),
+            "precision_at_75_recall": precision_at(labels, scores, 0.75),
         }
 
     def labelled(self, dt: str) -> int:
@@ -212,6 +224,12 @@ class Replay:
         return self.registry.resolve("champion")
 
 
+def precision_at(labels: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], recall: float) -> float:
+    """Precision at the highest threshold with that recall."""
+    needed = np.sort(scores[labels == 1])[::-1][int(np.ceil(recall * labels.sum())) - 1]
+    return float(labels[scores >= needed].mean())
+
+
 def teacher_version(manifest: dict[str, Any]) -> str:
     """A version of the registry for a bundle that comes from elsewhere."""
     return f"bert-20260101T000000Z-{manifest['files']['model.safetensors']['sha256'][:6]}"
@@ -224,16 +242,16 @@ def number(cell: str) -> float | None:
 
 def read_oracle(path: Path) -> dict[str, dict[str, int]]:
     """Labels by id, by day."""
-    found: dict[str, dict[str, int]] = {}
+    labels: dict[str, dict[str, int]] = {}
     with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            found.setdefault(row["dt"], {})[row["opinion_id"]] = int(row["label"])
-    return found
+            labels.setdefault(row["dt"], {})[row["opinion_id"]] = int(row["label"])
+    return labels
 
 
 def read_texts(path: Path) -> dict[str, str]:
     """Normalised texts of a day by id, the first of each, without the lines that cannot be scored."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for line in gzip.decompress(path.read_bytes()).split(b"\n"):
         try:
             record = json.loads(line)
@@ -241,8 +259,8 @@ def read_texts(path: Path) -> dict[str, str]:
         except (ValueError, TypeError, KeyError, AttributeError):
             continue
         if text and record.get("opinion_id"):
-            found.setdefault(str(record["opinion_id"]), text)
-    return found
+            texts.setdefault(str(record["opinion_id"]), text)
+    return texts
 
 
 if __name__ == "__main__":

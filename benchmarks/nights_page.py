@@ -16,18 +16,19 @@ COLUMNS = {
     "precision": "precision",
     "recall": "recall",
     "recall_at_95_precision": "best recall at 95%",
+    "precision_at_75_recall": "precision at recall 0.75",
 }
 STEPS = ("scored", "labelled", "calibrated", "retrained")
 
 
-def markdown(content: dict[str, Any]) -> str:
+def markdown(content: dict[str, Any], plot: str) -> str:
     """The page for people."""
     sections = [
         "# Nights that learn from their readers",
         f"`{content['command']}`",
         "Each night is judged by the oracle's labels of all its rows, which no step has seen; `labels so far` are "
         "those loaded before it was scored. Certified is the lower bound of the precision, with 95% confidence.",
-        "![Precision and recall, night by night](nights.png)",
+        f"![Precision and recall, night by night]({plot})",
         "## With the loop",
         table([row for row in content["nights"] if row["loop"]]),
         "## Without it: the first champion at the threshold of its bundle",

@@ -53,13 +53,13 @@ def parser() -> Parser:
     """The command line."""
     example = "night --dt 2026-11-09 --input stream/dt=2026-11-09.jsonl.gz"
     several = "--from 2026-11-09 --to 2026-11-15 --input 'stream/dt={dt}.jsonl.gz'"
-    found = job_parser(__doc__, example, f".venv/bin/opinion night {several}")
-    add_days(found, "the day of the input", "all days from this one on …", "… to this one, also those done before")
-    add_options(found, Loading)
-    found.add_argument("--model", default="champion", help="champion, or a version of the registry")
-    add_options(found, ScoringRun)
-    add_options(found, ReaderOptions)
-    return found
+    flags = job_parser(__doc__, example, f".venv/bin/opinion night {several}")
+    add_days(flags, "the day of the input", "all days from this one on …", "… to this one, also those done before")
+    add_options(flags, Loading)
+    flags.add_argument("--model", default="champion", help="champion, or a version of the registry")
+    add_options(flags, ScoringRun)
+    add_options(flags, ReaderOptions)
+    return flags
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ def main() -> None:
         run_night(home, made)
         archive = made / "classes.jsa"
         archive.rename(archive.with_name(f"classes-{archive.stat().st_size}.jsa"))  # spark-command checks its size
+        (made / "venv").symlink_to(WARM.parent)  # spark-command takes no archive of another environment
         (made / "stamp").write_text(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}", encoding="utf-8")
         os.rename(made, WARM)
     print(f"{WARM}: {sum(file.stat().st_size for file in WARM.rglob('*')) / 1e6:.0f} MB")

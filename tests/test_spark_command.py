@@ -69,17 +69,17 @@ def test_another_sparks_environment_is_not_taken(tmp_path):
     ],
 )
 @pytest.mark.parametrize(
-    ("variable", "said"),
+    ("variable", "message"),
     [
         ("SPARK_CONF_DIR", "is not of this project: unset SPARK_CONF_DIR, or set it to a folder of "),
         ("JAVA_HOME", "has no bin/java: unset JAVA_HOME, or set it to a Java of version 17 or more"),
     ],
 )
-def test_what_cannot_be_ours_is_named(tmp_path, command, variable, said):
+def test_what_cannot_be_ours_is_named(tmp_path, command, variable, message):
     (tmp_path / "spark-env.sh").write_text("echo the other\n")
     done = run(command, tmp_path / "home", **{variable: str(tmp_path)})
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"error: {variable}={tmp_path} ") and said in done.stderr.splitlines()[0]
+    assert done.stderr.startswith(f"error: {variable}={tmp_path} ") and message in done.stderr.splitlines()[0]
     assert not (tmp_path / "home").exists()
 
 
@@ -161,6 +161,7 @@ def copy_of_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for path in (ROOT / ".venv" / "bin").iterdir():
         (copy / ".venv" / "bin" / path.name).symlink_to(path)
     (copy / ".venv" / "warm").mkdir()
+    (copy / ".venv" / "warm" / "venv").symlink_to(copy / ".venv")
     (copy / "mapped.py").write_text(MAPPED)
     return copy
 
@@ -177,7 +178,7 @@ def test_an_archive_of_classes_is_used_where_it_fits_and_is_silent_where_it_does
         return done.stdout
 
     def start_with(content: bytes, size: int) -> str:
-        for old in warm.iterdir():
+        for old in warm.glob("classes-*"):
             old.unlink()
         (warm / f"classes-{size}.jsa").write_bytes(content)
         return start()
@@ -194,6 +195,9 @@ def test_an_archive_of_classes_is_used_where_it_fits_and_is_silent_where_it_does
     for content in (of_another_java, of_other_jars, b"rubbish"):
         start_with(content, len(content))
     assert start_with(whole[: len(whole) // 2], len(whole)) == "False\n"
+    (warm / "venv").unlink()
+    (warm / "venv").symlink_to(ROOT / ".venv")
+    assert start_with(whole, len(whole)) == "False\n", "made in another environment"
 
 
 def test_settings_of_hadoop_beside_ours_stay_on_the_class_path(copy_of_checkout: Path) -> None:

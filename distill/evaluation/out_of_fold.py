@@ -85,11 +85,11 @@ def precisions(nights: NightLabels, thresholds: Sequence[float]) -> npt.NDArray[
     weights = np.minimum(nights.weights / nights.weights.mean(), LARGEST_WEIGHT)
     fitted = LogisticRegression(C=1.0).fit(odds, nights.labels, sample_weight=weights)
     expected = fitted.predict_proba(odds)[:, 1]
-    found = []
+    estimates = []
     for threshold in thresholds:
         above = nights.scores >= np.float32(threshold)
-        found.append(np.average(expected[above], weights=nights.weights[above]))
-    return np.array(found)
+        estimates.append(np.average(expected[above], weights=nights.weights[above]))
+    return np.array(estimates)
 
 
 def interval(nights: NightLabels, threshold: float) -> tuple[float, float]:

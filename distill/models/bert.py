@@ -5,6 +5,7 @@ m = mean of h_L over the tokens     (batch, width)
 z = m U + u                         (batch, 2) the logits: junk, valid complaint
 """
 
+import copy
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from transformers import AutoConfig, AutoTokenizer
 
 from distill.errors import BadModel
 from distill.models.bundle import ENCODER_FILES, Bundle
-from distill.models.padding import padded
+from distill.models.padding import PAD_TO, padded
 from distill.models.pretrained import ATTENTION, load, misfit, network
 
 KIND = "bert"
@@ -36,13 +37,15 @@ class Padded(NamedTuple):
 class TokenIds(NamedTuple):
     """A teacher's view of texts: ids int32 (tokens,), text after text; offsets int64 (texts + 1,).
 
-    `padding` is the token that fills the shorter rows of a batch, `most` the longest text that the encoder reads.
+    `padding` is the token that fills the shorter rows of a batch, to a multiple of `pad_to`; `most` is the longest text
+    that the encoder reads.
     """
 
     ids: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int64]
     padding: int
     most: int
+    pad_to: int = PAD_TO
 
     @property
     def lengths(self) -> Tensor:
@@ -52,7 +55,7 @@ class TokenIds(NamedTuple):
     def take(self, rows: Tensor) -> Padded:
         """Some texts, int64 (batch,), padded to the longest of them and a little more: see `padded`."""
         starts, lengths = torch.from_numpy(self.offsets)[rows], self.lengths[rows]
-        place = torch.arange(max([1, *padded(lengths).clamp(max=self.most).tolist()]))
+        place = torch.arange(max([1, *padded(lengths, self.pad_to).clamp(max=self.most).tolist()]))
         inside = place < lengths[:, None]
         flat = torch.from_numpy(self.ids)
         ids = torch.full(inside.shape, self.padding)
@@ -132,6 +135,23 @@ class Bert(nn.Module):
             {"params": vectors, "lr": learning_rate, "weight_decay": 0.0},
             {"params": list(self.output.parameters()), "lr": HEAD_RATE * learning_rate, "weight_decay": weight_decay},
         ]
+
+
+def first_layers(model: Bert, count: int) -> Bert:
+    """The network without the layers after `count`, with shared weights; the whole one if its layers are no list."""
+    shortened = copy.deepcopy(model, {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]})
+    config = shortened.encoder.config
+    lists = [
+        (parent, name)
+        for parent in shortened.encoder.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, nn.ModuleList) and len(child) == config.num_hidden_layers
+    ]
+    if len(lists) == 1:
+        parent, name = lists[0]
+        setattr(parent, name, getattr(parent, name)[:count])
+        config.num_hidden_layers = count
+    return shortened
 
 
 def from_pretrained(init: str, max_length: int, precision: str, layers: int | None = None) -> tuple[Bert, Tokenizer]:

@@ -143,15 +143,14 @@ def learn_teacher_features(
     from distill.training.teacher_features import layer_of
 
     saved = Registry(features.registry).load(features.teacher)
-    precision = "bfloat16" if features.hint_layer is None else "float32"
-    model, tokenizer = from_bundle(saved.bundle, precision)
+    model, tokenizer = from_bundle(saved.bundle, "float32")
     folder = Path(task.outputs.checkpoints) / "teacher_features" if task.outputs.checkpoints else None
 
     def cache(name: str) -> Path | None:
         return folder / f"{name}.safetensors" if folder else None
 
     if features.embeddings:
-        known = Path(features.cache, f"{saved.bundle.digest[:16]}-{precision}.safetensors")
+        known = Path(features.cache, f"{saved.bundle.digest[:16]}.safetensors")
         start_embeddings(student.model, student.vocabulary, model, tokenizer, ranks, known)
     if features.hint_layer is None:
         return

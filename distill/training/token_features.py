@@ -1,6 +1,7 @@
 """Features of single tokens, from the middle layer of a teacher, cached between trainings.
 
-Reading each token of a vocabulary takes minutes, and two trainings share most of their tokens.
+Reading each token of a vocabulary takes minutes, and two trainings share most of their tokens. A token is a text of
+three to six subwords, so no batch is padded beyond its longest token, and no layer above the middle one is computed.
 """
 
 from pathlib import Path
@@ -9,9 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from distill.models.bert import Bert, Tokenizer
+from distill.models.bert import Bert, Tokenizer, first_layers
 from distill.training.ranks import ProcessGroup
-from distill.training.teacher_features import layer_of
+from distill.training.teacher_features import read_layer
 
 
 def token_features(
@@ -27,7 +28,8 @@ def token_features(
         known, missing = {}, tokens
     if missing:
         layer = model.encoder.config.num_hidden_layers // 2
-        hidden = layer_of(model, tokenizer, missing, layer, ranks, None).hidden
+        view = tokenizer.encode(missing)._replace(pad_to=1)
+        hidden = read_layer(first_layers(model, layer), view, layer, ranks)
         known |= dict(zip(missing, hidden, strict=True))
         if cache and ranks.rank == 0:
             save(cache, known)

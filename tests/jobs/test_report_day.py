@@ -151,8 +151,8 @@ def test_the_funnel_loses_what_was_rejected_the_most_frequent_reason_first() -> 
 
 
 def test_ngrams_are_summed_without_their_punctuation_and_never_of_numbers() -> None:
-    said = [("退款,", 1.0), ("退款", 2.0), ("***1", 9.0), ("5!", 9.0), ("好", -3.0)]
-    opinions = [{"times": 2, "ngrams": [{"ngram": ngram, "margin": margin} for ngram, margin in said]}]
+    margins = [("退款,", 1.0), ("退款", 2.0), ("***1", 9.0), ("5!", 9.0), ("好", -3.0)]
+    opinions = [{"times": 2, "ngrams": [{"ngram": ngram, "margin": margin} for ngram, margin in margins]}]
     assert strongest_ngrams(opinions) == [{"ngram": "退款", "margin": 6.0}]
 
 
@@ -161,15 +161,15 @@ def test_a_report_replaces_the_one_before_and_a_failed_one_leaves_it(tmp_path: P
     facts["funnel"] = funnel(facts)
     first = pages.write(tmp_path / "day", facts, lambda to: draw(facts, to), "day.html")
     (first.parent / "of the first").touch()
-    said = first.read_text(encoding="utf-8")
-    assert not re.search(r'(src|href)="(?!data:)|<script|<link|url\(|@import', said), "nothing to fetch"
+    content = first.read_text(encoding="utf-8")
+    assert not re.search(r'(src|href)="(?!data:)|<script|<link|url\(|@import', content), "nothing to fetch"
 
     def fails(to: Path) -> dict[str, str]:
         raise OSError("no space")
 
     with pytest.raises(OSError, match="no space"):
         pages.write(tmp_path / "day", facts, fails, "day.html")
-    assert first.read_text(encoding="utf-8") == said
+    assert first.read_text(encoding="utf-8") == content
     pages.write(tmp_path / "day", facts, lambda to: draw(facts, to), "day.html")
     assert sorted(file.name for file in tmp_path.rglob("*")) == [
         "day", "facts.json", "histogram.png", "index.html", "ngrams.png", "trend.png",

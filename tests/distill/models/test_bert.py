@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from distill.errors import BadInput, BadModel
 from distill.models import bundle
-from distill.models.bert import HEAD_RATE, Bert, Tokenizer, from_bundle, from_pretrained, to_bundle
+from distill.models.bert import HEAD_RATE, Bert, Tokenizer, first_layers, from_bundle, from_pretrained, to_bundle
 from distill.training.losses import hard_loss
 from tests.distill import tiny_encoder
 
@@ -77,6 +77,19 @@ def test_features_of_a_layer_are_its_mean_over_all_tokens(init: str) -> None:
     torch.testing.assert_close(of_layers[0], embedded[0].mean(0), rtol=0, atol=1e-5)
     torch.testing.assert_close(of_layers[1], first[0].mean(0), rtol=0, atol=1e-5)
     torch.testing.assert_close(of_layers[2], of_layers[3])
+
+
+def test_the_first_layers_of_a_network_give_its_features_with_its_own_weights(init: str) -> None:
+    model, tokenizer = loaded(init)
+    batch = tokenizer.encode(TEXTS).take(torch.arange(len(TEXTS)))
+    layers = model.encoder.config.num_hidden_layers
+    first = first_layers(model, 1)
+    with torch.no_grad():
+        assert layers > 1 and not torch.equal(model.features(batch, 1), model.features(batch, layers))
+        assert torch.equal(first.features(batch, 1), model.features(batch, 1))
+    tensors = {tensor.data_ptr() for tensor in model.parameters()}
+    assert {tensor.data_ptr() for tensor in first.parameters()} < tensors
+    assert model.encoder.config.num_hidden_layers == layers
 
 
 def test_a_long_text_is_cut_at_the_longest(init: str) -> None:

@@ -1,20 +1,19 @@
 """First embeddings from features of a teacher: the principal components of what it makes of each token."""
 
-from typing import Any
-
 import pytest
 import torch
+from torch import Tensor
 
 from distill.models.architecture import Dropout
-from distill.models.bert import Bert, Tokenizer, from_pretrained
+from distill.models.bert import Bert, TokenIds, Tokenizer, from_pretrained
 from distill.models.textcnn import EMBEDDING_STD
 from distill.text.vocabulary import SPECIAL
 from distill.training import token_features as token_features_module
 from distill.training.config import TrainingConfig
 from distill.training.embeddings import principal_components, start_embeddings
-from distill.training.ranks import SingleProcess
+from distill.training.ranks import ProcessGroup, SingleProcess
 from distill.training.student import EMBEDDING, Student
-from distill.training.teacher_features import Layer, layer_of
+from distill.training.teacher_features import read_layer
 from distill.training.token_features import token_features
 from tests.distill import tiny_encoder
 
@@ -30,12 +29,12 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bert, Tokenizer]:
 def test_components_are_those_of_most_variance_and_keep_distances() -> None:
     torch.manual_seed(0)
     hidden = torch.randn(500, 8) * torch.tensor([9.0, 7.0, 0.1, 0.1, 5.0, 0.1, 0.1, 0.1]) + 100
-    found = principal_components(hidden, 3)
-    assert found.shape == (500, 3)
-    torch.testing.assert_close(found.std(), torch.tensor(EMBEDDING_STD), rtol=1e-3, atol=0)
+    components = principal_components(hidden, 3)
+    assert components.shape == (500, 3)
+    torch.testing.assert_close(components.std(), torch.tensor(EMBEDDING_STD), rtol=1e-3, atol=0)
     kept = hidden[:, [0, 1, 4]]
     torch.testing.assert_close(
-        torch.pdist(found) / torch.pdist(found).mean(),
+        torch.pdist(components) / torch.pdist(components).mean(),
         torch.pdist(kept) / torch.pdist(kept).mean(),
         rtol=0.02,
         atol=0.02,
@@ -74,13 +73,13 @@ def test_a_token_is_read_once_and_a_second_training_reads_only_what_is_new(teach
     assert not other.exists()
     read = []
 
-    def counted(*args: Any) -> Layer:
-        read.extend(args[2])
-        return layer_of(*args)
+    def counted(model: Bert, view: TokenIds, layer: int, ranks: ProcessGroup) -> Tensor:
+        read.append(len(view.lengths))
+        return read_layer(model, view, layer, ranks)
 
-    monkeypatch.setattr(token_features_module, "layer_of", counted)
+    monkeypatch.setattr(token_features_module, "read_layer", counted)
     second = token_features(model, tokenizer, ["骗人", "孩子", "客服"], SingleProcess(), cache)
-    assert read == ["孩子"]
+    assert read == [1]
     assert torch.equal(second[0], first[2]) and torch.equal(second[2], first[0])
     middle = model.encoder.config.num_hidden_layers // 2
     alone = model.features(tokenizer.encode(["孩子"]).take(torch.tensor([0])), middle)[0].detach()

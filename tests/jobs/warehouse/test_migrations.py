@@ -111,7 +111,7 @@ def test_two_jobs_may_migrate_at_once(spark, older, tmp_path, monkeypatch, lock)
 
 
 def refused(spark: SparkSession, database: str, ddl: str) -> str:
-    """What is said of a database that holds what `ddl` makes; it must be left as it was."""
+    """The refusal of a database that holds what `ddl` makes; it must be left as it was."""
     spark.sql(f"CREATE DATABASE {database}")
     spark.sql(ddl)
     before = spark.sql(f"SHOW TABLES IN {database}").collect()
@@ -126,15 +126,15 @@ PARQUET = "PARTITIONED BY (dt string) STORED AS PARQUET LOCATION"
 
 def test_other_columns_are_refused_by_name(spark, database, tmp_path) -> None:
     ddl = f"CREATE EXTERNAL TABLE {database}.raw_opinion (opinion_id bigint, text string, extra int) "
-    said = refused(spark, database, f"{ddl} {PARQUET} 'file://{tmp_path}'")
+    message = refused(spark, database, f"{ddl} {PARQUET} 'file://{tmp_path}'")
     for part in ("opinion_id is bigint, expected string", "source is missing", "extra is int, expected no such column"):
-        assert part in said
+        assert part in message
 
 
 def test_a_table_of_a_newer_version_is_refused(spark, database, tmp_path) -> None:
     ddl = f"CREATE EXTERNAL TABLE {database}.raw_opinion ({RAW_OPINION.ddl}, language string) "
-    said = refused(spark, database, f"{ddl} {PARQUET} 'file://{tmp_path}'")
-    assert "raw_opinion was made by a newer version of this project, with language" in said
+    message = refused(spark, database, f"{ddl} {PARQUET} 'file://{tmp_path}'")
+    assert "raw_opinion was made by a newer version of this project, with language" in message
 
 
 @pytest.mark.parametrize(
