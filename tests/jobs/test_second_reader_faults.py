@@ -104,9 +104,10 @@ FAULTS = {"killed": (dies, "exited unexpectedly"), "memory": (out_of_memory, "Me
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_reader_that_dies_leaves_the_students_day(warehouse, model, teacher, monkeypatch, capfd, fault) -> None:
+def test_a_reader_that_dies_leaves_the_students_day(warehouse, model, teacher, monkeypatch, fault) -> None:
     work, cause = FAULTS[fault]
     monkeypatch.setattr(reader_store, "unit_logits", work)
+    monkeypatch.setattr(reader_store.ReaderStore, "stored", without_stream(reader_store.ReaderStore.stored))
     score(warehouse, model, teacher, read=20)
     assert_students_day(warehouse, model, teacher, cause)
     before = scores_of(warehouse), run_of(warehouse)
