@@ -28,7 +28,7 @@ PHASES = {
     "summary": "jobs.reports.day_summary:day_summary",
 }
 JVM = psutil.Process(os.getppid())
-found: dict[str, float] = {}
+seconds: dict[str, float] = {}
 
 
 def spent() -> float:
@@ -54,18 +54,18 @@ def note(phase: str, place: str) -> None:
         try:
             return inner(*args, **options)
         finally:
-            found[phase] = found.get(phase, 0) + spent() - before
+            seconds[phase] = seconds.get(phase, 0) + spent() - before
 
     setattr(owner, last, noted)
 
 
 def end(file: Path) -> None:
     total = spent()
-    found["the rest"] = total - sum(found.values())
-    file.write_text(json.dumps(found))
+    seconds["the rest"] = total - sum(seconds.values())
+    file.write_text(json.dumps(seconds))
 
 
-found["start of Java"] = spent()
+seconds["start of Java"] = spent()
 file, job, *flags = sys.argv[1:]
 for phase, place in PHASES.items():
     note(phase, place)

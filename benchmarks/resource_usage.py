@@ -1,4 +1,4 @@
-"""What the processes of a line of the scoring benchmark take while it runs."""
+"""Time and memory of the processes of a line of the scoring benchmark."""
 
 import contextlib
 import os

@@ -20,24 +20,21 @@ import json
 import os
 import platform
 import shlex
-import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scoring_lines as lines
-from pyspark.ml import Pipeline, PipelineModel
-from pyspark.ml.classification import LogisticRegression
-from pyspark.ml.feature import IDF, HashingTF, NGram, Normalizer, SQLTransformer
-from pyspark.ml.functions import vector_to_array
+from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from resource_usage import LINE, resource_usage
+from scoring_figures import SLOW, Measured, base_size, figures_of, fits, growth_of
+from scoring_linear import linear_pipeline, probability
 from scoring_page import draw, markdown
 
 from distill.errors import BadInput
@@ -56,8 +53,6 @@ from jobs.warehouse.warehouse import Warehouse
 RESULTS = Path(__file__).parent / "results"
 HERE = Path(__file__).parent
 LINES = ["floor", "ours", "torch", "onnx", "linear", "fastText", "teacher"]
-SLOW = {"torch": 20_000, "onnx": 20_000, "teacher": 2_000}  # rows at most
-MOST = 1_000_000  # rows that lines other than the floor and ours get
 FIRST_DAY = date(2000, 1, 1)  # of the made-up days, one a size
 SAMPLE = flags().get_default("sample")
 
@@ -78,22 +73,6 @@ def main() -> None:
     bench = Bench(Warehouse(spark, "opinion"), Warehouse(spark, "bench"), args)
     bench.run()
     bench.write(shlex.join(["benchmarks/scoring.py", *sys.argv[1:]]))
-
-
-@dataclass
-class Measured:
-    """One line at one size: seconds of each round, by the clock and of processors, and the highest memory, in MiB."""
-
-    rows: int
-    seconds: list[float] = field(default_factory=list)
-    worker_s: list[float] = field(default_factory=list)
-    jvm_s: list[float] = field(default_factory=list)
-    worker_mib: float = 0
-    jvm_mib: float = 0
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.seconds)
 
 
 class Bench:
@@ -237,29 +216,8 @@ class Bench:
 
     def write(self, command: str) -> None:
         """Results for machines, for people, and a plot."""
-        largest = max(self.args.rows)
-        base = max((r for r in self.args.rows if r <= MOST), default=largest)
-        floor = self.measured["floor", base]
-        figures: dict[str, Any] = {}
-        for line in self.args.lines:
-            at = self.measured[line, SLOW.get(line, base)]
-            rate = at.rows / at.median / self.cores
-            figures[line] = {
-                "rows": at.rows,
-                "rows_per_s_per_core": round(rate, 1),
-                "ratio_to_floor": round(floor.rows / floor.median / self.cores / rate, 3),
-                "jvm_us_per_row": round(statistics.median(at.jvm_s) / at.rows * 1e6, 2),
-                "worker_us_per_row": round(statistics.median(at.worker_s) / at.rows * 1e6, 2),
-                "peak_rss_mb": round(at.worker_mib),
-                "executor_rss_mb": round(at.jvm_mib),
-                "seconds": [round(s, 2) for s in at.seconds],
-                **{name: round(value, 4) for name, value in self.quality.get(line, {}).items()},
-            }
-        growth = {
-            line: {r: round(self.measured[line, r].median / r * 1e6, 3) for r in self.args.rows if fits(line, r)}
-            for line in self.args.lines
-            if line not in SLOW
-        }
+        base = base_size(self.args.rows)
+        growth = growth_of(self.measured, self.args.lines, self.args.rows)
         memory = {rows: round(self.measured["ours", rows].worker_mib) for rows in self.args.rows}
         content = {
             "command": command,
@@ -271,7 +229,7 @@ class Bench:
             "teacher_model": self.named,
             "rows": base,
             "rounds": self.args.rounds,
-            **figures,
+            **figures_of(self.measured, self.args.lines, base, self.cores, self.quality),
             "us_per_row_by_rows": growth,
             "ours_peak_rss_mb_by_rows": memory,
         }
@@ -280,33 +238,6 @@ class Bench:
         (RESULTS / f"{self.args.name}.md").write_text(text, encoding="utf-8")
         draw(growth, RESULTS / f"{self.args.name}.png")
         print(text)
-
-
-def fits(line: str, rows: int) -> bool:
-    """Whether a line is run at a size."""
-    return line not in SLOW and (rows <= MOST or line in ("floor", "ours"))
-
-
-def linear_pipeline() -> Pipeline:
-    """Spark ML over characters: the tools that come with Spark, in their usual order."""
-    letters = "SELECT *, split(substring(lower(coalesce(text, '')), 1, 256), '') AS c1 FROM __THIS__"
-    every = "SELECT *, concat(c1, c2, c3) AS grams FROM __THIS__"
-    return Pipeline(
-        stages=[
-            SQLTransformer(statement=letters),
-            NGram(n=2, inputCol="c1", outputCol="c2"),
-            NGram(n=3, inputCol="c1", outputCol="c3"),
-            SQLTransformer(statement=every),
-            HashingTF(inputCol="grams", outputCol="counts", numFeatures=1 << 20, binary=True),
-            IDF(inputCol="counts", outputCol="weighed", minDocFreq=2),
-            Normalizer(inputCol="weighed", outputCol="features"),
-            LogisticRegression(regParam=1e-5, maxIter=60),
-        ]
-    )
-
-
-def probability() -> Any:
-    return vector_to_array(F.col("probability"))[1].cast("float")
 
 
 if __name__ == "__main__":

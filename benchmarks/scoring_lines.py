@@ -1,4 +1,4 @@
-"""What the scoring benchmark compares: each way of scoring as a loader, run once in a Python worker, that gives a
+"""The lines of the scoring benchmark: each way of scoring is a loader, run once in a Python worker, that gives a
 function from raw texts to scores."""
 
 import json

@@ -74,7 +74,7 @@ def stored_opinion(database: str, dt: str, opinion_id: str) -> tuple[str, dict[s
     from pyspark.sql import functions as F
 
     from jobs.warehouse.session import spark_session
-    from jobs.warehouse.tables import OPINION_SCORE, RAW_OPINION
+    from jobs.warehouse.tables import OPINION_SCORE, RAW_OPINION, SCORING_RUN
     from jobs.warehouse.warehouse import Warehouse
 
     warehouse = Warehouse(spark_session("explain"), database)
@@ -84,7 +84,14 @@ def stored_opinion(database: str, dt: str, opinion_id: str) -> tuple[str, dict[s
     if row is None:
         raise BadInput(f"{warehouse.name(RAW_OPINION)} has no opinion {opinion_id} on {dt}; see its rejected_opinion")
     scored = warehouse.read(OPINION_SCORE, dt=dt).where(F.col("opinion_id") == opinion_id).first()
-    return row.text or "", {"version": scored.model_version, "score": scored.score} if scored else None
+    if scored is None:
+        return row.text or "", None
+    readers = {"student_score": scored.student_score, "reader_score": scored.reader_score}
+    reader = None
+    if scored.reader_score is not None:
+        run = warehouse.read(SCORING_RUN, dt=dt).where(F.col("run_id") == scored.run_id).select("second_reader").first()
+        reader = run and run.second_reader
+    return row.text or "", {"version": scored.model_version, "score": scored.score, **readers, "second_reader": reader}
 
 
 def facts(
@@ -120,6 +127,17 @@ def model_facts(
     }
 
 
+def stored_lines(stored: dict[str, Any]) -> list[str]:
+    """The score of the day; where a second reader decided, also what each of the two gave."""
+    lines = [f"score of the day: {stored['score']:.4f} by {stored['version']}"]
+    if stored["reader_score"] is not None:
+        lines.append(
+            f"decided with the second reader {stored['second_reader']}: it gave {stored['reader_score']:.4f}, "
+            f"the student {stored['student_score']:.4f}"
+        )
+    return lines
+
+
 def explanation_lines(content: dict[str, Any]) -> list[str]:
     """The content as text: the models, then one column of numbers per model and the n-grams."""
     models = dict(zip("AB", content["models"], strict=False))
@@ -134,7 +152,7 @@ def explanation_lines(content: dict[str, Any]) -> list[str]:
     decided = {True: "a valid complaint", False: "junk"}
     return [
         f"text: {one_line(content['text'])}",
-        *([f"score of the day: {stored['score']:.4f} by {stored['version']}"] if stored else []),
+        *(stored_lines(stored) if stored else []),
         *(
             f"{name}: {model['version']}, {decided[model['is_valid']]}, "
             f"score {model['score']:.4f}, threshold {model['threshold']:.4f}"

@@ -31,15 +31,15 @@ def parser() -> Parser:
     """The command line."""
     example = "load_opinions --dt 2026-11-09 --input stream/dt=2026-11-09.jsonl.gz"
     several = "--from 2026-11-09 --to 2026-11-15 --input 'stream/dt={dt}.jsonl.gz'"
-    found = job_parser(__doc__, example, f".venv/bin/opinion load_opinions {several}")
+    flags = job_parser(__doc__, example, f".venv/bin/opinion load_opinions {several}")
     add_days(
-        found,
+        flags,
         "the day of the input",
         "load all days from this one on …",
         "… to this one, also those loaded before",
     )
-    add_options(found, Loading)
-    return found
+    add_options(flags, Loading)
+    return flags
 
 
 if __name__ == "__main__":

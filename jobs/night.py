@@ -12,7 +12,7 @@ from jobs.common.failures import run_main
 from jobs.common.home import home_registry
 from jobs.common.options import add_options, from_flags
 from jobs.ingest.load_flags import Loading, days_and_loading
-from jobs.scoring.scoring_flags import ScoringRun
+from jobs.scoring.scoring_flags import ReaderOptions, ScoringRun
 
 
 def main() -> None:
@@ -20,10 +20,12 @@ def main() -> None:
     args = parser().parse_args()
     days, loading = days_and_loading(args)
     ScoringRun.check(args.sample)
+    reader = from_flags(ReaderOptions, args)
     # Late: Spark and numba take seconds, which --help and a wrong flag need not wait for.
     from jobs.steps.load_day import load
     from jobs.steps.report_day import report
     from jobs.steps.score_day import loaded, score
+    from jobs.steps.second_reading import checked_reader
     from jobs.warehouse.session import spark_session
     from jobs.warehouse.warehouse import Warehouse
 
@@ -32,7 +34,9 @@ def main() -> None:
     # After the first day is loaded, which needs no model, and once: a champion promoted meanwhile is the next run's.
     @functools.cache
     def scoring() -> ScoringRun:
-        return from_flags(ScoringRun, args, model=loaded(home_registry(), args.model))
+        registry = home_registry()
+        model, chosen = loaded(registry, args.model), checked_reader(registry, reader)
+        return from_flags(ScoringRun, args, model=model, reader=chosen)
 
     def night(dt: str) -> None:
         load(warehouse, dt, loading)
@@ -49,12 +53,13 @@ def parser() -> Parser:
     """The command line."""
     example = "night --dt 2026-11-09 --input stream/dt=2026-11-09.jsonl.gz"
     several = "--from 2026-11-09 --to 2026-11-15 --input 'stream/dt={dt}.jsonl.gz'"
-    found = job_parser(__doc__, example, f".venv/bin/opinion night {several}")
-    add_days(found, "the day of the input", "all days from this one on …", "… to this one, also those done before")
-    add_options(found, Loading)
-    found.add_argument("--model", default="champion", help="champion, or a version of the registry")
-    add_options(found, ScoringRun)
-    return found
+    flags = job_parser(__doc__, example, f".venv/bin/opinion night {several}")
+    add_days(flags, "the day of the input", "all days from this one on …", "… to this one, also those done before")
+    add_options(flags, Loading)
+    flags.add_argument("--model", default="champion", help="champion, or a version of the registry")
+    add_options(flags, ScoringRun)
+    add_options(flags, ReaderOptions)
+    return flags
 
 
 if __name__ == "__main__":

@@ -22,9 +22,9 @@ def main() -> None:
 
 def parser() -> Parser:
     """The command line."""
-    found = job_parser(__doc__, "report_day --dt 2026-11-09")
-    found.add_argument("--dt", type=day, required=True, help="a scored day")
-    return found
+    flags = job_parser(__doc__, "report_day --dt 2026-11-09")
+    flags.add_argument("--dt", type=day, required=True, help="a scored day")
+    return flags
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from jobs.common.days import add_days, days_of, each
 from jobs.common.failures import run_main
 from jobs.common.home import home_registry
 from jobs.common.options import add_options, from_flags
-from jobs.scoring.scoring_flags import ScoringRun
+from jobs.scoring.scoring_flags import ReaderOptions, ScoringRun
 
 
 def main() -> None:
@@ -19,19 +19,21 @@ def main() -> None:
     if args.force and args.dt:
         raise BadInput("--force goes with --from and --to: a day that --dt names is scored in any case")
     ScoringRun.check(args.sample)
+    reader = from_flags(ReaderOptions, args)
     # Late: Spark and numba take a second, which --help and a wrong flag need not wait for.
     from jobs.steps.score_day import is_scored, loaded, score
+    from jobs.steps.second_reading import checked_reader
     from jobs.warehouse.session import spark_session
     from jobs.warehouse.warehouse import Warehouse
 
     # Read once: a champion that is promoted during the run scores the next one.
     model = loaded(home_registry(), args.model)
-    scoring = from_flags(ScoringRun, args, model=model)
+    scoring = from_flags(ScoringRun, args, model=model, reader=checked_reader(home_registry(), reader))
     warehouse = Warehouse(spark_session("score_opinions"), args.database)
     if args.dt:
         score(warehouse, args.dt, scoring)
     else:
-        is_done = None if args.force else lambda dt: is_scored(warehouse, dt, model)
+        is_done = None if args.force else lambda dt: is_scored(warehouse, dt, model, scoring.reader)
         each(days, is_done, lambda dt: score(warehouse, dt, scoring, highest=False))
 
 
@@ -43,6 +45,7 @@ def parser() -> Parser:
     found.add_argument("--force", action="store_true", help="with --from and --to: days that are done, too")
     found.add_argument("--model", default="champion", help="champion, or a version of the registry")
     add_options(found, ScoringRun)
+    add_options(found, ReaderOptions)
     return found
 
 

@@ -10,5 +10,5 @@ COOKBOOK, OPERATIONS = ROOT / "docs" / "sql-cookbook.md", ROOT / "docs" / "opera
 
 def blocks(page: Path, language: str = r"\w*") -> list[str]:
     """The fenced blocks of a page whose language matches."""
-    found = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    return [block for name, block in found if re.fullmatch(language, name)]
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return [block for name, block in fenced if re.fullmatch(language, name)]

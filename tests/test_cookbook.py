@@ -100,5 +100,5 @@ def test_every_query_has_its_answer_here():
     ids=lambda at: " ".join(at.split())[:60] if isinstance(at, str) else "",
 )
 def test_a_query_answers(spark_with_tables, query, answer):
-    found = spark_with_tables.sql(query.replace("opinion.", "cookbook.").replace("'ID'", "'o1'")).collect()
-    assert [tuple(row) for row in found] == answer
+    rows = spark_with_tables.sql(query.replace("opinion.", "cookbook.").replace("'ID'", "'o1'")).collect()
+    assert [tuple(row) for row in rows] == answer

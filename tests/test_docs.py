@@ -17,14 +17,14 @@ WORDS = {"ENCODER": "encoder", "PATH": "path", "ID": "id", "VERSION": "offline-2
 
 def commands() -> list[tuple[str, str, tuple[str, ...]]]:
     """Page, job and flags of every line of a block that runs a job."""
-    found = set()
+    lines = set()
     for page in PAGES:
         for line in "\n".join(blocks(page, r"(?:sh|bash)?")).splitlines():
             match = re.search(r"(?:bin/opinion (?:--retry )?(?!sql\b)(\w+)|jobs/(\w+)\.py)(.*)", line)
             if match:
                 words = shlex.split(match[3], comments=True)
-                found.add((page.name, match[1] or match[2], tuple(WORDS.get(word, word) for word in words)))
-    return sorted(found)
+                lines.add((page.name, match[1] or match[2], tuple(WORDS.get(word, word) for word in words)))
+    return sorted(lines)
 
 
 class Parsed(Exception):
@@ -95,6 +95,6 @@ def test_both_readmes_say_the_same():
 
 
 def facts_of(text: str) -> set[str]:
-    """What is the same in every language: code, links, decimals, percentages, names with an underscore."""
-    found = re.findall(r"`[^`\n]+`|\]\([^)]+\.md\)|\d+\.\d+|\d+%|\b[a-z]+(?:_[a-z]+)+\b|\b\d+,\d+\b", text)
-    return {fact for fact in found if "README" not in fact}
+    """Facts that are the same in every language: code, links, decimals, percentages, names with an underscore."""
+    facts = re.findall(r"`[^`\n]+`|\]\([^)]+\.md\)|\d+\.\d+|\d+%|\b[a-z]+(?:_[a-z]+)+\b|\b\d+,\d+\b", text)
+    return {fact for fact in facts if "README" not in fact}

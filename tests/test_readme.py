@@ -57,7 +57,7 @@ def test_every_command_runs_in_the_order_of_the_page(tmp_path: Path) -> None:
     assert counts and int(counts[1]) == int(counts[2]) + int(counts[3]) > 4000
     assert re.search(r"the 10 highest of \d+ valid complaints", demo) and "threshold" in demo
     # The one opinion of the second day is as plain a complaint as can be.
-    sql = next(said for command, said in printed.items() if command.startswith("make sql"))
+    sql = next(output for command, output in printed.items() if command.startswith("make sql"))
     assert re.search(r"^review\t1\t0\.9", sql, re.MULTILINE), sql
 
 

@@ -69,17 +69,17 @@ def test_another_sparks_environment_is_not_taken(tmp_path):
     ],
 )
 @pytest.mark.parametrize(
-    ("variable", "said"),
+    ("variable", "message"),
     [
         ("SPARK_CONF_DIR", "is not of this project: unset SPARK_CONF_DIR, or set it to a folder of "),
         ("JAVA_HOME", "has no bin/java: unset JAVA_HOME, or set it to a Java of version 17 or more"),
     ],
 )
-def test_what_cannot_be_ours_is_named(tmp_path, command, variable, said):
+def test_what_cannot_be_ours_is_named(tmp_path, command, variable, message):
     (tmp_path / "spark-env.sh").write_text("echo the other\n")
     done = run(command, tmp_path / "home", **{variable: str(tmp_path)})
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"error: {variable}={tmp_path} ") and said in done.stderr.splitlines()[0]
+    assert done.stderr.startswith(f"error: {variable}={tmp_path} ") and message in done.stderr.splitlines()[0]
     assert not (tmp_path / "home").exists()
 
 

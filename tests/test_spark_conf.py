@@ -22,44 +22,46 @@ RESOURCES = (r"spark\.executor\.resource\.gpu\.(amount|discoveryScript|vendor)",
 
 
 def settings(path: Path) -> dict[str, str]:
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.strip() and not line.startswith("#"):
             key, value = line.split(maxsplit=1)
-            assert key not in found, f"{path}: {key} twice"
-            found[key] = value.strip()
-    return found
+            assert key not in values, f"{path}: {key} twice"
+            values[key] = value.strip()
+    return values
 
 
-def contradictions(found: dict[str, str]) -> list[str]:
-    """What cannot be meant together, in words."""
+def contradictions(values: dict[str, str]) -> list[str]:
+    """Messages about settings that contradict each other."""
 
     def number(key: str, default: float) -> float:
-        return float(found.get(key, default))
+        return float(values.get(key, default))
 
-    said = []
+    messages = []
     gpus, of_a_task = number("spark.executor.resource.gpu.amount", 0), number("spark.task.resource.gpu.amount", 0)
     cores, of_cores = number("spark.executor.cores", 1), number("spark.task.cpus", 1)
     if of_a_task > gpus:
-        said.append("a task asks for more GPUs than an executor has")
+        messages.append("a task asks for more GPUs than an executor has")
     if gpus and not of_a_task:
-        said.append("executors hold GPUs that no task asks for")
-    if of_cores > cores and "spark.executor.cores" in found:
-        said.append("a task asks for more cores than an executor has")
+        messages.append("executors hold GPUs that no task asks for")
+    if of_cores > cores and "spark.executor.cores" in values:
+        messages.append("a task asks for more cores than an executor has")
     if of_a_task and gpus / of_a_task != cores // of_cores:
-        said.append("the cores allow another number of ranks on an executor than the GPUs")
-    master = found.get("spark.master", "")
-    if gpus and not master.startswith("spark:") and "spark.executor.resource.gpu.discoveryScript" not in found:
-        said.append("nothing tells an executor which GPUs it has")
-    if gpus and master.startswith("k8s:") and "spark.executor.resource.gpu.vendor" not in found:
-        said.append("Kubernetes knows a GPU by its vendor")
-    if found.get("spark.dynamicAllocation.enabled") == "true":
+        messages.append("the cores allow another number of ranks on an executor than the GPUs")
+    master = values.get("spark.master", "")
+    if gpus and not master.startswith("spark:") and "spark.executor.resource.gpu.discoveryScript" not in values:
+        messages.append("nothing tells an executor which GPUs it has")
+    if gpus and master.startswith("k8s:") and "spark.executor.resource.gpu.vendor" not in values:
+        messages.append("Kubernetes knows a GPU by its vendor")
+    if values.get("spark.dynamicAllocation.enabled") == "true":
         kept = ("spark.dynamicAllocation.shuffleTracking.enabled", "spark.shuffle.service.enabled")
-        if all(found.get(key) != "true" for key in kept):
-            said.append("executors that go take their shuffle files with them: track them, or use the shuffle service")
-        if "spark.executor.instances" in found:
-            said.append("the number of executors is fixed and dynamic")
-    return said
+        if all(values.get(key) != "true" for key in kept):
+            messages.append(
+                "executors that go take their shuffle files with them: track them, or use the shuffle service"
+            )
+        if "spark.executor.instances" in values:
+            messages.append("the number of executors is fixed and dynamic")
+    return messages
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.parent.name)
@@ -76,7 +78,7 @@ def test_nothing_contradicts(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"spark.task.resource.gpu.amount": "2"}, "a task asks for more GPUs than an executor has"),
         ({"spark.task.resource.gpu.amount": "0"}, "executors hold GPUs that no task asks for"),
@@ -88,9 +90,9 @@ def test_nothing_contradicts(path: Path) -> None:
         ({"spark.dynamicAllocation.enabled": "true"}, "executors that go take their shuffle files with them"),
     ],
 )
-def test_a_contradiction_is_found(change: dict[str, str | None], said: str) -> None:
+def test_a_contradiction_is_found(change: dict[str, str | None], message: str) -> None:
     changed = settings(CONF / "kubernetes/spark-defaults.conf") | change
-    assert said in " and ".join(contradictions({key: value for key, value in changed.items() if value is not None}))
+    assert message in " and ".join(contradictions({key: value for key, value in changed.items() if value is not None}))
 
 
 def test_the_clusters_differ_from_one_machine_only_where_they_say_so() -> None:
@@ -152,5 +154,7 @@ def read(entry, value: str) -> None:  # type: ignore[no-untyped-def]
 @pytest.mark.spark
 def test_the_session_has_the_settings_of_the_file(spark) -> None:  # type: ignore[no-untyped-def]
     for key, value in settings(ROOT / "spark_conf/local/spark-defaults.conf").items():
-        found = spark.sparkContext.getConf().get(key)
-        assert found == value or (key.endswith("JavaOptions") and found.endswith(f" {value}"))  # Spark's own come first
+        setting = spark.sparkContext.getConf().get(key)
+        assert setting == value or (
+            key.endswith("JavaOptions") and setting.endswith(f" {value}")
+        )  # Spark's own come first

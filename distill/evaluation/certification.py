@@ -116,15 +116,17 @@ def certify(
     """
     error, evidence_needed = 1 - floor, -math.log(1 - confidence)
     regions = [nights.above(band) for _, band in candidates]
-    testable = is_open([float(design(region)[0].sum()) for region in regions], error, evidence_needed)
+    staked = [stakes(region) for region in regions]
+    testable = is_open([weight for weight, _ in staked], error, evidence_needed)
     tested_candidates: list[Candidate] = []
     going = True
     for number, region in reversed(list(enumerate(regions))):
         tested = going and testable[number]
-        passed = tested and evidence(region, error) >= evidence_needed
+        weight, lost = staked[number]
+        passed = tested and log_evidence(weight, lost, error) >= evidence_needed
         going = going and (passed or not testable[number])
-        labels, weight = int(region.complaints.sum() + region.junk.sum()), float(design(region)[0].sum())
-        estimate, lower = precision(region), lower_bound(region, confidence)
+        labels = int(region.complaints.sum() + region.junk.sum())
+        estimate, lower = precision(region), least_precision(weight, lost, confidence)
         tested_candidates.append(Candidate(candidates[number][0], labels, weight, estimate, lower, tested, passed))
     ascending = tested_candidates[::-1]
     chosen = choose(ascending, target)
@@ -199,22 +201,28 @@ def log_evidence(weight: float, lost: Numbers, error: float) -> float:
 
 
 def lower_bound(region: Nights, confidence: float) -> float:
-    """The lower bound of the region's precision, averaged over the nights by their weights; 0 without labels.
+    """The lower bound of the region's precision, averaged over the nights by their weights; 0 without labels."""
+    return least_precision(*stakes(region), confidence)
+
+
+def least_precision(weight: float, lost: Numbers, confidence: float) -> float:
+    """As `lower_bound`, from the `stakes`.
 
     It is 1 minus the share of junk at which the evidence suffices. Newton's method finds it from above: the logarithm
     is convex and rising, so no step overshoots.
     """
-    weight, lost = stakes(region)
     evidence_needed, error = -math.log(1 - confidence), 1.0
     if log_evidence(weight, lost, error) <= evidence_needed:
         return 0.0
     for _ in range(30):
         logs = BETS * (error * weight) + lost
-        likely = np.exp(logs - logs.max())
-        excess = float(logs.max() + np.log(likely.mean())) - evidence_needed
+        most = logs.max()
+        likely = np.exp(logs - most)
+        total = likely.sum()
+        excess = float(most + np.log(total / len(BETS))) - evidence_needed
         if excess < 1e-9:
             break
-        error -= excess / (weight * float(BETS @ likely / likely.sum()))
+        error -= excess / (weight * float(BETS @ likely / total))
     return 1 - error
 
 
@@ -227,5 +235,5 @@ def precision(region: Nights) -> float | None:
     given = region.complaints + region.junk
     # A band without labels in a night is estimated from the other nights.
     whole = region.complaints.sum(axis=0) / np.maximum(labelled, 1)
-    share = np.divide(region.complaints, given, out=np.tile(whole, (len(given), 1)), where=given > 0)
+    share = np.where(given > 0, region.complaints / np.maximum(given, 1), whole)
     return float((share * region.rows).sum() / rows.sum())

@@ -6,29 +6,28 @@
     manifest.json       format, format_version, software_version, files {name: {sha256, bytes}}, and the caller's own
                         sections
 
-This module stores bundles and does not interpret them. It works on any file system that pyarrow reaches. There is no
-pickle: an untrusted bundle can fail to load, but cannot run code.
+This module stores bundles and does not interpret them. There is no pickle: an untrusted bundle can fail to load, but
+cannot run code.
 """
 
 import contextlib
 import hashlib
 import json
-import os
 import posixpath
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import safetensors.numpy
 from numpy.typing import NDArray
 from pyarrow import fs as pafs
 from safetensors import SafetensorError
 
 from distill import __version__
-from distill.errors import BadInput, BadModel, Infrastructure
+from distill.errors import BadInput, BadModel
+from distill.models.storage import Location, file_system, read_file, storage_errors, write_file
 
 FORMAT = "opinion-bundle"
 FORMAT_VERSION = 1
@@ -42,7 +41,6 @@ OBJECT_STORES = ("s3", "gcs", "abfs")  # they have no folders, so none to rename
 NOT_SAFETENSORS = (SafetensorError, ValueError, TypeError, KeyError)  # KeyError: a dtype numpy lacks, as BF16
 COPY_AGAIN = "copy the bundle again from where it came"
 
-Location = str | os.PathLike[str]  # a local path or a pyarrow.fs URI
 Tensors = Mapping[str, NDArray[Any]]
 
 
@@ -130,30 +128,6 @@ def load_manifest(folder: Location) -> tuple[dict[str, Any], str]:
     return _parse_manifest(folder, raw), _sha256(raw)
 
 
-def file_system(location: Location) -> tuple[pafs.FileSystem, str]:
-    """The file system of a local path or a URI, and the path on it; BadInput if pyarrow cannot read it."""
-    text = os.fspath(location)
-    if "://" not in text:
-        return pafs.LocalFileSystem(), os.path.abspath(text)
-    try:
-        fs, path = pafs.FileSystem.from_uri(text)
-    except pa.ArrowInvalid as error:
-        cure = "give a path, or file://, hdfs:// or s3:// with blanks and letters beyond ASCII %-encoded"
-        raise BadInput(f"{text}: pyarrow cannot read this location ({error}); {cure}") from error
-    except OSError as error:
-        raise Infrastructure(f"{text}: the file system cannot be reached: {error}") from error
-    return fs, path.rstrip("/")
-
-
-@contextlib.contextmanager
-def storage_errors(location: Location) -> Iterator[None]:
-    """Turn what a failing disk or file system raises into Infrastructure, with the place named."""
-    try:
-        yield
-    except OSError as error:
-        raise Infrastructure(f"{os.fspath(location)}: {error}") from error
-
-
 def _pack(folder: Location, tensors: Tensors) -> bytes:
     _refuse_non_finite(folder, tensors)
     try:
@@ -237,18 +211,6 @@ def _write_all(fs: pafs.FileSystem, path: str, contents: Mapping[str, bytes]) ->
     fs.create_dir(path)
     for name, data in contents.items():
         write_file(fs, posixpath.join(path, name), data)
-
-
-def write_file(fs: pafs.FileSystem, path: str, data: bytes) -> None:
-    """Write a whole file; its folder must be there."""
-    with fs.open_output_stream(path) as stream:
-        stream.write(data)
-
-
-def read_file(fs: pafs.FileSystem, path: str) -> bytes:
-    """Read a whole file."""
-    with fs.open_input_stream(path) as stream:
-        return bytes(stream.read())
 
 
 def _sha256(data: bytes) -> str:

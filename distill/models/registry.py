@@ -23,6 +23,7 @@ from distill.errors import BadInput, BadModel, Busy
 from distill.models import bundle
 from distill.models.fitness import promotion_blocker
 from distill.models.saved_model import SavedModel
+from distill.models.storage import Location, file_system, storage_errors
 from distill.models.switch_files import SwitchFiles, names_in
 from distill.models.switches import Action, Switch, check_operating, in_force
 from distill.models.versions import VERSION, checked_version
@@ -33,10 +34,10 @@ CHAMPION = "champion"
 class Registry:
     """The models under one root, which is created with the first model."""
 
-    def __init__(self, root: bundle.Location) -> None:
-        """Neither reads nor creates anything; errors as `bundle.file_system`."""
+    def __init__(self, root: Location) -> None:
+        """Neither reads nor creates anything; errors as `storage.file_system`."""
         self.root = os.fspath(root)
-        self._fs, self._path = bundle.file_system(root)
+        self._fs, self._path = file_system(root)
         self._switches = SwitchFiles(self.root, self._fs, self._path)
 
     def path(self, version: str) -> str:
@@ -61,7 +62,7 @@ class Registry:
 
     def versions(self) -> list[str]:
         """The names of all versions, sorted."""
-        with bundle.storage_errors(self.root):
+        with storage_errors(self.root):
             names = names_in(self._fs, posixpath.join(self._path, "versions"))
         return [name for name in names if VERSION.fullmatch(name)]
 
@@ -95,7 +96,7 @@ class Registry:
         if current is not None and version == CHAMPION:
             version = current.version
         folder = posixpath.join(self._path, "versions", checked_version(version))
-        with bundle.storage_errors(self.root):
+        with storage_errors(self.root):
             if self._fs.get_file_info(folder).type == pafs.FileType.NotFound:
                 nearest = difflib.get_close_matches(version, self.versions(), n=3, cutoff=0)
                 there = f"the nearest there: {', '.join(nearest)}" if nearest else "none is there yet"

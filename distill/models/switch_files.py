@@ -16,7 +16,7 @@ from datetime import datetime
 from pyarrow import fs as pafs
 
 from distill.errors import BadInput, BadModel
-from distill.models import bundle
+from distill.models.storage import read_file, storage_errors, write_file
 from distill.models.switches import Switch, check_operating
 from distill.models.versions import VERSION, checked_version
 
@@ -25,7 +25,7 @@ RECORD = re.compile(rf"[0-9][0-9T.]*Z-{VERSION.pattern}\.json")
 
 
 class SwitchFiles:
-    """The switches below the root of a registry; errors as `bundle.storage_errors`."""
+    """The switches below the root of a registry; errors as `storage.storage_errors`."""
 
     def __init__(self, root: str, fs: pafs.FileSystem, path: str) -> None:
         self._root, self._fs = root, fs
@@ -35,7 +35,7 @@ class SwitchFiles:
         """The switch that made the current champion; None before the first. Raises BadModel for a damaged file."""
         # HDFS deletes a file before it replaces it, so a reader in between retries.
         for wait in (0.05, 0.2, 0.5):
-            with bundle.storage_errors(self._root), contextlib.suppress(FileNotFoundError):
+            with storage_errors(self._root), contextlib.suppress(FileNotFoundError):
                 return self._read(self._champion)
             if not self._records():
                 break
@@ -45,7 +45,7 @@ class SwitchFiles:
     def history(self) -> list[Switch]:
         """Every switch, oldest first."""
         names = self._records()
-        with bundle.storage_errors(self._root):
+        with storage_errors(self._root):
             return [self._read(posixpath.join(self._history, name)) for name in names]
 
     def last_of(self, version: str) -> Switch | None:
@@ -53,12 +53,12 @@ class SwitchFiles:
         names = [name for name in self._records() if name.endswith(f"Z-{version}.json")]
         if not names:
             return None
-        with bundle.storage_errors(self._root):
+        with storage_errors(self._root):
             return self._read(posixpath.join(self._history, names[-1]))
 
     def write(self, switch: Switch, current: Switch | None) -> None:
         """Make the switch, and record it; `current` is the one that it replaces."""
-        with bundle.storage_errors(self._root):
+        with storage_errors(self._root):
             if current is not None:
                 self._record(current)  # a process that was killed after its switch has not recorded it
             self._replace(self._champion, switch)
@@ -72,12 +72,12 @@ class SwitchFiles:
         self._fs.create_dir(posixpath.dirname(path))
         temporary = posixpath.join(posixpath.dirname(path), f".{secrets.token_hex(8)}.tmp")
         text = json.dumps(asdict(switch), ensure_ascii=False, indent=2) + "\n"
-        bundle.write_file(self._fs, temporary, text.encode())
+        write_file(self._fs, temporary, text.encode())
         self._fs.move(temporary, path)
 
     def _read(self, path: str) -> Switch:
         try:
-            switch = Switch(**json.loads(bundle.read_file(self._fs, path)))
+            switch = Switch(**json.loads(read_file(self._fs, path)))
             checked_version(switch.version)
             for operating in (switch.operating, switch.previous_operating):
                 if operating is not None:
@@ -88,7 +88,7 @@ class SwitchFiles:
             raise BadModel(f"{path} is damaged ({error}): delete it, then promote a version again") from error
 
     def _records(self) -> list[str]:
-        with bundle.storage_errors(self._root):
+        with storage_errors(self._root):
             return [name for name in names_in(self._fs, self._history) if RECORD.fullmatch(name)]
 
 

@@ -38,6 +38,8 @@ from distill.scoring.drift import Bins, length_bins, unknown_bins
 from distill.text.text_batch import REASONS, SCORABLE, column_of, normalise_column
 from distill.text.vocabulary import EDGES, UNKNOWN, Encoded, Vocabulary
 
+Margins = npt.NDArray[np.float64]
+
 # The largest weight: far above any that is learned, and small enough that no sum overflows.
 LARGEST = 1e6
 
@@ -47,7 +49,9 @@ class Scored(NamedTuple):
 
     reasons: string (texts,), why a text has no score, null where it has one. cut: bool (texts,), the text was read to
     its limit only. lengths, unknown: int8 (texts,), the text's bins of length and of unknown tokens
-    (`distill.scoring.drift`).
+    (`distill.scoring.drift`). margins: float64 (texts,), the student's. student_scores: float32 (texts,), before a
+    second reader changed some; reader_scores: the same of the second reader, NaN where it read nothing; both None
+    without one.
     """
 
     scores: Floats
@@ -55,6 +59,9 @@ class Scored(NamedTuple):
     cut: npt.NDArray[np.bool_]
     lengths: Bins
     unknown: Bins
+    margins: Margins
+    student_scores: Floats | None = None
+    reader_scores: Floats | None = None
 
 
 class Scorer:
@@ -126,11 +133,11 @@ class Scorer:
         normalised = normalise_column(column)
         encoded = self.vocabulary.encode_codes(normalised.codes, normalised.offsets)
         scorable = normalised.reasons == SCORABLE
-        scores = np.where(scorable, probability(self.logits(encoded)), np.float32(np.nan))
+        margins = np.where(scorable, margins_of(self.logits(encoded)), np.nan)
         reasons = pa.array(REASONS, pa.string()).take(pa.array(normalised.reasons))
         cut = (encoded.cut & scorable) | normalised.cut
         lengths = length_bins(np.diff(normalised.offsets))
-        return Scored(scores, reasons, cut, lengths, self.unknown(encoded))
+        return Scored(probability_of(margins), reasons, cut, lengths, self.unknown(encoded), margins)
 
     def unknown(self, encoded: Encoded) -> Bins:
         """The bins of the share of unknown tokens of the network's first channel, (texts,)."""
@@ -147,7 +154,11 @@ class Scorer:
 
     def score_normalised(self, texts: list[str]) -> Floats:
         """Scores of texts that are normalised and scorable, float32 (texts,)."""
-        return probability(self.logits(self.vocabulary.encode_batch(texts)))
+        return probability_of(self.margins_normalised(texts))
+
+    def margins_normalised(self, texts: list[str]) -> Margins:
+        """Margins of texts that are normalised and scorable, float64 (texts,)."""
+        return margins_of(self.logits(self.vocabulary.encode_batch(texts)))
 
     def logits(self, encoded: Encoded) -> Floats:
         """Logits of encoded texts, float32 (texts, 2)."""
@@ -165,10 +176,20 @@ def section(bundle: Bundle, name: str) -> dict[str, Any]:
     return content
 
 
+def margins_of(logits: Floats) -> Margins:
+    """The logit of a valid complaint less that of junk, float64 (texts,)."""
+    margins: Margins = logits[:, 1].astype(np.float64) - logits[:, 0]
+    return margins
+
+
+def probability_of(margins: Margins) -> Floats:
+    """The probability of a valid complaint, float32 (texts,): the sigmoid of the margin, NaN for NaN."""
+    return (1 / (1 + np.exp(-margins))).astype(np.float32)
+
+
 def probability(logits: Floats) -> Floats:
     """Softmax probability of class 1, float32 (texts,)."""
-    margin = logits[:, 1].astype(np.float64) - logits[:, 0]
-    return (1 / (1 + np.exp(-margin))).astype(np.float32)
+    return probability_of(margins_of(logits))
 
 
 def margin_of(score: float) -> float:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from distill.text.radicals import unified
 
 Codes = npt.NDArray[np.uint32]  # code points
+Ints = npt.NDArray[np.int32]  # places in code points, or ids of tokens
 Offsets = npt.NDArray[np.int64]  # where each text, or each text's tokens, begin: one more than there are texts
 
 RAW_LIMIT = 4096

@@ -6,15 +6,11 @@ probabilities is greatest; of two equal routes the one that takes the longer wor
 digits left single are joined. Whatever is outside of a block is a word of one character. Two things differ:
 
 - white space is dropped, where jieba gives it back as words;
-- the dictionary is folded to lower case, as `distill.text.normalisation.normalise` folds texts ("T恤" could never match
-  otherwise). All that a block can match and that has a case is ASCII, so the fold is `bytes.lower`. Words
-  that fold to the same (5 of 349,046) follow jieba's rule for a repeated line: the last frequency counts,
-  and every line counts in the total.
+- the dictionary is in lower case, as texts are. Words that fold to the same (5 of 349,046) follow jieba's rule for a
+  repeated line: the last frequency counts, and every line counts in the total.
 """
 
 import functools
-import hashlib
-import importlib.util
 import math
 from pathlib import Path
 from typing import NamedTuple
@@ -25,12 +21,14 @@ import numpy.typing as npt
 
 from distill.errors import BadInput
 from distill.intrinsics.prefetch import prefetch
-from distill.text.normalisation import Codes, Offsets, code_points
+from distill.text.dictionary import read_dictionary
+from distill.text.normalisation import Codes, Ints, Offsets, code_points
 
 Edges = npt.NDArray[np.uint64]
 Scores = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int32]
 
+# All compiled code that knows the edges is in this file: numba compiles a function anew when its own file changes, and
+# not when that of a function it calls does.
 # A trie edge is one uint64: parent node (20 bits) and code point (21 bits) are what is looked for, then come
 # the child node (20 bits) and what it is (2 bits). No child is node 0, the root, and so no edge is 0.
 _CODE_BITS, _NODE_BITS, _FLAG_BITS = 21, 20, 2
@@ -43,7 +41,6 @@ _SLOT_SHIFT = np.uint64(64 - _SLOT_BITS)
 _SLOT_MASK = np.uint64((1 << _SLOT_BITS) - 1)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
-_SPACE, _LINE_END = ord(" "), ord("\n")
 _BLOCK_SIGNS = np.isin(np.arange(128), [ord(sign) for sign in "+#&._%-"])
 
 
@@ -200,43 +197,6 @@ def _roots(edges: Edges) -> Edges:
 
 
 @numba.njit(cache=True)
-def _parse(codes: Codes) -> tuple[Ints, Ints, npt.NDArray[np.int64], int]:
-    """The words of a dictionary's text, word w being codes[starts[w]:ends[w]], and their frequencies.
-
-    The last is the number of a line that is not "word frequency tag", 0 if all are. Compiled, so that no worker keeps a
-    Python object a word.
-    """
-    lines = 1
-    for code in codes:
-        lines += code == _LINE_END
-    starts, ends = np.empty(lines, np.int32), np.empty(lines, np.int32)
-    frequencies = np.zeros(lines, np.int64)
-    words, line, at = 0, 0, 0
-    while at < len(codes):
-        line += 1
-        starts[words] = at
-        while at < len(codes) and codes[at] != _SPACE and codes[at] != _LINE_END:
-            at += 1
-        ends[words] = at
-        at += 1
-        digits = at
-        while at < len(codes) and 0x30 <= codes[at] <= 0x39:
-            frequencies[words] = frequencies[words] * 10 + np.int64(codes[at] - 0x30)
-            at += 1
-        blank = ends[words] == starts[words]
-        if not blank and (not 0 < at - digits < 16 or at == len(codes) or codes[at] != _SPACE):
-            return starts, ends, frequencies, line
-        if blank:
-            at = ends[words]
-        else:
-            words += 1
-        while at < len(codes) and codes[at] != _LINE_END:
-            at += 1
-        at += 1
-    return starts[:words], ends[:words], frequencies[:words], 0
-
-
-@numba.njit(cache=True)
 def _fill(
     codes: Codes, starts: Ints, ends: Ints, frequencies: npt.NDArray[np.int64], edges: Edges
 ) -> npt.NDArray[np.int64]:
@@ -284,22 +244,14 @@ class Segmenter:
 
     def __init__(self, dictionary: Path | None = None) -> None:
         """Read a dictionary file of lines "word frequency tag": jieba's own when none is named."""
-        path = dictionary or _jieba_dictionary()
-        content = path.read_bytes()
-        self.dictionary_sha256 = hashlib.sha256(content).hexdigest()
-        try:
-            codes, _ = code_points([content.lower().decode()])
-        except UnicodeDecodeError as error:
-            raise BadInput(f"{path}: a dictionary is in UTF-8: {error}") from error
-        starts, ends, frequencies, wrong = _parse(codes)
-        if wrong:
-            raise BadInput(f"{path}: line {wrong} is not a word, its frequency and a tag")
+        words = read_dictionary(dictionary)
+        self.dictionary_sha256 = words.sha256
         edges = np.zeros(1 << _SLOT_BITS, np.uint64)
-        frequency_of_node = _fill(codes, starts, ends, frequencies, edges)
-        if not len(frequency_of_node) or not frequencies.any():
-            raise BadInput(f"{path}: no dictionary, or one too large: {len(frequencies):,} words")
+        frequency_of_node = _fill(words.codes, words.starts, words.ends, words.frequencies, edges)
+        if not len(frequency_of_node) or not words.frequencies.any():
+            raise BadInput(f"{words.path}: no dictionary, or one too large: {len(words.frequencies):,} words")
         # math.log, as jieba: numpy's differs in the last bit, which decides between equal routes.
-        log_total = math.log(frequencies.sum())
+        log_total = math.log(words.frequencies.sum())
         distinct, place = np.unique(np.maximum(frequency_of_node, 1), return_inverse=True)
         logs = np.fromiter(map(math.log, distinct.tolist()), np.float64, len(distinct))
         self.trie = Trie(_roots(edges), edges, logs[place] - log_total, math.log(1) - log_total)
@@ -315,11 +267,3 @@ class Segmenter:
 def default_segmenter() -> Segmenter:
     """The segmenter over jieba's dictionary, built once a process."""
     return Segmenter()
-
-
-def _jieba_dictionary() -> Path:
-    # Found, not imported: importing jieba costs time, and using it writes a cache to the temporary folder.
-    spec = importlib.util.find_spec("jieba")
-    if spec is None or spec.origin is None:
-        raise BadInput("jieba, whose dictionary cuts the texts, is not installed: run `make setup`")
-    return Path(spec.origin).with_name("dict.txt")

@@ -14,9 +14,7 @@ import numpy.typing as npt
 
 from distill.errors import BadInput
 from distill.intrinsics.prefetch import prefetch
-from distill.text.normalisation import Codes, Offsets, code_points
-
-Ints = npt.NDArray[np.int32]
+from distill.text.normalisation import Codes, Ints, Offsets, code_points
 
 _ID_BITS = 20
 _ID_SHIFT, _ID_MASK = np.uint64(_ID_BITS), np.uint64((1 << _ID_BITS) - 1)

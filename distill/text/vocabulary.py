@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from distill.errors import BadInput, BadModel
-from distill.text.normalisation import Codes, Offsets, code_points
-from distill.text.segmenter import Ints, Segmenter, default_segmenter, segment_all
+from distill.text.normalisation import Codes, Ints, Offsets, code_points
+from distill.text.segmenter import Segmenter, default_segmenter, segment_all
 from distill.text.text_batch import normalise_batch
 from distill.text.token_table import look_up, token_table
 

@@ -53,8 +53,8 @@ def days_of(first: str | None, last: str | None) -> list[str]:
 def packed_bytes(path: str) -> float:
     """Bytes of the files of a path, folder or glob, unpacked text counted for less; 0 for none of this machine."""
     total = 0.0
-    for found in map(Path, glob.glob(path.removeprefix("file://"))):
-        files = (file for file in found.rglob("*") if file.is_file()) if found.is_dir() else [found]
+    for entry in map(Path, glob.glob(path.removeprefix("file://"))):
+        files = (file for file in entry.rglob("*") if file.is_file()) if entry.is_dir() else [entry]
         total += sum(file.stat().st_size / (1 if file.suffix in PACKED else PLAIN) for file in files)
     return total
 

@@ -16,6 +16,7 @@ from distill.scoring.scorer import Scorer, margin_of
 from distill.text.normalisation import normalise
 from jobs.common import time_zones
 from jobs.reports.console import mask_digits
+from jobs.reports.second_reader_facts import second_reader_facts
 from jobs.scoring import promise
 from jobs.warehouse.tables import (
     AUDIT_SAMPLE,
@@ -94,6 +95,7 @@ def day_facts(warehouse: Warehouse, run: Row, bundle: Bundle) -> dict[str, Any]:
         "histograms": {"day": list(run.score_histogram), "training": expected.scores if expected else None},
         "drift": drift(run.asDict()),
         "sample": sample(warehouse, run),
+        "second_reader": second_reader_facts(warehouse, run),
         "sources": sources(warehouse, run),
         "trend": trend(warehouse, dt),
         "ngrams": strongest_ngrams(highest),

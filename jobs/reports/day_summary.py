@@ -7,6 +7,7 @@ from distill.scoring.drift import BANDS, Drift
 from jobs.common import time_zones
 from jobs.common.home import home
 from jobs.reports.console import fit_width, masked_line
+from jobs.reports.second_reader_facts import second_reader_lines
 from jobs.scoring import promise
 from jobs.scoring.audit_sample import csv_of
 from jobs.warehouse.tables import SCORING_RUN, VALID_COMPLAINT
@@ -28,6 +29,7 @@ def day_summary(warehouse: Warehouse, dt: str, highest: bool = True) -> str:
         f"model {run.model_version}, threshold {run.threshold:.4f} ({run.threshold_source or promise.BUNDLE}), "
         f"run {run.run_id}",
         promise.promise_text(run),
+        *second_reader_lines(run),
         drift_line(run),
         *promise.source_lines(run.unlabelled_sources),
         *([f"label its sample in a browser: {sample.with_suffix('.html')}"] if sample.exists() else []),

@@ -17,8 +17,18 @@ from jobs.warehouse import publish
 from jobs.warehouse.tables import OPINION_SCORE, REJECTED_OPINION, VALID_COMPLAINT
 
 # The columns that are counted, of all tables together.
-STAGED = "opinion_id string, score float, is_valid boolean, reason string, cell smallint"
-SCORE_BIN = f"int(least(floor(score * {SCORE_BINS}), {SCORE_BINS - 1}))"
+STAGED = (
+    "opinion_id string, score float, is_valid boolean, reason string, cell smallint, "
+    "student_score float, reader_score float"
+)
+SCORE_BIN, STUDENT_BIN = (
+    f"int(least(floor({column} * {SCORE_BINS}), {SCORE_BINS - 1}))" for column in ("score", "student_score")
+)
+# A score that no second reader changed is the student's; of one that it did, both are probabilities.
+IS_CONSISTENT = (
+    "student_score BETWEEN 0 AND 1 AND "
+    "CASE WHEN reader_score IS NULL THEN score = student_score ELSE reader_score BETWEEN 0 AND 1 END"
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,7 @@ class Counted:
     """The counts of an audited day: rows read, rejected by reason, and scored.
 
     counts: the number of scored `rows` by is_valid, score_bin, band (of the sample's candidates), length_bin,
-    unknown_bin and was_cut.
+    unknown_bin and was_cut; student_valid and student_bin: by the student alone; was_read: by a second reader.
     """
 
     read: int
@@ -45,6 +55,9 @@ class Counted:
             "rows_cut": int(rows[self.counts["was_cut"]].sum()),
             "rejected_by_reason": self.reasons,
             "score_histogram": by_bin(self.counts, "score_bin", SCORE_BINS),
+            "reader_rows": int(rows[self.counts["was_read"]].sum()),
+            "rows_made_valid": int(rows[self.counts["is_valid"] & ~self.counts["student_valid"]].sum()),
+            "rows_made_junk": int(rows[~self.counts["is_valid"] & self.counts["student_valid"]].sum()),
             "drift_psi": self.drift.scores,
             "drift_psi_length": self.drift.lengths,
             "drift_psi_unknown": self.drift.unknown,
@@ -72,13 +85,16 @@ def count_staged(run: publish.Run, read: Survey, threshold: np.float32, expected
             "length_bin": lengths,
             "unknown_bin": unknown,
             "was_cut": cut,
+            "student_valid": scores["student_valid"].astype(bool),
+            "student_bin": scores["student_bin"],
+            "was_read": scores["was_read"].astype(bool),
             "rows": scores["rows"],
         }
     )
     rows = sum(read.sources.values())
     day = Profile(
         rows,
-        by_bin(counts, "score_bin", SCORE_BINS),
+        by_bin(counts, "student_bin", SCORE_BINS),  # the training knows nothing of a second reader
         by_bin(counts, "length_bin", len(LENGTH_EDGES) + 1),
         by_bin(counts, "unknown_bin", len(UNKNOWN_EDGES) + 1),
         dict(read.sources),
@@ -90,12 +106,15 @@ def count_staged(run: publish.Run, read: Survey, threshold: np.float32, expected
 def staged_counts(run: publish.Run, threshold: np.float32) -> pd.DataFrame:
     """The staged rows by table; scores by decision, bin, band and cell; rejects by reason.
 
-    rows: how many. id_sum: the sum of their ids' `id_half`. wrong: scores that are not a probability or do not have the
-    threshold's decision.
+    rows: how many. id_sum: the sum of their ids' `id_half`. wrong: scores that are not a probability, do not have the
+    threshold's decision, or differ from the student's where no second reader read.
     """
-    keys = ["table", "is_valid", "score_bin", "band", "cell", "reason"]
-    score, is_valid = F.col("score"), F.col("is_valid")
-    is_right = score.between(0, 1) & (is_valid == (score >= F.lit(float(threshold)))) & F.col("cell").isNotNull()
+    keys = [
+        *("table", "is_valid", "score_bin", "band", "cell", "reason"),
+        *("student_valid", "student_bin", "was_read"),
+    ]
+    score, is_valid, limit = F.col("score"), F.col("is_valid"), F.lit(float(threshold))
+    is_right = score.between(0, 1) & (is_valid == (score >= limit)) & F.col("cell").isNotNull() & F.expr(IS_CONSISTENT)
     of_score = F.col("table") == OPINION_SCORE.name  # of other tables only the rows and their ids count
     counted = (
         run.read_back_all([OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION], STAGED)
@@ -106,6 +125,9 @@ def staged_counts(run: publish.Run, threshold: np.float32) -> pd.DataFrame:
             F.when(of_score & is_right, F.expr(BAND)).alias("band"),
             F.when(of_score, F.col("cell")).alias("cell"),
             "reason",
+            F.when(of_score & is_right, F.col("student_score") >= limit).alias("student_valid"),
+            F.when(of_score & is_right, F.expr(STUDENT_BIN)).alias("student_bin"),
+            F.when(of_score, F.col("reader_score").isNotNull()).alias("was_read"),
             id_half().alias("id_half"),
             (of_score & ~F.coalesce(is_right, F.lit(False))).alias("wrong"),
         )

@@ -48,7 +48,7 @@ def calibrate(samples: Sampled, target: float, floor: float, confidence: float) 
 
 
 def estimated(samples: Sampled, nights: list[str], candidates: Sequence[Candidate], target: float) -> Candidate | None:
-    """The candidate that the labels' calibrated probabilities choose, which vary less than shares of few labels."""
+    """The lowest candidate that is estimated to have the target, as `out_of_fold.precisions` estimates it."""
     used = weighed(samples.rows[samples.rows["dt"].isin(nights) & samples.rows["label"].notna()])
     labels, scores = used["label"].to_numpy(np.int64), used["score"].to_numpy(np.float32)
     known = NightLabels(labels, scores, used["weight"].to_numpy(np.float64))
@@ -79,6 +79,7 @@ def evidence(chosen: Candidate, samples: Sampled, nights: list[str], flags: Mapp
         "labels_above": len(above),
         "junk_above": int((above["label"] == 0).sum()),
         "sources": by_source(above),
+        "second_reader": samples.second_reader,
         "database": flags["database"],
         "decided": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -113,7 +114,8 @@ def label_lines(samples: Sampled, version: str) -> list[str]:
     """Lines about the labels that count, and why others do not."""
     labels = int(samples.rows["label"].notna().sum())
     nights = len(samples.whole) + len(samples.open_nights)
-    lines = [f"{labels} labels of {nights} nights that {version} scored"]
+    beside = f" with {samples.second_reader}" if samples.second_reader else ""
+    lines = [f"{labels} labels of {nights} nights that {version} scored{beside}"]
     if samples.open_nights:
         missing = ", ".join(f"{dt} ({rows} to label)" for dt, rows in sorted(samples.open_nights.items()))
         lines.append(f"not labelled whole, so of no use to certify: {missing}")

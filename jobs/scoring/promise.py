@@ -13,10 +13,16 @@ BUNDLE, ESTIMATE, CALIBRATED = "bundle", "estimate", "calibrated"  # where a thr
 MOST_SOURCES = 20
 
 
-def promise(operating: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The columns of scoring_run from an operating threshold; without one there is no promise for the stream."""
+def promise(operating: Mapping[str, Any] | None, reader: str | None = None) -> dict[str, Any]:
+    """The columns of scoring_run from an operating threshold; without one there is no promise for the stream.
+
+    reader: the second reader of the day, None without one or after its failure. A threshold that was calibrated on
+    nights with another promises nothing.
+    """
     if operating is None:
         return {"threshold_source": BUNDLE, "certified": False}
+    if operating.get("second_reader") != reader:
+        return {"threshold_source": ESTIMATE, "certified": False}
     return {
         "threshold_source": operating["source"],
         "expected_precision": operating["precision"],
@@ -29,6 +35,11 @@ def promise(operating: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def promise_text(run: Row) -> str:
     """The line with the promise of a scored day."""
+    if run.expected_precision is None and run.threshold_source == ESTIMATE:
+        return (
+            "precision on the stream: unknown, the threshold was chosen on nights with another second reader, or none; "
+            "label nights like this one and run calibrate_threshold"
+        )
     if run.expected_precision is None:
         return (
             "precision on the stream: unknown, the threshold is that of the validation rows; "

@@ -18,6 +18,7 @@ from jobs.warehouse.warehouse import Warehouse
 # In the counts a band is two columns side by side, of junk and of valid complaints, which differ in inclusion
 # probability where a threshold of no candidate divides a band.
 CANDIDATES = [(edge, 2 * (number + 1)) for number, edge in enumerate(BAND_EDGES) if edge >= CANDIDATES_FROM]
+FAILED = "failed"  # as the second reader of a sample: the night has the student's decisions for want of one
 LEAST_LABELLED = 0.9  # of a night's drawn rows; so that looks at a half-labelled night do not count as nights
 
 
@@ -27,12 +28,14 @@ class Sampled:
 
     rows: dt, source, column (of the counts), score, label (NaN where there is none), one row a sampled opinion.
     whole: the nights that are labelled enough for the bound; open_nights: those that are not, with the labels missing.
+    second_reader: of all these rows, the one of the last night that no second reader failed; None for none.
     """
 
     rows: pd.DataFrame
     whole: list[str]
     open_nights: dict[str, int]
     unused: dict[str, int]
+    second_reader: str | None = None
 
 
 def sampled(warehouse: Warehouse, version: str, learned_at: datetime | None) -> Sampled:
@@ -55,6 +58,7 @@ def sampled(warehouse: Warehouse, version: str, learned_at: datetime | None) -> 
         "label",
         "text_label",
         F.unix_micros("known_at").alias("known_at"),
+        "second_reader",
     )
     table = pd.DataFrame([row.asDict() for row in rows.collect()], columns=rows.columns)
     return usable(table, learned_at)
@@ -70,12 +74,17 @@ def usable(table: pd.DataFrame, learned_at: datetime | None) -> Sampled:
     since = float("inf") if learned_at is None else learned_at.timestamp() * 1e6
     learned = table["text_label"].notna() & (known <= since)
     given = table["label"].notna()
+    newest = same & (table["sample_run_id"] == last)
+    reader = reader_of_last(table[newest])
+    # Another rule made those scores, so their precision at a threshold says nothing about this one's.
+    alike = table["second_reader"].fillna("") == (reader or "")
     why = {
         "drawn by bands of another version": given & ~same,
         "of an earlier run of their day": given & same & (table["sample_run_id"] != last),
-        "learned by the model": given & same & (table["sample_run_id"] == last) & learned,
+        f"of nights {f'without {reader}' if reader else 'with a second reader'}": given & newest & ~alike,
+        "learned by the model": given & newest & alike & learned,
     }
-    drawn = table[same & (table["sample_run_id"] == last)].copy()
+    drawn = table[newest & alike].copy()
     drawn["column"] = 2 * bands_of(drawn["score"].to_numpy(np.float32)) + drawn["is_valid"].astype(int)
     drawn["learned"] = learned[drawn.index]
     # A text with two labels has none until people decide.
@@ -86,7 +95,16 @@ def usable(table: pd.DataFrame, learned_at: datetime | None) -> Sampled:
     whole = share.index[share["count"] >= LEAST_LABELLED * share["size"]].tolist()
     missing = (share["size"] - share["count"]).drop(whole)
     reasons = {reason: int(rows.sum()) for reason, rows in why.items() if rows.any()}
-    return Sampled(drawn, whole, {str(dt): int(rows) for dt, rows in missing.items()}, reasons)
+    return Sampled(drawn, whole, {str(dt): int(rows) for dt, rows in missing.items()}, reasons, reader)
+
+
+def reader_of_last(rows: pd.DataFrame) -> str | None:
+    """The second reader of the last night on which none failed."""
+    rows = rows[rows["second_reader"] != FAILED]
+    if not len(rows):
+        return None
+    reader = rows.loc[rows["dt"] == rows["dt"].max(), "second_reader"].iloc[0]
+    return reader if isinstance(reader, str) else None  # pandas gives None or NaN for a null
 
 
 def counts(rows: pd.DataFrame, nights: list[str]) -> Nights:

@@ -1,12 +1,16 @@
 """Score a day's rows in a Python worker: Arrow batches of raw_opinion to rows of the staged files."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyspark import Broadcast
 
 from distill.scoring.scorer import Scorer
+from distill.scoring.second_reader import Readings, SecondScorer
 from jobs.common.privacy import BatchFunction
 from jobs.scoring import pack_bins
 from jobs.scoring.process_cache import cached
@@ -19,19 +23,37 @@ COLUMNS = staged_columns(OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION, table
 STAGED, STAGED_DDL = arrow_schema(COLUMNS), ddl_of(COLUMNS)
 
 
-def scorer_of(folder: str, digest: str, sample: int = 0, operating: Mapping[str, Any] | None = None) -> BatchFunction:
-    """The function that Spark maps over Arrow batches; folder: the name of the shipped bundle.
+@dataclass(frozen=True)
+class ScorerSource:
+    """A shipped student; folder: the name of its bundle. operating: as in `SavedModel`."""
 
-    sample: the most rows drawn from a stratum; 0 for no candidates. operating: as in `SavedModel`.
+    folder: str
+    digest: str
+    operating: Mapping[str, Any] | None = None
+    driver: dict[str, str] = field(default_factory=versions)
+
+    def load(self) -> Scorer:
+        """The scorer of this worker process."""
+        return cached(f"{self.digest} {self.operating and self.operating['value']}", self._load)
+
+    def load_with(self, readings: bytes) -> SecondScorer:
+        """The scorer of this worker process with the readings of a second reader, as `Readings.to_bytes`."""
+        key = f"{self.digest} {self.operating and self.operating['value']} {hashlib.sha256(readings).hexdigest()}"
+        return cached(key, lambda: SecondScorer(self._load(), Readings.from_bytes(readings)))
+
+    def _load(self) -> Scorer:
+        check_versions(self.driver)
+        return Scorer(received(self.folder, self.digest), self.operating)
+
+
+def scorer_of(source: ScorerSource, sample: int = 0, readings: Broadcast[bytes] | None = None) -> BatchFunction:
+    """The function that Spark maps over Arrow batches.
+
+    sample: the most rows drawn from a stratum; 0 for none. readings: of a second reader, as `Readings.to_bytes`.
     """
-    driver = versions()
-
-    def load() -> Scorer:
-        check_versions(driver)
-        return Scorer(received(folder, digest), operating)
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        scorer = cached(f"{digest} {operating and operating['value']}", load)
+        scorer = source.load_with(readings.value) if readings else source.load()
         chosen = SampleReservoir(sample)
         for batch in batches:
             yield from score_batch(scorer, batch, chosen if sample else None)
@@ -42,7 +64,7 @@ def scorer_of(folder: str, digest: str, sample: int = 0, operating: Mapping[str,
 
 
 def score_batch(
-    scorer: Scorer, batch: pa.RecordBatch, chosen: SampleReservoir | None = None
+    scorer: Scorer | SecondScorer, batch: pa.RecordBatch, chosen: SampleReservoir | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Rows of raw_opinion with `repeats` -> rows of the staged files: scores, valid complaints, rejects.
 
@@ -55,15 +77,13 @@ def score_batch(
     reasons = results.reasons
     scored = pc.is_null(reasons)
     valid = results.scores >= scorer.threshold  # False for NaN, where a reason stands
-    yield staged(
-        OPINION_SCORE.name,
-        fresh.select(["opinion_id"]).filter(scored),
-        {
-            "score": pa.array(results.scores).filter(scored),
-            "is_valid": pa.array(valid).filter(scored),
-            "cell": pa.array(pack_bins.pack(results.lengths, results.unknown, results.cut)).filter(scored),
-        },
-    )
+    student = results.scores if results.student_scores is None else results.student_scores
+    columns = {"score": results.scores, "student_score": student, "is_valid": valid}
+    columns["cell"] = pack_bins.pack(results.lengths, results.unknown, results.cut)
+    scores = {name: pa.array(values).filter(scored) for name, values in columns.items()}
+    if results.reader_scores is not None:
+        scores["reader_score"] = pa.array(results.reader_scores, from_pandas=True).filter(scored)  # null for NaN
+    yield staged(OPINION_SCORE.name, fresh.select(["opinion_id"]).filter(scored), scores)
     yield staged(VALID_COMPLAINT.name, fresh.filter(pa.array(valid)), {"score": pa.array(results.scores[valid])})
     for rows, why in (
         (fresh.filter(pc.invert(scored)), reasons.drop_null()),

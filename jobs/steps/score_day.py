@@ -20,9 +20,11 @@ from jobs.scoring.duplicates import without_repeats
 from jobs.scoring.promise import promise, unlabelled_sources
 from jobs.scoring.quarantine import stage_with_quarantine
 from jobs.scoring.sample_candidates import CANDIDATE, DRAW, draw
-from jobs.scoring.scoring_flags import ScoringRun
+from jobs.scoring.sample_nights import FAILED
+from jobs.scoring.scoring_flags import ReaderOptions, ScoringRun
 from jobs.scoring.survey import SMALL_DAY, survey
-from jobs.scoring.worker import STAGED_DDL, scorer_of
+from jobs.scoring.worker import STAGED_DDL, ScorerSource, scorer_of
+from jobs.steps.second_reading import second_reading
 from jobs.warehouse import publish
 from jobs.warehouse.shipping import ship
 from jobs.warehouse.tables import (
@@ -34,6 +36,11 @@ from jobs.warehouse.tables import (
     VALID_COMPLAINT,
 )
 from jobs.warehouse.warehouse import Warehouse
+
+WITHOUT = ReaderOptions()
+DECIDED_BY = """
+CASE WHEN student_score IS NULL THEN NULL WHEN reader_score IS NULL THEN 'student' ELSE 'second reader' END
+"""
 
 
 def loaded(registry: Registry, name: str) -> SavedModel:
@@ -49,14 +56,23 @@ def score(warehouse: Warehouse, dt: str, scoring: ScoringRun, highest: bool = Tr
     print(day_summary(warehouse, dt, highest), flush=True)
 
 
-def is_scored(warehouse: Warehouse, dt: str, model: SavedModel) -> bool:
-    """Whether the day as it is loaded now was scored by this version at its threshold."""
-    run = warehouse.read(SCORING_RUN, dt=dt).select("model_version", "raw_location", "threshold").first()
-    return run is not None and tuple(run) == (
-        model.version,
-        warehouse.location(RAW_OPINION, {"dt": dt}),
-        float(model.threshold),
-    )
+def is_scored(warehouse: Warehouse, dt: str, model: SavedModel, reader: ReaderOptions = WITHOUT) -> bool:
+    """Whether the day as it is loaded now was scored by this version at its threshold, and read by this second reader.
+
+    A day whose second reader failed is not; other labels for the combination change nothing.
+    """
+    asked = {
+        "model_version": model.version,
+        "raw_location": warehouse.location(RAW_OPINION, {"dt": dt}),
+        "threshold": float(model.threshold),
+        "second_reader": reader.second_reader,
+        "reader_precision": reader.second_reader_precision if reader.second_reader else None,
+        "reader_texts_budget": reader.texts if reader.second_reader else None,
+        "reader_seconds_budget": reader.read_seconds,
+        "warning": None,
+    }
+    run = warehouse.read(SCORING_RUN, dt=dt).select(*asked).first()
+    return run is not None and run.asDict() == asked
 
 
 def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
@@ -86,15 +102,22 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
         if not read.sources:
             raise BadInput(f"the day dt={dt} of {warehouse.name(RAW_OPINION)} is empty; load it again")
         ship(warehouse.spark, model.path)
+        unique = without_repeats(raw, read.repeated)
+        source = ScorerSource(Path(model.path).name, model.bundle.digest, model.operating)
+        second = second_reading(warehouse, dt, unique, source, scoring)
+        context, found = warehouse.spark.sparkContext, second.readings
+        readings = context.broadcast(found.to_bytes()) if found else None
 
         def stage(work: BatchFunction) -> None:
-            rows = without_repeats(raw, read.repeated).withColumns({DRAW: draw(dt)} if sample else {})
+            rows = unique.withColumns({DRAW: draw(dt)} if sample else {})
             rows = rows.mapInArrow(redact_errors(work), STAGED_DDL)
-            rows = rows.withColumns({"model_version": F.lit(model.version), "run_id": F.lit(run.id)})
+            rows = rows.withColumns(
+                {"model_version": F.lit(model.version), "run_id": F.lit(run.id), "decided_by": F.expr(DECIDED_BY)}
+            )
             # The files of raw_opinion have a good size, so the files of their tasks have, too.
             run.stage(rows, [OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION, CANDIDATE], pack=False)
 
-        stage_with_quarantine(stage, scorer_of(Path(model.path).name, model.bundle.digest, sample, model.operating))
+        stage_with_quarantine(stage, scorer_of(source, sample, readings))
         counted = count_staged(run, read, model.threshold, expected)
         if scoring.hold_on_drift and counted.drift.band == BANDS[-1]:
             raise Held(
@@ -102,10 +125,13 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
                 f"(stability index of {counted.drift.summary()}); nothing was published: look at the day, "
                 "then score it without --hold-on-drift, or retrain"
             )
+        reader = scoring.reader.second_reader if second.readings else None
+        promised = promise(model.operating, reader)
         audit = counted.columns() | {
             "bundle_digest": model.bundle.digest,
             "threshold": float(model.threshold),
-            **promise(model.operating),
+            **promised,
+            **second.columns,
             "unlabelled_sources": unlabelled_sources(run, raw),
             "raw_location": raw_location,
             "application_id": warehouse.spark.sparkContext.applicationId,
@@ -113,11 +139,12 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
             "started": run.started,
             "ended": datetime.now(UTC),
         }
-        aim = Aim(float(model.threshold), bool(model.operating["certified"])) if model.operating else None
+        aim = Aim(float(model.threshold), bool(promised["certified"])) if model.operating else None
         sampled = sample_rows(run, counted.counts, sample, dt, aim)
         of_run = {"model_version": model.version, "run_id": run.id}
         run.stage_rows(SCORING_RUN, [audit | of_run])
-        run.stage_rows(AUDIT_SAMPLE, [row | of_run for row in sampled])
+        of_sample = of_run | {"second_reader": FAILED if second.failed else reader}
+        run.stage_rows(AUDIT_SAMPLE, [row | of_sample for row in sampled])
         if sample:  # before publication, so that a published sample always has its files
             write_csv(csv_of(dt, run.id), sampled)
             write_page(csv_of(dt, run.id), dt, sampled)

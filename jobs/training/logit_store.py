@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyspark import TaskContext
 from pyspark.sql import DataFrame
@@ -20,7 +21,7 @@ from distill.models.packages import TRAINING
 from distill.models.registry import Registry
 from distill.scoring.logits import fingerprint, teacher_of
 from distill.training.progress import progress_parts
-from jobs.common.privacy import redact_errors
+from jobs.common.privacy import BatchFunction, redact_errors
 from jobs.ingest.hashed_texts import hashed
 from jobs.scoring.process_cache import cached
 from jobs.training.logit_flags import LogitJob
@@ -43,7 +44,7 @@ class LogitWriter:
         self.warehouse = warehouse
         saved = registry.load(registry.resolve(job.teacher))
         teacher_of(saved.bundle, job.precision)
-        self.version, self.digest = saved.version, saved.bundle.digest
+        self.model, self.version, self.digest = saved, saved.version, saved.bundle.digest
         self.precision, self.train_rows = job.precision, job.train_rows
         self.fingerprint = fingerprint(self.digest, job.precision)
         self.folder = Path(saved.path).name
@@ -169,10 +170,20 @@ def audit(staged: DataFrame, expected: int, dt: str) -> int:
     return expected
 
 
-def logits_of(
-    folder: str, digest: str, precision: str
-) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def logits_of(folder: str, digest: str, precision: str) -> BatchFunction:
     """The function that Spark maps over Arrow batches; folder: the name of the shipped bundle."""
+    load = teacher_source(folder, digest, precision)
+
+    def compute(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        teacher = load()
+        for batch in batches:
+            yield computed(batch.column("text_hash"), teacher.logits(batch.column("text").to_pylist()))
+
+    return compute
+
+
+def teacher_source(folder: str, digest: str, precision: str) -> Callable[[], Any]:
+    """The function that gives the teacher of a worker process."""
     driver = versions(TRAINING)
 
     def load() -> Any:
@@ -182,12 +193,11 @@ def logits_of(
         device, threads = f"cuda:{gpu.addresses[0]}" if gpu else "cpu", task.cpus() if task else 1
         return teacher_of(received(folder, digest), precision, device, threads)
 
-    def compute(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        teacher = cached((digest, precision), load)
-        for batch in batches:
-            logits = teacher.logits(batch.column("text").to_pylist())
-            starts = 2 * np.arange(len(logits) + 1, dtype=np.int32)
-            lists = pa.ListArray.from_arrays(pa.array(starts), pa.array(logits.reshape(-1)))
-            yield pa.RecordBatch.from_arrays([batch.column("text_hash"), lists], ["text_hash", "logits"])
+    return lambda: cached((digest, precision), load)
 
-    return compute
+
+def computed(text_hashes: pa.Array, logits: npt.NDArray[np.float32]) -> pa.RecordBatch:
+    """Hashes, (texts,), and logits, (texts, 2), as COMPUTED."""
+    starts = 2 * np.arange(len(logits) + 1, dtype=np.int32)
+    lists = pa.ListArray.from_arrays(pa.array(starts), pa.array(logits.reshape(-1)))
+    return pa.RecordBatch.from_arrays([text_hashes, lists], ["text_hash", "logits"])

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-OF_A_RUN = ("model_version", "run_id")  # columns that the driver adds to the rows of its workers
+# Columns that the driver adds to the rows of its workers.
+OF_A_RUN = ("model_version", "run_id", "decided_by")
 ARROW = {
     "string": pa.string(),
     "boolean": pa.bool_(),

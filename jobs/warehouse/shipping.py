@@ -25,6 +25,7 @@ from distill.errors import Infrastructure, OpinionError
 from distill.models import bundle as bundles
 from distill.models.bundle import Bundle
 from distill.models.packages import SCORING, TRAINING, installed
+from distill.models.storage import file_system, read_file, storage_errors
 
 PACKAGES = ("distill", "jobs")
 
@@ -64,15 +65,15 @@ def ship(spark: SparkSession, path: str) -> None:
 
     Raises Infrastructure when it cannot be read.
     """
-    fs, root = bundles.file_system(path)
+    fs, root = file_system(path)
     name = posixpath.basename(root)
     if any(uri.endswith(f"#{name}") for uri in spark.sparkContext.listArchives):
         return
     archive = Path(tempfile.mkdtemp(prefix="bundle-")) / f"{name}.zip"
-    with bundles.storage_errors(path), zipfile.ZipFile(archive, "w") as zipped:
+    with storage_errors(path), zipfile.ZipFile(archive, "w") as zipped:
         for file in fs.get_file_info(pafs.FileSelector(root)):
             if file.is_file and not file.base_name.startswith("."):
-                zipped.writestr(file.base_name, bundles.read_file(fs, file.path))
+                zipped.writestr(file.base_name, read_file(fs, file.path))
     spark.sparkContext.addArchive(f"{archive.as_uri()}#{name}")  # a path may have a blank
 
 

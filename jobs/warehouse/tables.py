@@ -65,6 +65,7 @@ SAMPLE_LABEL = Table(
         "inclusion_probability": "double",
         "label": "int",
         "labelled_at": "timestamp",
+        "second_reader": "string",
     },
     (),
 )
@@ -77,6 +78,9 @@ OPINION_SCORE = Table(
         "is_valid": "boolean",
         "model_version": "string",
         "run_id": "string",
+        "student_score": "float",
+        "reader_score": "float",
+        "decided_by": "string",
     },
 )
 VALID_COMPLAINT = Table(
@@ -130,6 +134,21 @@ SCORING_RUN = Table(
         "source_precision": "map<string,double>",
         "unlabelled_sources": "map<string,struct<opinions:bigint,valid:bigint>>",
         "software_version": "string",
+        "second_reader": "string",
+        "reader_precision": "string",
+        "reader_texts_budget": "bigint",
+        "reader_seconds_budget": "double",
+        "reader_texts": "bigint",
+        "reader_texts_computed": "bigint",
+        "reader_rows": "bigint",
+        "reader_seconds": "double",
+        "band_low": "double",
+        "band_high": "double",
+        "combination": "map<string,double>",
+        "combination_labels": "string",
+        "rows_made_valid": "bigint",
+        "rows_made_junk": "bigint",
+        "warning": "string",
     },
 )
 
@@ -148,6 +167,7 @@ AUDIT_SAMPLE = Table(
         "model_version": "string",
         "run_id": "string",
         "inclusion_probability": "double",
+        "second_reader": "string",
     },
 )
 NIGHT_PRECISION = Table(

@@ -58,7 +58,7 @@ class Cluster:
 
     @property
     def master_url(self) -> str:
-        """What `--master` is."""
+        """The value of `--master`."""
         return f"spark://127.0.0.1:{self.master.port}"
 
     def start(self, *names: str) -> None:
@@ -103,7 +103,7 @@ class Cluster:
         return [".venv/bin/spark-submit", *self.flags(**conf), *no_gpu, script, *args]
 
     def flags(self, **conf: str) -> list[str]:
-        """What differs here from spark_conf/standalone; a setting in `conf` has _ for the dots of its name."""
+        """Settings that differ from spark_conf/standalone; a setting in `conf` has _ for the dots of its name."""
         settings = {
             "spark.master": self.master_url,
             "spark.hadoop.hive.metastore.uris": self.metastore.uri,
@@ -122,7 +122,7 @@ class Cluster:
         return [flag for key, value in settings.items() for flag in ("--conf", f"{key}={value}")]
 
     def _env(self, **more: str) -> dict[str, str]:
-        """What the components know of their surroundings: nothing of this project, but for where Spark is."""
+        """The environment of the components: nothing of this project, but for where Spark is."""
         kept = {name: os.environ[name] for name in ("HOME", "LANG", "JAVA_HOME") if name in os.environ}
         return kept | {
             "PATH": "/usr/local/bin:/usr/bin:/bin",

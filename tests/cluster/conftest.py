@@ -13,7 +13,7 @@ from tests.cluster.night import Night, night_on
 
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """What jobs need, started once; the folder with all logs stays when a test failed."""
+    """The services that jobs need, started once; the folder with all logs stays when a test failed."""
     # Not below pytest's own folder, which PostgreSQL's user cannot enter.
     folder = Path(tempfile.mkdtemp(prefix="opinion-cluster-"))
     cluster = Cluster(folder, cores=2, memory="2g")  # room for two applications

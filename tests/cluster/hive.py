@@ -21,10 +21,10 @@ class Postgres(Service):
     def __init__(self, folder: Path, env: dict[str, str]):
         """As `Service`. Raises RuntimeError where Debian's packages are not installed."""
         super().__init__(folder, env)
-        found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
-        if not found or not JDBC.exists():
+        folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
+        if not folders or not JDBC.exists():
             raise RuntimeError("postgresql or libpostgresql-jdbc-java is missing; make test-cluster installs them")
-        self.binaries = found[-1]
+        self.binaries = folders[-1]
         if os.getuid() == 0:  # it refuses to run as root
             self.user = "postgres"
             folder.parent.chmod(0o755)
@@ -47,7 +47,7 @@ class Postgres(Service):
         return super().answers() and subprocess.run(ready, env=self.env).returncode == 0
 
     def query(self, sql: str, database: str = "metastore") -> str:
-        """What psql prints of a query, without headers."""
+        """The output of psql for a query, without headers."""
         psql = [f"{self.binaries}/psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "hive", "-d", database]
         return subprocess.run([*psql, "-Atqc", sql], env=self.env, check=True, capture_output=True, text=True).stdout
 
@@ -63,7 +63,7 @@ class Metastore(Service):
 
     @property
     def uri(self) -> str:
-        """What `spark.hadoop.hive.metastore.uris` is."""
+        """The value of `spark.hadoop.hive.metastore.uris`."""
         return f"thrift://127.0.0.1:{self.port}"
 
     def command(self) -> list[str]:

@@ -47,7 +47,7 @@ class Fault:
     """How a run under a fault ended: its exit code, its error line, and seconds until the day was right again."""
 
     code: int = 0
-    said: str = ""
+    message: str = ""
     seconds: float = 0.0
 
 
@@ -67,7 +67,7 @@ class Night:
         return "B" if self.current == "A" else "A"
 
     def look(self) -> Look:
-        """What an analyst and the disk show now."""
+        """The tables as an analyst sees them, and the disk, now."""
         return look(self.warehouse, (DAY, OTHER))
 
     def score(self, model: str) -> None:
@@ -98,11 +98,11 @@ class Night:
         """Check that each table of DAY is a whole run of one of two models; returns how many are of the new one."""
         seen, switched = self.look(), 0
         for table in TABLES:
-            found = seen[f"{DAY} {table.name}"]
-            assert len(found["runs"]) == 1
+            table_seen = seen[f"{DAY} {table.name}"]
+            assert len(table_seen["runs"]) == 1
             digests = [self.clean[model][f"{DAY} {table.name}"]["digest"] for model in (old, new)]
-            assert found["digest"] in digests
-            switched += found["digest"] == digests[1]
+            assert table_seen["digest"] in digests
+            switched += table_seen["digest"] == digests[1]
         return switched
 
     @contextmanager
@@ -111,9 +111,9 @@ class Night:
 
         The block must leave DAY whole, of the model `current`.
         """
-        before, found, started = self.look(), Fault(), time.monotonic()
-        yield found
-        found.seconds = found.seconds or time.monotonic() - started
+        before, fault, started = self.look(), Fault(), time.monotonic()
+        yield fault
+        fault.seconds = fault.seconds or time.monotonic() - started
         after = self.look()
         counts = [sum(seen[f"{DAY} {t.name}"]["rows"] for t in TABLES[:2]) for seen in (before, after)]
         assert counts == [self.rows, self.rows], "no row is lost or doubled"
@@ -122,12 +122,12 @@ class Night:
         self.other_is_untouched(after)
         record(
             name,
-            exit_code=found.code,
+            exit_code=fault.code,
             rows_before=counts[0],
             rows_after=counts[1],
             partitions_whole=whole,
-            seconds=round(found.seconds, 1),
-            said=found.said.replace(str(self.cluster.folder), "FOLDER").replace(f"{ROOT}/", ""),
+            seconds=round(fault.seconds, 1),
+            message=fault.message.replace(str(self.cluster.folder), "FOLDER").replace(f"{ROOT}/", ""),
             **more,
         )
 
@@ -142,13 +142,13 @@ class Night:
         return "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files if file.is_file())
 
 
-def attempt(found: Fault, work: Callable[[], object]) -> None:
+def attempt(fault: Fault, work: Callable[[], object]) -> None:
     """Do the work; what it raises becomes the exit code and the line of the job that would have ended with it."""
     try:
         work()
     except Exception as e:
         error = e if isinstance(e, OpinionError) else error_of(e)
-        found.code, found.said = error.exit_code, " ".join(str(error).split())
+        fault.code, fault.message = error.exit_code, " ".join(str(error).split())
 
 
 @contextmanager

@@ -30,7 +30,7 @@ class Service:
         return [str(part).replace("{port}", str(self.port)) for part in self._command]
 
     def prepare(self) -> None:
-        """What has to be there before it starts."""
+        """Prepare the folders and files that it starts with."""
 
     @property
     def port(self) -> int:

@@ -44,14 +44,14 @@ def executors(night: Night) -> list[psutil.Process]:
 
 def kill_executor(night: Night, draw: random.Random) -> None:
     """One of them."""
-    if found := executors(night):
-        draw.choice(found).kill()
+    if processes := executors(night):
+        draw.choice(processes).kill()
 
 
 def kill_python(night: Night, draw: random.Random) -> None:
     """All Python processes of one executor."""
-    if found := executors(night):
-        for child in draw.choice(found).children(recursive=True):
+    if processes := executors(night):
+        for child in draw.choice(processes).children(recursive=True):
             child.kill()
 
 
@@ -125,9 +125,9 @@ def step(night: Night, draw: random.Random) -> dict[str, Any]:
     thread.start()
     codes, met = [], []
     for _ in range(TRIES):
-        found = Fault()
-        attempt(found, lambda: load(night.warehouse, day) if action == "load" else score(night.warehouse, day, action))
-        codes.append(found.code)
+        fault = Fault()
+        attempt(fault, lambda: load(night.warehouse, day) if action == "load" else score(night.warehouse, day, action))
+        codes.append(fault.code)
         met.append(struck.is_set())
         thread.join(timeout=120)
         night.cluster.start(*CORE)
@@ -160,13 +160,13 @@ def check(night: Night, poisoned: bool) -> None:
                 [seen[f"{day} {t.name}"]["digest"], *(digest_of(night, m, day, t.name) for m in "AB")] for t in TABLES
             ]
             # The audit names the files that were read, and a load of the day makes new ones.
-            assert all(found in (a, b) for found, a, b in digests[:3]), f"{day} is neither A's nor B's"
+            assert all(digest in (a, b) for digest, a, b in digests[:3]), f"{day} is neither A's nor B's"
     if poisoned:
         score(night.warehouse, DAY, "A")
 
 
 def digest_of(night: Night, model: str, day: str, table: str) -> str:
-    """What a clean run of the model leaves; both days have equal texts under other ids."""
+    """The digest that a clean run of the model leaves; both days have equal texts under other ids."""
     return str(night.clean[f"{model} {day}"][f"{day} {table}"]["digest"])
 
 
@@ -209,12 +209,12 @@ def main() -> None:
     cluster = Cluster(folder, cores=2, memory="2g")
     try:
         with night_on(cluster) as night:
-            found = soak(night, args.minutes, args.seed)
+            results = soak(night, args.minutes, args.seed)
     finally:
         cluster.stop()
     shutil.rmtree(folder)
     if args.json:
-        args.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        args.json.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -45,14 +45,14 @@ def test_while_a_day_is_scored(night: Night, tmp_path: Path, monkeypatch) -> Non
 
     monkeypatch.setattr(worker, "score_batch", at_the_marked_row(wait))
     monkeypatch.setattr(sys, "argv", ["score_opinions.py", "--dt", DAY, "--database", DATABASE])
-    with night.fault("a bundle promoted while the scorer runs") as found:
-        run = threading.Thread(target=attempt, args=(found, score_opinions.main))
+    with night.fault("a bundle promoted while the scorer runs") as fault:
+        run = threading.Thread(target=attempt, args=(fault, score_opinions.main))
         run.start()
         try:
             until = time.monotonic() + 120
             while not reached.exists() and time.monotonic() < until:
                 time.sleep(0.05)
-            assert reached.exists(), found.said
+            assert reached.exists(), fault.message
             promote = [sys.executable, "jobs/registry.py", "promote", next_one, "--reason", "while it runs"]
             subprocess.run(promote, cwd=ROOT, env=night.cluster.job_env, check=True, timeout=60)
             with ThreadPoolExecutor(2) as pool:
@@ -60,7 +60,7 @@ def test_while_a_day_is_scored(night: Night, tmp_path: Path, monkeypatch) -> Non
         finally:
             go.touch()
             run.join(timeout=240)
-        assert found.code == 0, found.said
+        assert fault.code == 0, fault.message
         night.current = "A"
         assert night.audit().model_version == mine
         assert (same[0].returncode, other[0].returncode) == (5, 0), other[0].stderr

@@ -40,7 +40,7 @@ def seen(stack: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         }
 
     with ThreadPoolExecutor(len(CHAINS)) as pool:
-        yield {point: looks for found in pool.map(work_through, range(len(CHAINS))) for point, looks in found.items()}
+        yield {point: looks for chain in pool.map(work_through, range(len(CHAINS))) for point, looks in chain.items()}
 
 
 def run_until(point: str, stack: Cluster, home: Path, report: Path, database: str) -> float:

@@ -51,12 +51,12 @@ def at_switch(monkeypatch: pytest.MonkeyPatch, nth: int, does: Callable[[], None
 @pytest.mark.parametrize("name", ["metastore", "postgres"])
 def test_a_restart_in_the_middle_costs_only_time(night: Night, monkeypatch, name: str) -> None:
     at_audit(monkeypatch, lambda: restart(night.cluster.services[name]))
-    with night.fault(f"{name} restarted between staging and switch") as found:
-        attempt(found, lambda: night.score(night.next))
-        if found.code:  # a clear refusal, and the old day
-            assert found.code == 4
+    with night.fault(f"{name} restarted between staging and switch") as fault:
+        attempt(fault, lambda: night.score(night.next))
+        if fault.code:  # a clear refusal, and the old day
+            assert fault.code == 4
             night.is_whole(night.current)
-            attempt(found, lambda: night.score(night.next))
+            attempt(fault, lambda: night.score(night.next))
     night.is_whole(night.current)
 
 
@@ -71,16 +71,16 @@ def test_what_goes_away_between_two_switches_is_finished_by_the_next_run(night: 
             back[0].start()
 
     at_switch(monkeypatch, 3, away)
-    with night.fault(f"{name} killed between two switches", switched_before=2) as found:
-        attempt(found, lambda: night.score(new))
+    with night.fault(f"{name} killed between two switches", switched_before=2) as fault:
+        attempt(fault, lambda: night.score(new))
         for thread in back:
             thread.join(timeout=120)
         night.cluster.start(*CORE)
-        if found.code:
-            assert found.code == 4, found.said
+        if fault.code:
+            assert fault.code == 4, fault.message
             assert night.each_table_is_whole(old, new) == 2
             started = time.monotonic()
             publish.finish_pending(night.warehouse)  # as the next run of any scope does first
-            found.seconds = time.monotonic() - started
+            fault.seconds = time.monotonic() - started
             night.current = new
     night.is_whole(new)

@@ -70,9 +70,9 @@ def killing_worker() -> Callable[[], None]:
 )
 def test_a_process_killed_once_costs_only_time(night: Night, tmp_path, monkeypatch, capfd, name, kill) -> None:
     monkeypatch.setattr(worker, "score_batch", at_the_marked_row(once(tmp_path / "marker", kill())))
-    with night.fault(name) as found:
-        attempt(found, lambda: night.score(night.next))
-        assert found.code == 0, found.said
+    with night.fault(name) as fault:
+        attempt(fault, lambda: night.score(night.next))
+        assert fault.code == 0, fault.message
     assert (tmp_path / "marker").exists(), "it was killed"
     assert "a Python worker died" not in capfd.readouterr().out, "the usual pass was enough"
     night.is_whole(night.current)
@@ -99,10 +99,10 @@ def test_a_machine_lost_mid_score_costs_only_time(night: Night, tmp_path, monkey
 
     killer = threading.Thread(target=lose)
     killer.start()
-    with night.fault("a machine lost mid-score") as found:
-        attempt(found, lambda: night.score(night.next))
+    with night.fault("a machine lost mid-score") as fault:
+        attempt(fault, lambda: night.score(night.next))
         killer.join(timeout=120)
-        assert found.code == 0, found.said
+        assert fault.code == 0, fault.message
     assert sum(w.process() is None for w in night.cluster.workers) == 1
     night.is_whole(night.current)
 
@@ -129,9 +129,9 @@ def exhausting_memory() -> Callable[[], None]:
 )
 def test_a_poisoned_row_is_set_aside_and_the_day_completes(night: Night, monkeypatch, capfd, name, kill) -> None:
     monkeypatch.setattr(worker, "score_batch", at_the_marked_row(kill()))
-    with night.fault(name, rejected={"kills_scorer": 1}) as found:
-        attempt(found, lambda: night.score(night.next))
-        assert found.code == 0, found.said
+    with night.fault(name, rejected={"kills_scorer": 1}) as fault:
+        attempt(fault, lambda: night.score(night.next))
+        assert fault.code == 0, fault.message
     assert "a Python worker died" in capfd.readouterr().out
     audit = night.audit()
     assert audit.rejected_by_reason["kills_scorer"] == 1
@@ -149,20 +149,20 @@ def test_a_poisoned_row_is_set_aside_and_the_day_completes(night: Night, monkeyp
 def test_a_task_that_fails_on_every_attempt_leaves_the_old_day_and_no_text_in_any_log(
     night: Night, monkeypatch
 ) -> None:
-    said = "我的电话是13800138000，请马上退款"
+    text = "我的电话是13800138000，请马上退款"
 
     def fail() -> None:
-        raise ValueError(f"cannot score {said}")
+        raise ValueError(f"cannot score {text}")
 
     monkeypatch.setattr(worker, "score_batch", at_the_marked_row(fail))
     folders = night.look()["folders"]
-    with night.fault("a task that fails on every attempt") as found:
-        attempt(found, lambda: night.score(night.next))
-        assert found.code == 1, found.said  # a bug: it would be raised again
-        assert found.said.startswith("a Python worker failed: ValueError, its message left out")
+    with night.fault("a task that fails on every attempt") as fault:
+        attempt(fault, lambda: night.score(night.next))
+        assert fault.code == 1, fault.message  # a bug: it would be raised again
+        assert fault.message.startswith("a Python worker failed: ValueError, its message left out")
     night.is_whole(night.current)
     assert night.look()["folders"] == folders, "what was staged is gone"
-    logs = night.logs() + found.said
+    logs = night.logs() + fault.message
     assert "ValueError, its message left out" in logs
     for secret in ("13800138000", "马上退款", "cannot score"):
         assert secret not in logs
@@ -190,9 +190,9 @@ def test_a_disk_full_at_write_leaves_the_old_day(night: Night, tmp_path: Path) -
     unit = night.cluster.home / "data" / "faults" / "score_opinions" / f"dt={DAY}"
     with nearly_full(unit, 8192, tmp_path / "aside"):
         before = sorted(unit.rglob("*"))
-        with night.fault("disk full at write") as found:
-            attempt(found, lambda: night.score(night.next))
-            assert found.code == 4 and "no space left" in found.said
+        with night.fault("disk full at write") as fault:
+            attempt(fault, lambda: night.score(night.next))
+            assert fault.code == 4 and "no space left" in fault.message
         night.is_whole(night.current)
         assert sorted(unit.rglob("*")) == before, "what was staged is gone"
     night.score(night.next)

@@ -25,8 +25,8 @@ def test_two_jobs_migrate_at_once(cluster: Cluster) -> None:
             subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         )
     for process in started:
-        said, errors = process.communicate(timeout=300)
-        assert process.returncode == 0 and f"stored {ROWS}" in said, errors
+        output, errors = process.communicate(timeout=300)
+        assert process.returncode == 0 and f"stored {ROWS}" in output, errors
     there = cluster.postgres.query(
         'select "TBL_NAME" from "TBLS" join "DBS" using ("DB_ID") where "NAME" = \'two\' order by 1'
     )

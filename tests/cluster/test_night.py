@@ -56,7 +56,7 @@ def documented(cluster: Cluster, command: str) -> str:
 
 @pytest.fixture(scope="module")
 def night(stack: Cluster) -> Iterator[str]:
-    """A day loaded and scored by the commands of the page, with what make ship packs; what the scoring job said."""
+    """A day loaded and scored by the commands of the page, with what make ship packs; the output of the scoring job."""
     stack.shipped = True
     write_day(stack.home / "day.jsonl", ROWS)
     with pytest.MonkeyPatch.context() as patch:
@@ -128,8 +128,8 @@ def test_pyhive_reads_the_same_as_a_bi_tool_does(cluster: Cluster, night: str) -
         assert cursor.fetchall() == [(ROWS,)]
 
 
-def check_complaints(found: Any, night: str) -> None:
-    complaints, audited, rows_read, highest = found
+def check_complaints(answers: Any, night: str) -> None:
+    complaints, audited, rows_read, highest = answers
     assert f"; valid {complaints:.0f}; " in night
     assert 0 < complaints == audited < ROWS and rows_read == ROWS and 0.5 <= highest <= 1
 
@@ -139,12 +139,12 @@ def test_the_history_server_has_the_jobs(cluster: Cluster, night: str) -> None:
     until = time.monotonic() + 60
     while True:
         with urllib.request.urlopen(url, timeout=30) as answer:
-            found = {application["name"]: application for application in json.load(answer)}
-        if {"load_opinions", "score_opinions"} <= found.keys() or time.monotonic() > until:
+            applications = {application["name"]: application for application in json.load(answer)}
+        if {"load_opinions", "score_opinions"} <= applications.keys() or time.monotonic() > until:
             break
         time.sleep(1)
-    assert found["score_opinions"]["attempts"][0]["completed"]
-    with urllib.request.urlopen(f"{url}/{found['score_opinions']['id']}/jobs", timeout=60) as answer:
+    assert applications["score_opinions"]["attempts"][0]["completed"]
+    with urllib.request.urlopen(f"{url}/{applications['score_opinions']['id']}/jobs", timeout=60) as answer:
         assert {job["status"] for job in json.load(answer)} == {"SUCCEEDED"}
 
 
@@ -158,12 +158,12 @@ def test_all_listen_on_loopback_alone(cluster: Cluster) -> None:
 
 
 def test_the_page_starts_and_stops_it(cluster: Cluster) -> None:
-    """What runs is left alone, and what was stopped comes back on the same port."""
+    """A running service is left alone, and a stopped one comes back on the same port."""
     start, stop, _ = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)[1].strip().splitlines()
     before = {name: (service.port, service.process()) for name, service in cluster.services.items()}
-    said = documented(cluster, f"{stop} history".replace("FOLDER", str(cluster.folder)))
-    assert re.search(r"^history +stopped$", said, re.MULTILINE) and said.count("127.0.0.1") == len(before) - 1
-    said = documented(cluster, start.replace("FOLDER", str(cluster.folder)))
-    assert all(re.search(rf"^{name} +127\.0\.0\.1:{port}$", said, re.MULTILINE) for name, (port, _) in before.items())
+    output = documented(cluster, f"{stop} history".replace("FOLDER", str(cluster.folder)))
+    assert re.search(r"^history +stopped$", output, re.MULTILINE) and output.count("127.0.0.1") == len(before) - 1
+    output = documented(cluster, start.replace("FOLDER", str(cluster.folder)))
+    assert all(re.search(rf"^{name} +127\.0\.0\.1:{port}$", output, re.MULTILINE) for name, (port, _) in before.items())
     after = {name: (service.port, service.process()) for name, service in cluster.services.items()}
     assert [name for name in before if before[name] != after[name]] == ["history"]

@@ -85,5 +85,5 @@ def test_every_scheme_has_one_and_no_two_are_alike() -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
-        found = {name: curve(name, Path(scratch, str(i))) for i, name in enumerate(CONFIGS)}
-    RECORDED.write_text(json.dumps(found, indent=1) + "\n")
+        curves = {name: curve(name, Path(scratch, str(i))) for i, name in enumerate(CONFIGS)}
+    RECORDED.write_text(json.dumps(curves, indent=1) + "\n")

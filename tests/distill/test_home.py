@@ -60,9 +60,10 @@ def test_what_another_user_left_is_named_with_its_owner(tmp_path, monkeypatch, s
     for folder in home.rglob("*"):
         os.chown(folder, NOBODY, NOBODY)
     os.chown(left, 0, 0)
-    said = refused(run([*AS_NOBODY, *STARTS[start]], home))
+    message = refused(run([*AS_NOBODY, *STARTS[start]], home))
     assert (
-        f"error: {left} belongs to root, and nobody cannot write to it; run as root, or: chown -R nobody {home}" in said
+        f"error: {left} belongs to root, and nobody cannot write to it; run as root, or: chown -R nobody {home}"
+        in message
     )
 
 
@@ -81,8 +82,8 @@ def test_what_no_run_writes_to_may_be_anybodys(tmp_path):
 def test_a_folder_of_another_user_is_named_when_the_home_is_to_be_made_in_it(tmp_path):
     for folder in (tmp_path, *list(tmp_path.parents)[:2]):
         folder.chmod(0o755)
-    said = refused(run([*AS_NOBODY, *STARTS["python"]], tmp_path / "new" / "home"))
-    assert f"{tmp_path} belongs to root, and nobody cannot write to it" in said and "set OPINION_HOME" in said
+    message = refused(run([*AS_NOBODY, *STARTS["python"]], tmp_path / "new" / "home"))
+    assert f"{tmp_path} belongs to root, and nobody cannot write to it" in message and "set OPINION_HOME" in message
 
 
 @pytest.fixture

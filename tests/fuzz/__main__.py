@@ -49,10 +49,10 @@ def page(runs: list[dict[str, Any]]) -> str:
         "| target | inputs | seconds | outcomes |",
         "| --- | --- | --- | --- |",
     ]
-    for found in runs:
-        outcomes = ", ".join(f"{name} {count:,}" for name, count in found["outcomes"].items())
-        lines.append(f"| {found['target']} | {found['inputs']:,} | {found['seconds']} | {outcomes} |")
-    lines.append(f"\n{sum(found['inputs'] for found in runs):,} inputs in all.")
+    for run in runs:
+        outcomes = ", ".join(f"{name} {count:,}" for name, count in run["outcomes"].items())
+        lines.append(f"| {run['target']} | {run['inputs']:,} | {run['seconds']} | {outcomes} |")
+    lines.append(f"\n{sum(run['inputs'] for run in runs):,} inputs in all.")
     return "\n".join(lines) + "\n"
 
 

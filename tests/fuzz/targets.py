@@ -1,4 +1,4 @@
-"""What hostile bytes are thrown at: the record parser, the way from text to score, the reader of bundles.
+"""Targets of hostile bytes: the record parser, the way from text to score, the reader of bundles.
 
 A target is called with a seeded generator and does one round of inputs; it returns a word for the outcome of each. That
 a promise is broken is an AssertionError, or any other exception.
@@ -59,16 +59,16 @@ class Records:
         outcomes = []
         for n in range(ROUND):
             if n % 10:
-                found = parse_line(mutate(draw, draw.choice(LINES), LINES), ZONE)
+                result = parse_line(mutate(draw, draw.choice(LINES), LINES), ZONE)
             else:
                 names = draw.sample(FIELDS, draw.randrange(5))
-                found = parse_fields({name: mutate(draw, draw.choice(TEXTS), LINES) for name in names}, ZONE)
-            assert isinstance(found, Opinion | Rejected)
-            for value in found:
+                result = parse_fields({name: mutate(draw, draw.choice(TEXTS), LINES) for name in names}, ZONE)
+            assert isinstance(result, Opinion | Rejected)
+            for value in result:
                 assert not isinstance(value, str) or value == value.encode("utf-8", "replace").decode(), "storable"
-            if isinstance(found, Opinion):
-                assert found.opinion_id == found.opinion_id.strip() != ""
-            outcomes.append("opinion" if isinstance(found, Opinion) else found.reason)
+            if isinstance(result, Opinion):
+                assert result.opinion_id == result.opinion_id.strip() != ""
+            outcomes.append("opinion" if isinstance(result, Opinion) else result.reason)
         return outcomes
 
 
@@ -89,11 +89,11 @@ class Texts:
             column = pa.array(raw, pa.binary())
         column = column.slice(start := draw.randrange(3))
         expected = [None if r is None else normalise(decoded(r)) for r in raw[start:]]
-        found = normalise_column(column)
-        texts = [found.codes[a:b].tobytes().decode("utf-32-le") for a, b in pairwise(found.offsets.tolist())]
+        result = normalise_column(column)
+        texts = [result.codes[a:b].tobytes().decode("utf-32-le") for a, b in pairwise(result.offsets.tolist())]
         assert texts == [text or "" for text in expected]
         vocabulary = self.scorer.vocabulary
-        for name, (ids, offsets) in vocabulary.encode_codes(found.codes, found.offsets).channels.items():
+        for name, (ids, offsets) in vocabulary.encode_codes(result.codes, result.offsets).channels.items():
             assert offsets[0] == 0 and offsets[-1] == len(ids) and (np.diff(offsets) >= 0).all()
             assert not len(ids) or (ids.min() >= 0 and ids.max() < vocabulary.size(name))
         scored = self.scorer.score(column)

@@ -7,6 +7,6 @@ from tests.fuzz.__main__ import run
 
 @pytest.mark.parametrize(("name", "inputs"), [("records", 10_000), ("texts", 4_000), ("bundles", 200)])
 def test_no_input_breaks_a_promise(name: str, inputs: int, tmp_path) -> None:
-    found = run(name, 7, inputs, tmp_path)
-    assert found["inputs"] >= inputs
-    assert len(found["outcomes"]) >= 4, "the inputs reach different ends"
+    report = run(name, 7, inputs, tmp_path)
+    assert report["inputs"] >= inputs
+    assert len(report["outcomes"]) >= 4, "the inputs reach different ends"

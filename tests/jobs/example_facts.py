@@ -68,6 +68,27 @@ def a_day() -> dict[str, Any]:
                 {"name": "recall", "value": 0.62, "lower": 0.31, "upper": 0.94},
             ],
         },
+        "second_reader": {
+            "version": "bert-20261108T201500Z-1a2b3c",
+            "lines": ["second reader bert-20261108T201500Z-1a2b3c: 40 texts of 44 rows"],
+            "failed": False,
+            "texts": 40,
+            "rows": 44,
+            "made_valid": 1,
+            "made_junk": 2,
+            "examples": [
+                {
+                    "opinion_id": f"id-{i}",
+                    "score": 0.9 if valid else 0.2,
+                    "student_score": 0.7,
+                    "reader_score": 0.95 if valid else 0.1,
+                    "is_valid": valid,
+                    "source": HOSTILE,
+                    "text": HOSTILE + LONG,
+                }
+                for i, valid in enumerate((True, False, False))
+            ],
+        },
         "sources": [
             {"source": "微博", "rows": 900, "valid": 30, "share": 30 / 900, "precision": 0.98},
             {"source": HOSTILE, "rows": 91, "valid": 10, "share": 10 / 91, "precision": None},

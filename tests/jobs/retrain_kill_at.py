@@ -27,10 +27,10 @@ def dying(owner: Any, name: str, when: Callable[..., bool] = lambda *_: True, af
     original = getattr(owner, name)
 
     def patched(*args: Any) -> Any:
-        found = original(*args) if after else None
+        result = original(*args) if after else None
         if when(*args):
             die()
-        return found if after else original(*args)
+        return result if after else original(*args)
 
     setattr(owner, name, patched)
 

@@ -54,10 +54,10 @@ RETRAIN = ["--epochs", "1", "--target-precision", "0.3", "--transfer-days", "1"]
 
 @dataclass(frozen=True)
 class Chain:
-    """The home, what each job said, and the versions in the registry when all had ended."""
+    """The home, what each job printed, and the versions in the registry when all had ended."""
 
     home: Path
-    said: list[str]
+    outputs: list[str]
     versions: list[str]
 
 
@@ -77,14 +77,14 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
         for i, text in enumerate(texts)
     ]
     (home / "day.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    said = []
+    outputs = []
     for command in CHAIN:
         job, *flags = command.split()
         paths = [str(home / flag) if (home / flag).exists() else flag for flag in flags]
         done = submit(job, *paths, home=home)
         assert done.returncode == 0, f"{command}: {done.stderr}"
-        said.append(done.stdout)
-    return Chain(home, said, Registry(str(home / "registry")).versions())
+        outputs.append(done.stdout)
+    return Chain(home, outputs, Registry(str(home / "registry")).versions())
 
 
 def manifests(home: Path) -> dict[str, Any]:
@@ -93,21 +93,21 @@ def manifests(home: Path) -> dict[str, Any]:
 
 
 def test_the_chain_leaves_a_teacher_its_route_and_a_student(chain: Chain) -> None:
-    home, said = chain.home, chain.said
-    found = manifests(home)
-    teacher, student = Registry(str(home / "registry")).resolve("bert"), said[-1].split("saved as ")[1].split()[0]
+    home, outputs = chain.home, chain.outputs
+    saved = manifests(home)
+    teacher, student = Registry(str(home / "registry")).resolve("bert"), outputs[-1].split("saved as ")[1].split()[0]
     assert re.fullmatch(r"offline-\d{8}T\d{6}Z-[0-9a-f]{6}", student)
-    anchors = [version for version in found if version.startswith(f"{teacher}-step-")]
+    anchors = [version for version in saved if version.startswith(f"{teacher}-step-")]
     assert anchors and set(chain.versions) == {teacher, student, *anchors}
     assert not list((home / "train").iterdir()), "snapshots and checkpoints are gone"
-    rows = found[teacher]["lineage"]["rows"]
+    rows = saved[teacher]["lineage"]["rows"]
     assert sum(rows.values()) == len({normalise(text) for text, _ in LABELS})
-    assert found[teacher]["lineage"]["scheme"] == "bert"
-    assert found[student]["metrics"]["test"]["rows"] == rows["test"]
+    assert saved[teacher]["lineage"]["scheme"] == "bert"
+    assert saved[student]["metrics"]["test"]["rows"] == rows["test"]
 
 
 def test_the_lineage_of_the_student_says_what_taught_it(chain: Chain) -> None:
-    home, said = chain.home, chain.said
+    home, outputs = chain.home, chain.outputs
     registry = Registry(str(home / "registry"))
     saved = registry.load(registry.resolve("bert"))
     lineage = registry.load(registry.resolve("offline")).bundle.manifest["lineage"]
@@ -119,7 +119,7 @@ def test_the_lineage_of_the_student_says_what_taught_it(chain: Chain) -> None:
     assert (lineage["transfer"]["days"], lineage["transfer"]["rows"]) == ([DAY], len(set(STREAM)))
     seen = lineage["rows"]["train"] + lineage["transfer"]["rows"]
     assert [point["rows"] for point in lineage["curve"]] == [seen]
-    assert f"training on {seen} texts" in said[-1]
+    assert f"training on {seen} texts" in outputs[-1]
     assert lineage["teacher_features"].pop("cpu_seconds") > 0
     assert lineage["teacher_features"] == {
         "teacher": saved.version,
@@ -142,25 +142,25 @@ def test_the_student_scores_the_day(chain: Chain) -> None:
 
 
 def retrain_until(point: str, home: Path) -> str:
-    """Start the same retraining in a process of its own, which dies at a point; what it said."""
+    """Start the same retraining in a process of its own, which dies at a point; its output."""
     command = [".venv/bin/spark-submit", "--properties-file", "spark_conf/local/spark-defaults.conf"]
     command += ["tests/jobs/retrain_kill_at.py", point, *RETRAIN]
     environment = os.environ | {"OPINION_HOME": str(home), "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     ) as process:
-        said = process.communicate(timeout=300)[0].decode()
-    assert process.returncode == (0 if point == "nowhere" else -signal.SIGKILL), said
-    return said
+        output = process.communicate(timeout=300)[0].decode()
+    assert process.returncode == (0 if point == "nowhere" else -signal.SIGKILL), output
+    return output
 
 
 def test_killed_at_any_step_the_champion_stays_and_the_same_command_finishes(chain: Chain) -> None:
     registry, folder = Registry(str(chain.home / "registry")), chain.home / "retrain"
     retrain_until("saved", chain.home)
     assert registry.champion() is None, "a first model is no champion before it is decided on"
-    said = retrain_until("nowhere", chain.home)
+    output = retrain_until("nowhere", chain.home)
     first = registry.champion()
-    assert first and "going on with the retraining begun" in said and "training offline" not in said
+    assert first and "going on with the retraining begun" in output and "training offline" not in output
     assert first.version == registry.resolve("offline") and first.version not in chain.versions
 
     for point in ("training", "decided"):
@@ -172,10 +172,10 @@ def test_killed_at_any_step_the_champion_stays_and_the_same_command_finishes(cha
     second = registry.champion()
     assert second and (second.version, second.previous) == (challenger, first.version)
     assert not (folder / f"{challenger}.json").exists()
-    said = retrain_until("nowhere", chain.home)
+    output = retrain_until("nowhere", chain.home)
     assert registry.champion() == second and len(registry.history()) == 2
-    assert [found["challenger"] for found in decisions.read_all(chain.home)] == [first.version, challenger]
-    assert decision_text(decisions.read_all(chain.home)[-1]) in said and not (folder / decisions.PROGRESS).exists()
+    assert [decision["challenger"] for decision in decisions.read_all(chain.home)] == [first.version, challenger]
+    assert decision_text(decisions.read_all(chain.home)[-1]) in output and not (folder / decisions.PROGRESS).exists()
 
     lineage = registry.load(challenger).bundle.manifest["lineage"]
     assert [teacher["version"] for teacher in lineage["teachers"]] == [registry.resolve("bert"), first.version]

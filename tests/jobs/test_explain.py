@@ -14,8 +14,8 @@ from pyspark.sql import SparkSession
 from distill.errors import BadInput
 from distill.models.registry import Registry
 from distill.scoring.scorer import Scorer
-from jobs.explain import stored_opinion
-from jobs.warehouse.tables import OPINION_SCORE, RAW_OPINION
+from jobs.explain import stored_lines, stored_opinion
+from jobs.warehouse.tables import OPINION_SCORE, RAW_OPINION, SCORING_RUN
 from jobs.warehouse.warehouse import Warehouse
 from tests.conftest import ROOT
 from tests.jobs.tiny_model import TEXTS, add_model
@@ -121,7 +121,25 @@ def test_an_opinion_is_the_row_of_its_id_that_was_scored(
         [("a", "二", "web", None), ("a", "一", "web", None), ("b", "", "web", None)],
     )
     put(warehouse, OPINION_SCORE, {"dt": day}, [("a", 0.25, False, "tiny-1", "run")])
-    assert stored_opinion(database, day, "a") == ("一", {"version": "tiny-1", "score": 0.25})
+    alone = {"version": "tiny-1", "score": 0.25, "student_score": None, "reader_score": None, "second_reader": None}
+    assert stored_opinion(database, day, "a") == ("一", alone)
     assert stored_opinion(database, day, "b") == ("", None)
     with pytest.raises(BadInput, match="has no opinion c on 2026-11-09"):
         stored_opinion(database, day, "c")
+
+
+@pytest.mark.spark
+def test_an_opinion_that_a_second_reader_decided_shows_what_each_gave(
+    spark: SparkSession, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "0")
+    warehouse, day = Warehouse(spark, database), "2026-11-09"
+    put(warehouse, RAW_OPINION, {"dt": day}, [("a", "一", "web", None)])
+    put(warehouse, OPINION_SCORE, {"dt": day}, [("a", 0.25, False, "tiny-1", "run", 0.75, 0.125, "second reader")])
+    run = dict.fromkeys(SCORING_RUN.columns) | {"run_id": "run", "second_reader": "bert-1"}
+    put(warehouse, SCORING_RUN, {"dt": day}, [tuple(run.values())])
+    stored = stored_opinion(database, day, "a")[1]
+    assert stored and stored_lines(stored) == [
+        "score of the day: 0.2500 by tiny-1",
+        "decided with the second reader bert-1: it gave 0.1250, the student 0.7500",
+    ]

@@ -62,12 +62,12 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def all_schemes(ranks: ProcessGroup, given: dict[str, Any], config: TrainingConfig) -> dict[str, Any]:
     """Each scheme after the other; a rank that hangs kills itself, which is an error of the launch."""
     signal.alarm(STUCK_SECONDS)
-    found = {}
+    curves = {}
     for scheme in JOINT:
         task = TrainingTask(config, 0.4)
-        found[scheme] = train_on_rank(ranks, **given, task=task, scheme=scheme, teacher_config=TEACHER_CONFIG)
+        curves[scheme] = train_on_rank(ranks, **given, task=task, scheme=scheme, teacher_config=TEACHER_CONFIG)
     signal.alarm(0)
-    return found
+    return curves
 
 
 def curve(bundle: Any) -> list[list[float]]:

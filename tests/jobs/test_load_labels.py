@@ -67,8 +67,8 @@ def ids(rows: Sequence[Row]) -> list[tuple[str, int]]:
 @pytest.mark.spark
 @pytest.mark.slow
 def test_conflicts_are_set_aside_and_reported(loader):
-    found = loader.load("a,坏了,1,x", "b,坏 了 吗,0,", "c,很好,0,x", "d,Ｇood,0,x", "e,good ,1,x", "f,很好,0,x")
-    assert found.splitlines() == [
+    report = loader.load("a,坏了,1,x", "b,坏 了 吗,0,", "c,很好,0,x", "d,Ｇood,0,x", "e,good ,1,x", "f,很好,0,x")
+    assert report.splitlines() == [
         "labels: read 6 rows, 0 stored before: 3 stored, 2 rejected (conflicting_label 2), 1 left out as repeats",
         "stored: train 3 rows (1 complaints), valid 0 rows (0 complaints), test 0 rows (0 complaints)",
         "warning: 2 rows carry both labels for one text and are not used for training; see rejected_label "
@@ -78,16 +78,16 @@ def test_conflicts_are_set_aside_and_reported(loader):
     assert [row.source for row in loader.stored()] == ["x", None, "x"]
     assert ids(loader.rejected()) == [("d", 0), ("e", 1)]
     # A second file contradicts the first; a third row can neither settle the old conflict nor hide it.
-    found = loader.load("g,坏了,0,x", "h,good,1,x", split="test")
-    assert found.startswith(
+    report = loader.load("g,坏了,0,x", "h,good,1,x", split="test")
+    assert report.startswith(
         "labels: read 2 rows, 5 stored before: 2 stored, 5 rejected (conflicting_label 5), 0 left out as repeats"
     )
     assert loader.labels() == {"b": (0, "train"), "c": (0, "train")}
     assert ids(loader.rejected()) == [("a", 1), ("d", 0), ("e", 1), ("g", 0), ("h", 1)]
     assert {row.reason for row in loader.rejected()} == {"conflicting_label"}
     # The corrected file, with --replace, is all that is there.
-    found = loader.load("a,坏了,1,x", "d,good,0,x", replace=True)
-    assert found.startswith("labels: read 2 rows, 0 stored before: 2 stored, 0 rejected (none), 0 left out")
+    report = loader.load("a,坏了,1,x", "d,good,0,x", replace=True)
+    assert report.startswith("labels: read 2 rows, 0 stored before: 2 stored, 0 rejected (none), 0 left out")
     assert loader.labels() == {"a": (1, "train"), "d": (0, "train")} and loader.rejected() == []
 
 
@@ -111,8 +111,8 @@ def test_rows_that_cannot_be_used_are_kept_and_loading_twice_changes_nothing(loa
     ]
     with pytest.raises(BadInput, match=r"9 of 12 lines of .*; the labels are left as they were \(--accept-rejects"):
         loader.load(*rows)
-    found = loader.load(*rows, accept=True)
-    assert found.startswith(
+    report = loader.load(*rows, accept=True)
+    assert report.startswith(
         "labels: read 13 rows, 0 stored before: 3 stored, 8 rejected (malformed_row 2, blank_line 1, "
         "invalid_utf8 1, missing_id 1, no_word_character 1, null_text 1, unreadable_label 1), 1 left out as repeats"
     )
@@ -121,11 +121,11 @@ def test_rows_that_cannot_be_used_are_kept_and_loading_twice_changes_nothing(loa
     assert {"h,x", "", 'i,"open,1,x'} <= content
     as_json = [json.loads(text) for text in content if text.startswith("{")]
     assert sorted(row["opinion_id"] or "" for row in as_json) == ["", "c", "e", "f", "g"]
-    assert "1 of the rows read have no label yet and were skipped" in found
+    assert "1 of the rows read have no label yet and were skipped" in report
     assert {row["text"] for row in as_json} >= {"\\xff", None, "没有号"}
     stored, rejected = loader.stored(), loader.rejected()
-    found = loader.load(*rows, accept=True)
-    assert found.startswith("labels: read 13 rows, 11 stored before: 3 stored, 8 rejected")
+    report = loader.load(*rows, accept=True)
+    assert report.startswith("labels: read 13 rows, 11 stored before: 3 stored, 8 rejected")
     assert (loader.stored(), loader.rejected()) == (stored, rejected)
     with pytest.raises(
         BadInput,
@@ -167,9 +167,9 @@ def test_more_than_half_of_what_is_labelled_must_be_readable(loader, capsys):
     with pytest.raises(BadInput, match=r"8 of 15 lines of .*\(unreadable_label 8\): label is '投诉'; write 1"):
         loader.load(*unlabelled, *good, *bad)
     assert loader.stored() == [] and capsys.readouterr().err == ""
-    found = loader.load(*unlabelled, *good, *bad[1:])
-    assert "7 stored, 7 rejected (unreadable_label 7), 0 left out as repeats" in found
-    assert "20 of the rows read have no label yet" in found
+    report = loader.load(*unlabelled, *good, *bad[1:])
+    assert "7 stored, 7 rejected (unreadable_label 7), 0 left out as repeats" in report
+    assert "20 of the rows read have no label yet" in report
     assert [label for _, (label, _) in sorted(loader.labels().items())] == [1, 0, 1, 0, 1, 1, 0]
     err = capsys.readouterr().err
     assert err.startswith("warning: 7 of 14 lines of ") and "label is '投诉'" in err and "see rejected_label" in err
@@ -179,10 +179,10 @@ def test_more_than_half_of_what_is_labelled_must_be_readable(loader, capsys):
 
 @pytest.mark.spark
 def test_what_pandas_and_hive_make_of_a_half_labelled_sample(loader):
-    found = loader.load("a,坏了,1.0,x", "b,很好,0.0,", "c,没有标签,,x", r"d,也没有,\N,\N", "e,无,NaN,x")
-    assert found.startswith("labels: read 5 rows, 0 stored before: 2 stored, 0 rejected (none), 0 left out")
+    report = loader.load("a,坏了,1.0,x", "b,很好,0.0,", "c,没有标签,,x", r"d,也没有,\N,\N", "e,无,NaN,x")
+    assert report.startswith("labels: read 5 rows, 0 stored before: 2 stored, 0 rejected (none), 0 left out")
     assert loader.labels() == {"a": (1, "train"), "b": (0, "train")}
-    assert "3 of the rows read have no label yet" in found
+    assert "3 of the rows read have no label yet" in report
 
 
 @pytest.mark.spark
@@ -200,16 +200,16 @@ def test_staged_rows_that_do_not_add_up_are_not_published(loader, home, monkeypa
                     loader.load(*rows)
             assert refused.value.exit_code == 1
             assert (loader.stored(), loader.rejected(), files_of(loader.warehouse.database, home)) == before
-    found = loader.load(*rows)
-    assert "read 7 rows, 5 stored before: 3 stored, 3 rejected" in found and "6 left out as repeats" in found
+    report = loader.load(*rows)
+    assert "read 7 rows, 5 stored before: 3 stored, 3 rejected" in report and "6 left out as repeats" in report
 
 
 @pytest.mark.spark
 @pytest.mark.slow
 def test_the_real_labels_hold_no_conflict(loader, shared):
-    found = loader.load_files([str(shared / "data" / "labelled" / "test.csv")], split="test")
-    assert found.startswith("labels: read 12000 rows, 0 stored before: ")
-    assert "conflicting_label" not in found
+    report = loader.load_files([str(shared / "data" / "labelled" / "test.csv")], split="test")
+    assert report.startswith("labels: read 12000 rows, 0 stored before: ")
+    assert "conflicting_label" not in report
 
 
 def test_the_hash_split_is_stable_and_80_10_10():
@@ -222,8 +222,8 @@ def test_the_hash_split_is_stable_and_80_10_10():
 
 def test_the_summary_tells_new_rows_from_those_there_already():
     counts = {("train", 0): 60_000, ("train", 1): 18_000, ("test", 1): 4_000}
-    found = summary(12_050, 50, 92_991, counts, {"null_text": 3}, 22_988)
-    assert found.splitlines() == [
+    report = summary(12_050, 50, 92_991, counts, {"null_text": 3}, 22_988)
+    assert report.splitlines() == [
         "labels: read 12050 rows, 92991 stored before: 82000 stored, 3 rejected (null_text 3), "
         "22988 left out as repeats",
         "stored: train 78000 rows (18000 complaints), valid 0 rows (0 complaints), test 4000 rows (4000 complaints)",

@@ -48,8 +48,8 @@ def test_csv_loses_nothing(loader):
         b" ,no id" + TIME,
         b"last,z" + TIME.rstrip(),
     ]
-    found = loader.load(loader.write("day.csv", HEADER + b"".join(rows)), "csv")
-    assert found.startswith("2026-11-09: read 23 lines = stored 15 + rejected 8 (malformed_row 4,")
+    report = loader.load(loader.write("day.csv", HEADER + b"".join(rows)), "csv")
+    assert report.startswith("2026-11-09: read 23 lines = stored 15 + rejected 8 (malformed_row 4,")
     assert loader.texts() == {
         "plain": "坏了",
         "comma": "a, b",
@@ -92,10 +92,10 @@ def test_csv_of_several_files_and_splits(loader, spark, tmp_path):
     before = spark.conf.get("spark.sql.files.maxPartitionBytes")
     spark.conf.set("spark.sql.files.maxPartitionBytes", "4096")  # so that splits cut rows apart
     try:
-        found = loader.load(tmp_path / "parts", "csv")
+        report = loader.load(tmp_path / "parts", "csv")
     finally:
         spark.conf.set("spark.sql.files.maxPartitionBytes", before)
-    assert found == "2026-11-09: read 3002 lines = stored 3002 + rejected 0 (none)"
+    assert report == "2026-11-09: read 3002 lines = stored 3002 + rejected 0 (none)"
     texts = loader.texts()
     assert texts.pop("x") == "line 7\nof 7"
     line_ends = ["\n"] * 2000 + ["\r\n"] * 1000
@@ -112,8 +112,8 @@ def test_parquet(loader, tmp_path):
         }
     )
     pq.write_table(table, tmp_path / "day.parquet")
-    found = loader.load(tmp_path / "day.parquet", "parquet", accept=True)
-    assert found == "2026-11-09: read 3 lines = stored 1 + rejected 2 (invalid_utf8 1, unreadable_time 1)"
+    report = loader.load(tmp_path / "day.parquet", "parquet", accept=True)
+    assert report == "2026-11-09: read 3 lines = stored 1 + rejected 2 (invalid_utf8 1, unreadable_time 1)"
     [row] = loader.stored()
     assert (row.opinion_id, row.text, row.source) == ("1", "坏", None)
     assert row.published_at.astimezone(UTC) == NOON

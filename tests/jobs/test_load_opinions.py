@@ -41,8 +41,8 @@ def test_lines_that_are_no_record_are_kept_as_they_were(loader):
         b"z" * 5_000_000,
         b"\x00",
     ]
-    found = loader.load(loader.write("day.jsonl", b"\n".join(lines)), accept=True)
-    assert found == (
+    report = loader.load(loader.write("day.jsonl", b"\n".join(lines)), accept=True)
+    assert report == (
         "2026-11-09: read 11 lines = stored 4 + rejected 7 "
         "(broken_json 3, blank_line 1, invalid_utf8 1, missing_id 1, unreadable_time 1)"
     )
@@ -166,8 +166,8 @@ def test_several_days_in_one_start(tmp_path):
     done = submit("load_opinions", *several, home=home)
     assert done.returncode == BadInput.exit_code, done.stdout + done.stderr
     assert [f"{dt}: read 3 lines = stored 3" in done.stdout for dt in days] == [True, False, True]
-    said = done.stderr.splitlines()[-1]
-    assert said == f"error: 1 of 3 days failed: {days[1]}; the others are published"
+    message = done.stderr.splitlines()[-1]
+    assert message == f"error: 1 of 3 days failed: {days[1]}; the others are published"
     assert f"{tmp_path}/dt={days[1]}.jsonl: no such file" in done.stdout
     (tmp_path / f"dt={days[1]}.jsonl").write_text("\n".join([RECORD] * 4))
     done = submit("load_opinions", *several, home=home)  # a day that is there is loaded again

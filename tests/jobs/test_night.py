@@ -58,11 +58,11 @@ def model(home: Path) -> str:
 
 @pytest.fixture
 def a_night(spark, database, tmp_path, monkeypatch) -> Night:  # type: ignore[no-untyped-def]
-    found = Night(spark, database, tmp_path, monkeypatch)
+    night = Night(spark, database, tmp_path, monkeypatch)
     for dt in DAYS:
-        page = found.reports / dt / "index.html"
+        page = night.reports / dt / "index.html"
         page.unlink(missing_ok=True)
-    return found
+    return night
 
 
 def test_a_day_is_loaded_scored_and_reported(a_night: Night, model: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -114,11 +114,11 @@ def test_a_night_is_sampled_labelled_and_judged(warehouse: Warehouse, home: Path
     assert {row["opinion_id"] for row in to_label} == ids
     assert {row["text"][0] for row in to_label} > {"'"} and not {row["text"][0] for row in to_label} & set("=-")
 
-    said = day_summary(warehouse, DAY, highest=False)
-    assert said.startswith(f"read {run.rows_read} = scored") and said.endswith(
+    report = day_summary(warehouse, DAY, highest=False)
+    assert report.startswith(f"read {run.rows_read} = scored") and report.endswith(
         f"label its sample in a browser: {csv_of(DAY, run.run_id).with_suffix('.html')}"
     )
-    assert day_summary(warehouse, DAY).count("\n") == said.count("\n") + 10 + 6
+    assert day_summary(warehouse, DAY).count("\n") == report.count("\n") + 10 + 6
 
     # Half of it labelled says nothing of some stratum; all of it does.
     truth = {row.opinion_id: int(row.score > 0.4) for row in sample}
@@ -131,22 +131,22 @@ def test_a_night_is_sampled_labelled_and_judged(warehouse: Warehouse, home: Path
                 row | {"label": truth[row["opinion_id"]] if row["opinion_id"] in labelled else ""} for row in to_label
             )
         rows = read_input(warehouse.spark, [str(path)], "csv", FIELDS, needed=3)
-        said = load_labels(warehouse, rows, str(path), None, False)
-        assert (f"{SIZE - len(labelled)} of the rows read have no label yet" in said) is (labelled != ids)
-        assert f"{len(labelled)} labels are of rows that a night's sample drew" in said
+        report = load_labels(warehouse, rows, str(path), None, False)
+        assert (f"{SIZE - len(labelled)} of the rows read have no label yet" in report) is (labelled != ids)
+        assert f"{len(labelled)} labels are of rows that a night's sample drew" in report
         again = f"{SIZE // 8} of {SIZE // 8} labels agree with an earlier label of the same row, Cohen's kappa "
-        assert (again in said) is (labelled == ids)
-    found = estimate(warehouse, DAY)
-    assert (found["rows_sampled"], found["rows_labelled"]) == (SIZE, SIZE)
-    assert found["complaints"] == sum(truth.values()) and found["sample_run_id"] == run.run_id
+        assert (again in report) is (labelled == ids)
+    estimates = estimate(warehouse, DAY)
+    assert (estimates["rows_sampled"], estimates["rows_labelled"]) == (SIZE, SIZE)
+    assert estimates["complaints"] == sum(truth.values()) and estimates["sample_run_id"] == run.run_id
     exact = {"precision": 1.0, "recall": run.rows_valid / sum(s.score > 0.4 for s in scores.values())}
     for name, value in exact.items():
-        assert found[f"{name}_lower"] <= value <= found[f"{name}_upper"], name
-    assert found["precision"] == 1.0 and found["precision_lower"] > 0.8
+        assert estimates[f"{name}_lower"] <= value <= estimates[f"{name}_upper"], name
+    assert estimates["precision"] == 1.0 and estimates["precision_lower"] > 0.8
     [stored] = warehouse.read(NIGHT_PRECISION, dt=DAY).collect()
-    assert stored.asDict() == {**found, "estimated": stored.estimated}
-    assert f"{SIZE} of {SIZE} sampled rows are labelled; precision 1.000" in estimate_text(found)
-    assert (found["promised_precision"], found["contradicts_promise"]) == (None, None)
+    assert stored.asDict() == {**estimates, "estimated": stored.estimated}
+    assert f"{SIZE} of {SIZE} sampled rows are labelled; precision 1.000" in estimate_text(estimates)
+    assert (estimates["promised_precision"], estimates["contradicts_promise"]) == (None, None)
     assert_provenance(warehouse, version, {row.opinion_id: row for row in sample}, truth, tmp_path)
 
 
@@ -168,8 +168,8 @@ def assert_provenance(
     assert all(rows[o].inclusion_probability == kept[o].inclusion_probability > 0 for o in rows)
 
     before = datetime(2020, 1, 1, tzinfo=UTC)
-    found = sampled(warehouse, version, before)
-    assert found.whole == [DAY] and not found.unused and int(found.rows["label"].sum()) == sum(truth.values())
+    labels = sampled(warehouse, version, before)
+    assert labels.whole == [DAY] and not labels.unused and int(labels.rows["label"].sum()) == sum(truth.values())
     assert sampled(warehouse, version, datetime.now(UTC)).unused == {"learned by the model": SIZE}
     assert sampled(warehouse, "another", before).rows.empty
 
@@ -198,8 +198,8 @@ def assert_provenance(
             tamper(patch, SAMPLE_LABEL, change)
             with pytest.raises(OpinionError, match=rf"{SIZE} rows of samples, {SIZE} of them .*nothing was published"):
                 load_labels(warehouse, read, str(path), None, False)
-    said = load_labels(warehouse, read, str(path), None, False)
-    assert "warning: 3 labels name a sample that did not draw their row" in said
+    report = load_labels(warehouse, read, str(path), None, False)
+    assert "warning: 3 labels name a sample that did not draw their row" in report
     assert {row.opinion_id: row.label for row in warehouse.read(SAMPLE_LABEL).collect()} == truth
     assert warehouse.read(LABELLED_OPINION).where("sample_dt is not null and stratum is null").count() == 3
 

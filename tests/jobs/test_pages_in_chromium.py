@@ -102,15 +102,15 @@ def test_a_page_shows_all_and_fits(opened: Callable[[str, int], Page], name: str
 def test_a_hostile_text_is_only_read(opened: Callable[[str, int], Page]) -> None:
     page = opened("day", 1280)
     assert page.title() == "Opinions of 2026-11-09"
-    said = page.locator(".said").all_inner_texts()
-    assert any("<script>document.title='x'</script>" in text for text in said)
+    texts = page.locator("p.text").all_inner_texts()
+    assert any("<script>document.title='x'</script>" in text for text in texts)
     assert page.locator("script").count() == 0
     assert page.locator("main img").count() == 3, "the plots, and no picture of a text"
 
 
 def test_the_words_that_decided_are_marked_and_numbers_are_not_told(opened: Callable[[str, int], Page]) -> None:
     page = opened("day", 390)
-    marks = page.locator(".said mark[class^=p]")
+    marks = page.locator("p.text mark[class^=p]")
     assert marks.count() > 5
     assert marks.first.evaluate("mark => getComputedStyle(mark).backgroundColor") != "rgba(0, 0, 0, 0)"
     words = page.locator("main").inner_text()

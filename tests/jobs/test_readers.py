@@ -24,7 +24,7 @@ def warehouse(spark: SparkSession) -> Warehouse:
 
 @pytest.fixture
 def seen_by_a_reader(warehouse: Warehouse) -> Iterator[list[tuple[str, int, int]]]:
-    """What a thread reads of the analysts' view, again and again while the test runs: run, rows, rows with audit."""
+    """Reads of the analysts' view by a thread, again and again while the test runs: run, rows, rows with audit."""
     seen: list[tuple[str, int, int]] = []
     stop = threading.Event()
     session = warehouse.spark.newSession()

@@ -107,7 +107,7 @@ def test_promote_and_rollback_as_a_script(home, versions):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["show", "champion"], 3, "no champion in"),
         (["promote", "offline-20261101T000000Z-000000", "--reason", "x"], 3, "the nearest there: offline-"),
@@ -118,20 +118,20 @@ def test_promote_and_rollback_as_a_script(home, versions):
         ([], 2, "command"),
     ],
 )
-def test_errors_are_one_line_with_their_exit_code(home, versions, arguments, code, said):
+def test_errors_are_one_line_with_their_exit_code(home, versions, arguments, code, message):
     done = run(home, *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.startswith("error: ")
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def decided(challenger: str, champion: str | None, day: int, **found: Any) -> dict[str, Any]:
+def decided(challenger: str, champion: str | None, day: int, **fields: Any) -> dict[str, Any]:
     checks = [
-        {"name": "recall", "passed": found.get("promoted", False), "value": 0, "bound": 0, "reason": "召回 -0.02"}
+        {"name": "recall", "passed": fields.get("promoted", False), "value": 0, "bound": 0, "reason": "召回 -0.02"}
     ]
     return {"challenger": challenger, "champion": champion, "promoted": False, "dry_run": False, "checks": checks,
-            "decided": f"2026-11-0{day}T03:00:00+00:00"} | found  # fmt: skip
+            "decided": f"2026-11-0{day}T03:00:00+00:00"} | fields  # fmt: skip
 
 
 def test_decisions_for_and_against_are_listed_newest_first_and_told_in_full(home, versions, capsys):
@@ -149,8 +149,8 @@ def test_decisions_for_and_against_are_listed_newest_first_and_told_in_full(home
     assert newest.split() == ["2026-11-02", "11:00:00", second, first, "not", "promoted:", "recall"]
     assert oldest.split()[2:] == [first, "-", "promoted:", "there", "was", "no", "champion"]
     main(["--home", str(home), "decisions", second])
-    said = capsys.readouterr().out
-    assert "FAILED  recall     召回 -0.02" in said and "not promoted: recall; the champion stays" in said
+    message = capsys.readouterr().out
+    assert "FAILED  recall     召回 -0.02" in message and "not promoted: recall; the champion stays" in message
     done = run(home, "decisions", "offline-20261101T000000Z-000000")
     assert (done.returncode, done.stderr[:7]) == (2, "error: ") and "no retraining decided on" in done.stderr
 

@@ -48,10 +48,22 @@ RUN = {
     "drift_band": "significant",
     "started": AT,
     "ended": AT,
+    "second_reader": "bert-1",
+    "reader_texts": 3,
+    "reader_texts_computed": 1,
+    "reader_rows": 4,
+    "reader_seconds": 1.5,
+    "band_low": -1.0,
+    "band_high": 1.0,
+    "combination": {"intercept": 0.1, "student": 0.5, "reader": 0.75},
+    "combination_labels": "50 labels of valid",
+    "rows_made_valid": 2,
+    "rows_made_junk": 1,
 }
 # id, text, score; two complaints say the same, one of them with other spaces.
 VALID = [("a", TEXTS[0], 0.9), ("b", f" {TEXTS[0]} ", 0.8), ("c", f"{TEXTS[2]}13812345678", 0.7), ("d", TEXTS[4], 0.6)]
 JUNK = [("e", TEXTS[1], 0.1), ("f", TEXTS[3], 0.4)]
+STUDENT = {"c": 0.25, "d": 0.45, "f": 0.75}  # the scores that the second reader changed
 
 
 @pytest.fixture
@@ -60,7 +72,10 @@ def facts(spark: SparkSession, database: str) -> dict[str, Any]:
     warehouse = Warehouse(spark, database)
     raw = [(opinion, text, "web" if opinion < "d" else None, None) for opinion, text, _ in [*VALID, *JUNK]]
     put(warehouse, RAW_OPINION, {"dt": DAY}, [*raw, ("e", "another text", "web", None), ("n", None, "web", None)])
-    scores = [(opinion, score, score >= 0.5, "tiny-1", "r2") for opinion, _, score in [*VALID, *JUNK]]
+    scores = [
+        (opinion, score, score >= 0.5, "tiny-1", "r2", STUDENT.get(opinion, score), 0.5 if opinion in STUDENT else None)
+        for opinion, _, score in [*VALID, *JUNK]
+    ]
     put(warehouse, OPINION_SCORE, {"dt": DAY}, scores)
     put(warehouse, VALID_COMPLAINT, {"dt": DAY}, [(o, t, "web", AT, s, "tiny-1", "r2") for o, t, s in VALID])
     put(warehouse, REJECTED_OPINION, {"dt": DAY, "stage": "load"}, [(None, "{", "broken_json", "r1")] * 3)
@@ -100,6 +115,14 @@ def test_the_facts_are_those_of_the_tables(facts: dict[str, Any], tmp_path: Path
     logits = Scorer(tiny_bundle(1)).score([TEXTS[0]]).scores[0]
     assert 1 / (1 + 2.718281828 ** -facts["top"][0]["margin"]) == pytest.approx(logits, abs=1e-5)
 
+    second = facts["second_reader"]
+    assert (second["version"], second["failed"], second["rows"]) == ("bert-1", False, 4)
+    assert (second["made_valid"], second["made_junk"]) == (2, 1)
+    changed = [(one["opinion_id"], one["is_valid"], one["student_score"]) for one in second["examples"]]
+    assert changed == [("c", True, 0.25), ("d", True, pytest.approx(0.45)), ("f", False, 0.75)], "the largest first"
+    assert "it made 2 rows valid and 1 junk" in second["lines"][0]
+    assert "final margin: +0.1 +0.5 student +0.75 reader, from 50 labels of valid" in second["lines"]
+
     assert shape(facts) == shape(a_day()), "the tests of pages are given what the job collects"
     facts["funnel"] = funnel(facts)
     page = pages.write(tmp_path / "day", facts, lambda to: draw(facts, to), "day.html")
@@ -128,8 +151,8 @@ def test_the_funnel_loses_what_was_rejected_the_most_frequent_reason_first() -> 
 
 
 def test_ngrams_are_summed_without_their_punctuation_and_never_of_numbers() -> None:
-    said = [("退款,", 1.0), ("退款", 2.0), ("***1", 9.0), ("5!", 9.0), ("好", -3.0)]
-    opinions = [{"times": 2, "ngrams": [{"ngram": ngram, "margin": margin} for ngram, margin in said]}]
+    margins = [("退款,", 1.0), ("退款", 2.0), ("***1", 9.0), ("5!", 9.0), ("好", -3.0)]
+    opinions = [{"times": 2, "ngrams": [{"ngram": ngram, "margin": margin} for ngram, margin in margins]}]
     assert strongest_ngrams(opinions) == [{"ngram": "退款", "margin": 6.0}]
 
 
@@ -138,15 +161,15 @@ def test_a_report_replaces_the_one_before_and_a_failed_one_leaves_it(tmp_path: P
     facts["funnel"] = funnel(facts)
     first = pages.write(tmp_path / "day", facts, lambda to: draw(facts, to), "day.html")
     (first.parent / "of the first").touch()
-    said = first.read_text(encoding="utf-8")
-    assert not re.search(r'(src|href)="(?!data:)|<script|<link|url\(|@import', said), "nothing to fetch"
+    content = first.read_text(encoding="utf-8")
+    assert not re.search(r'(src|href)="(?!data:)|<script|<link|url\(|@import', content), "nothing to fetch"
 
     def fails(to: Path) -> dict[str, str]:
         raise OSError("no space")
 
     with pytest.raises(OSError, match="no space"):
         pages.write(tmp_path / "day", facts, fails, "day.html")
-    assert first.read_text(encoding="utf-8") == said
+    assert first.read_text(encoding="utf-8") == content
     pages.write(tmp_path / "day", facts, lambda to: draw(facts, to), "day.html")
     assert sorted(file.name for file in tmp_path.rglob("*")) == [
         "day", "facts.json", "histogram.png", "index.html", "ngrams.png", "trend.png",

@@ -13,13 +13,12 @@ import pytest
 
 from distill.data.labelled import TextRows
 from distill.data.snapshot import Snapshot
-from distill.errors import BadInput, Busy
+from distill.errors import Busy
 from distill.models.registry import Registry
 from distill.scoring.scorer import Scorer
-from jobs.common.options import from_flags
 from jobs.training import decisions, night_labels, retraining
 from jobs.training.decisions import decision_text
-from jobs.training.retrain_flags import RetrainOptions, parser
+from jobs.training.retrain_flags import RetrainOptions
 from jobs.training.retraining import Retraining
 from jobs.training.training_run import TrainingOptions, begin
 from tests.distill.tiny_encoder import tiny_encoder
@@ -51,10 +50,26 @@ class Decided(Retraining):
         return self.nights
 
 
+def ask_for_recall_speed_and_size(run: Decided) -> None:
+    """Of random models what the old one catches, and where, is chance."""
+    run.options = replace(run.options, min_coverage=0.0)
+    run.rows = replace(run.rows, sources=np.arange(400).astype(str))
+
+
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.setenv("OPINION_HOME", str(tmp_path))
     return Registry(str(tmp_path / "registry"))
+
+
+@pytest.fixture
+def better(registry: Registry) -> Decided:
+    """A challenger that knows the labels, of a champion that does not."""
+    good, bad = add_model("offline", 1), add_model("offline", 2)
+    registry.promote(bad, "first")
+    run = Decided(registry, good, good)
+    ask_for_recall_speed_and_size(run)
+    return run
 
 
 def test_the_first_model_is_promoted_since_there_is_none(registry: Registry) -> None:
@@ -73,10 +88,10 @@ def test_a_worse_challenger_is_not_promoted_and_every_reason_is_told(registry: R
     assert now and now.version == good and not decision["promoted"]
     failed = [check["name"] for check in decision["checks"] if not check["passed"]]
     assert "recall" in failed
-    said = decision_text(decision)
-    assert f"not promoted: {', '.join(failed)}; the champion stays" in said
+    text = decision_text(decision)
+    assert f"not promoted: {', '.join(failed)}; the champion stays" in text
     assert decisions.read_all(Path(os.environ["OPINION_HOME"])) == [decision]
-    assert all(check["reason"] in said for check in decision["checks"])
+    assert all(check["reason"] in text for check in decision["checks"])
 
 
 def test_a_better_one_is_promoted_with_its_reasons_but_not_in_a_dry_run(registry: Registry) -> None:
@@ -87,9 +102,8 @@ def test_a_better_one_is_promoted_with_its_reasons_but_not_in_a_dry_run(registry
     assert not run.run()["promoted"]
     now = registry.champion()
     assert now and now.version == bad
-    # Of random models what the old one catches, and where, is chance: only recall, speed and size are asked for here.
-    run.options = replace(run.options, dry_run=False, min_coverage=0.0)
-    run.rows = replace(run.rows, sources=np.arange(400).astype(str))
+    run.options = replace(run.options, dry_run=False)
+    ask_for_recall_speed_and_size(run)
     del run.state["decision"]
     decision = run.run()
     assert decision["promoted"], decision_text(decision)
@@ -116,27 +130,20 @@ def with_nights(run: Decided, out_of_fold: Callable[[int, int], float], known_at
     run.note(night_labels=120, out_of_fold=scores)
 
 
-def test_one_that_is_better_on_old_labels_and_worse_on_the_nights_is_refused(registry: Registry) -> None:
-    good, bad = add_model("offline", 1), add_model("offline", 2)
-    registry.promote(bad, "first")
-    run = Decided(registry, good, good)
-    run.options = replace(run.options, min_coverage=0.0)
-    run.rows = replace(run.rows, sources=np.arange(400).astype(str))
-    with_nights(run, lambda number, label: 0.9 - 0.8 * label + number / 10_000)  # the wrong way round
-    decision = run.run()
+def test_one_that_is_better_on_old_labels_and_worse_on_the_nights_is_refused(
+    registry: Registry, better: Decided
+) -> None:
+    bad = registry.resolve("champion")
+    with_nights(better, lambda number, label: 0.9 - 0.8 * label + number / 10_000)  # the wrong way round
+    decision = better.run()
     assert [check["name"] for check in decision["checks"] if not check["passed"]] == ["nights"], decision_text(decision)
     assert registry.resolve("champion") == bad
 
 
-def test_a_new_champion_starts_at_the_threshold_of_the_nights_labels(registry: Registry) -> None:
+def test_a_new_champion_starts_at_the_threshold_of_the_nights_labels(registry: Registry, better: Decided) -> None:
     """Out of fold 0.8 has the target precision and 0.7 has not; the bundle's own threshold does not know it."""
-    good, bad = add_model("offline", 1), add_model("offline", 2)
-    registry.promote(bad, "first")
-    run = Decided(registry, good, good)
-    run.options = replace(run.options, min_coverage=0.0)
-    run.rows = replace(run.rows, sources=np.arange(400).astype(str))
-    with_nights(run, lambda number, label: 0.96 if label else 0.75 if number % 5 == 0 else 0.05)
-    decision = run.run()
+    with_nights(better, lambda number, label: 0.96 if label else 0.75 if number % 5 == 0 else 0.05)
+    decision = better.run()
     assert decision["promoted"], decision_text(decision)
     started = registry.load("champion").operating
     assert started == decision["operating"] and started is not None
@@ -174,8 +181,7 @@ def test_a_champion_promoted_by_hand_meanwhile_is_the_one_to_beat(registry: Regi
 
     registry.promote(bad, "by hand")
     late = Late(registry, good_again := add_model("offline", 1), good)
-    late.options = replace(late.options, min_coverage=0.0)
-    late.rows = replace(late.rows, sources=np.arange(400).astype(str))
+    ask_for_recall_speed_and_size(late)
     with pytest.raises(Busy, match=f"{other} became the champion while {good_again} was compared with {bad}; run"):
         late.run()
     assert registry.resolve("champion") == other and late.progress.exists()
@@ -236,17 +242,3 @@ def test_a_training_of_the_same_minute_that_somebody_else_began_and_saved_is_not
         assert run.state["reserved"] == {role: trained[0]}
     assert step() == trained[0] and trained == [trained[0]] * 2
     assert f"{trained[0][:-6]}ffffff" in registry.versions()
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        ("", "no teacher bert to reuse: name with --init the pretrained encoder"),
-        ("--init x --transfer-days -1", "--transfer-days must be 0 or more"),
-        ("--init x --min-coverage 2", "--min-coverage from 0 to 1"),
-        ("--init x --epochs 0", "--epochs and --num-proc must be 1 or more"),
-    ],
-)
-def test_flags_that_no_step_could_use_are_refused(registry: Registry, flags: str, message: str) -> None:
-    with pytest.raises(BadInput, match=message):
-        from_flags(RetrainOptions, parser().parse_args(flags.split())).check(registry)

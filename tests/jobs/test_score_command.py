@@ -43,10 +43,10 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def assert_refused(done: subprocess.CompletedProcess[str], code: int, said: str) -> None:
+def assert_refused(done: subprocess.CompletedProcess[str], code: int, message: str) -> None:
     assert done.returncode == code, done.stderr
     [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert said in line
+    assert message in line
     for noise in ("Traceback", "\tat ", "at org.apache", "Exception in thread"):
         assert noise not in done.stderr
     assert done.stdout == ""
@@ -54,7 +54,7 @@ def assert_refused(done: subprocess.CompletedProcess[str], code: int, said: str)
 
 @dataclass(frozen=True)
 class Operated:
-    """What the operations page's commands printed, the champion before them, and the scores that they left."""
+    """The output of the operations page's commands, the champion before them, and the scores that they left."""
 
     printed: dict[str, str]
     before: str
@@ -154,11 +154,11 @@ def test_an_altered_bundle(own_home: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
         (["--dt", "2026-02-30"], "'2026-02-30' is not a day"),
         (["--dt", DAY, "--databse", "x"], "there is no flag --databse; did you mean --database?"),
     ],
 )
-def test_a_wrong_flag(tmp_path: Path, flags: list[str], said: str) -> None:
-    assert_refused(submit("score_opinions", *flags, home=tmp_path), 2, said)
+def test_a_wrong_flag(tmp_path: Path, flags: list[str], message: str) -> None:
+    assert_refused(submit("score_opinions", *flags, home=tmp_path), 2, message)

@@ -18,7 +18,7 @@ from jobs.scoring import worker
 from jobs.scoring.duplicates import without_repeats
 from jobs.scoring.scoring_flags import ScoringRun
 from jobs.scoring.survey import survey
-from jobs.scoring.worker import STAGED_DDL, scorer_of
+from jobs.scoring.worker import STAGED_DDL, ScorerSource, scorer_of
 from jobs.steps.score_day import score_day
 from jobs.warehouse import publish
 from jobs.warehouse.shipping import ship
@@ -113,7 +113,7 @@ def test_partitions_and_batches_change_no_bit(spark, warehouse, model, partition
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", batch)
     try:
         raw = warehouse.read(RAW_OPINION, dt=DAY).select(*RAW_OPINION.columns).repartition(partitions)
-        scoring = scorer_of(model, registry.load(model).bundle.digest)
+        scoring = scorer_of(ScorerSource(model, registry.load(model).bundle.digest))
         rows = without_repeats(raw, survey(raw, []).repeated).mapInArrow(scoring, STAGED_DDL)
         staged = rows.where("table = 'opinion_score'").collect()
     finally:
@@ -164,7 +164,7 @@ def test_rows_that_kill_their_worker_are_set_aside_and_the_day_goes_on(warehouse
     rejected = warehouse.read(REJECTED_OPINION, dt=DAY, stage="score").where("reason = 'kills_scorer'").collect()
     texts = {opinion: text for opinion, text, *_ in ROWS if opinion in KILLERS}
     assert {row.opinion_id: row.content for row in rejected} == texts
-    found = {row.opinion_id: row.score for row in warehouse.read(OPINION_SCORE, dt=DAY).collect()}
-    texts = {opinion: text for opinion, text, *_ in ROWS if opinion in found} | {"other": "物业乱收费"}
-    assert list(found.values()) == SCORER.score([texts[opinion] for opinion in found]).scores.tolist()
+    scores = {row.opinion_id: row.score for row in warehouse.read(OPINION_SCORE, dt=DAY).collect()}
+    texts = {opinion: text for opinion, text, *_ in ROWS if opinion in scores} | {"other": "物业乱收费"}
+    assert list(scores.values()) == SCORER.score([texts[opinion] for opinion in scores]).scores.tolist()
     assert "a Python worker died" in capsys.readouterr().out

@@ -45,10 +45,10 @@ def stored(home: Path, teacher: str, day: str) -> dict[str, list[float]]:
 
 
 def assert_of_the_teacher(home: Path, teacher: str, day: str) -> None:
-    found = stored(home, teacher, day)
-    assert set(found) == set(TEXTS[day])
-    alone = tiny_teacher.logits_alone(teacher, [TEXTS[day][opinion] for opinion in found])
-    np.testing.assert_allclose(list(found.values()), alone, rtol=0, atol=1e-4)
+    logits = stored(home, teacher, day)
+    assert set(logits) == set(TEXTS[day])
+    alone = tiny_teacher.logits_alone(teacher, [TEXTS[day][opinion] for opinion in logits])
+    np.testing.assert_allclose(list(logits.values()), alone, rtol=0, atol=1e-4)
 
 
 def test_a_run_after_a_kill_computes_the_rest_and_other_weights_compute_all(own_home: Path) -> None:
@@ -74,23 +74,23 @@ def test_a_run_after_a_kill_computes_the_rest_and_other_weights_compute_all(own_
     [left] = (own_home / FOLDER).glob(f"progress+*+{OTHER}")
 
     tiny_teacher.add_teacher(own_home / "other encoder", 2, teacher)
-    said = store(own_home, teacher, DAY, OTHER)
-    assert "64 texts: 64 computed, 0 known" in said
-    assert "5 texts: 5 computed, 0 known" in said, "what is left of the old weights is not taken for that of the new"
+    output = store(own_home, teacher, DAY, OTHER)
+    assert "64 texts: 64 computed, 0 known" in output
+    assert "5 texts: 5 computed, 0 known" in output, "what is left of the old weights is not taken for that of the new"
     for day in TEXTS:
         assert_of_the_teacher(own_home, teacher, day)
 
 
 def test_a_teacher_or_a_day_that_is_not_there_is_one_line_and_nothing_is_published(own_home: Path) -> None:
     teacher = tiny_teacher.add_teacher(own_home / "encoder", 1)
-    for name, day, code, said in [
+    for name, day, code, message in [
         ("nobody", DAY, 3, f"no model nobody in {own_home}/registry; the nearest there: {teacher}"),
         ("bert", "2026-01-01", 2, "opinion.raw_opinion has no day 2026-01-01; load it: opinion load_opinions"),
     ]:
         done = submit("store_teacher_logits", "--teacher", name, "--dt", day, home=own_home)
         assert done.returncode == code, done.stderr
         [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-        assert said in line
+        assert message in line
         assert "Traceback" not in done.stderr and done.stdout == ""
     assert not list((own_home / "data").rglob("table=teacher_logit"))
 
@@ -111,7 +111,7 @@ def test_a_log_that_is_its_stderr_keeps_what_it_holds(own_home: Path) -> None:
             log.write("of this night\n")
             log.flush()
             done = subprocess.run(command, cwd=ROOT, env=os.environ, stdout=log, stderr=log, timeout=300)
-        said = path.read_text()
-        assert done.returncode == 0, said
+        content = path.read_text()
+        assert done.returncode == 0, content
         before = "of last night\n" if mode == "a" else ""
-        assert said.startswith(f"{before}of this night\n") and "\0" not in said and "5 texts: " in said
+        assert content.startswith(f"{before}of this night\n") and "\0" not in content and "5 texts: " in content

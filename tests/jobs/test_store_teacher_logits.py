@@ -1,43 +1,26 @@
-"""Stored logits are those of the model on each text alone; nothing is computed twice, nothing is stored half."""
+"""Stored logits are those of the model on each text alone, and nothing is computed twice."""
 
-import re
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import SparkSession
 
-from distill.errors import BadInput, BadModel, OpinionError
-from distill.models.architecture import Precision
-from distill.models.registry import Registry
+from distill.errors import BadInput, BadModel
 from distill.scoring.scorer import Scorer
 from distill.text.normalisation import normalise, text_hash
-from jobs.common.home import home as home_folder
-from jobs.ingest.hashed_texts import hashed
 from jobs.training import logit_store
 from jobs.training.logit_flags import LogitJob
 from jobs.training.logit_store import LogitWriter
-from jobs.training.logits import with_logits
 from jobs.training.snapshot import SnapshotSpec, chosen_labels
-from jobs.warehouse import publish
-from jobs.warehouse.tables import LABELLED_OPINION, RAW_OPINION, TEACHER_LOGIT
+from jobs.warehouse.tables import LABELLED_OPINION, TEACHER_LOGIT
 from jobs.warehouse.warehouse import Warehouse
 from tests.jobs import tiny_model, tiny_tables, tiny_teacher
+from tests.jobs.stored_logits import DAY, ROWS, TEXTS, counts, registry, stored, writer_of
 
 pytestmark = pytest.mark.spark
 
-DAY, NEXT = "2026-11-09", "2026-11-10"
-TEXTS = [text * times for text in tiny_model.TEXTS for times in (1, 2, 5)]
-ROWS: dict[str, str | None] = {
-    **{f"id-{i}": text for i, text in enumerate(TEXTS)},
-    "again": TEXTS[0],
-    "nearly": f"  {TEXTS[0]}\u200b",  # the same text once it is normalised
-    "null": None,
-    "blank": " 　\t",
-    "marks": "！！！",
-}
+NEXT = "2026-11-10"
 
 
 @pytest.fixture
@@ -52,43 +35,15 @@ def teacher(home: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     return tiny_teacher.add_teacher(tmp_path_factory.mktemp("encoder"), 1)
 
 
-def registry() -> Registry:
-    return Registry(str(home_folder() / "registry"))
-
-
-def writer_of(
-    warehouse: Warehouse,
-    teacher: str,
-    precision: Precision = "float32",
-    kind: type[LogitWriter] = LogitWriter,
-    train_rows: int | None = None,
-) -> LogitWriter:
-    return kind(warehouse, registry(), LogitJob(teacher, precision, train_rows))
-
-
-def counts(line: str) -> tuple[int, ...]:
-    """Rows, not scorable, texts, computed, known, written."""
-    found = re.search(r"(\d+) rows, (\d+) not scorable, (\d+) texts: (\d+) computed, (\d+) known; (\d+) rows of", line)
-    assert found, line
-    return tuple(map(int, found.groups()))
-
-
-def stored(warehouse: Warehouse, teacher: str, dt: str = DAY) -> dict[str, list[float]]:
-    """Logits by id; each id has one row."""
-    rows = warehouse.read(TEACHER_LOGIT, teacher=teacher, dt=dt).collect()
-    assert len({row.opinion_id for row in rows}) == len(rows)
-    return {row.opinion_id: list(row.logits) for row in rows}
-
-
 def test_logits_are_those_of_the_model_on_each_text_alone(warehouse: Warehouse, teacher: str) -> None:
-    said = writer_of(warehouse, teacher).write(DAY)
-    found = stored(warehouse, teacher)
-    assert counts(said) == (20, 3, 15, 15, 0, 17)
-    assert set(found) == set(ROWS) - {"null", "blank", "marks"}
-    alone = tiny_teacher.logits_alone(teacher, [ROWS[opinion] for opinion in found])
-    np.testing.assert_allclose(list(found.values()), alone, rtol=0, atol=1e-4)
+    summary = writer_of(warehouse, teacher).write(DAY)
+    logits = stored(warehouse, teacher)
+    assert counts(summary) == (20, 3, 15, 15, 0, 17)
+    assert set(logits) == set(ROWS) - {"null", "blank", "marks"}
+    alone = tiny_teacher.logits_alone(teacher, [ROWS[opinion] for opinion in logits])
+    np.testing.assert_allclose(list(logits.values()), alone, rtol=0, atol=1e-4)
     assert alone.std(axis=0).min() > 0.05, "texts are told apart"
-    assert found["id-0"] == found["again"] == found["nearly"]
+    assert logits["id-0"] == logits["again"] == logits["nearly"]
     digest = registry().load(teacher).bundle.digest
     for row in warehouse.read(TEACHER_LOGIT, teacher=teacher, dt=DAY).collect():
         assert row.text_hash == text_hash(normalise(ROWS[row.opinion_id] or ""))
@@ -103,10 +58,10 @@ def test_what_is_stored_is_not_computed_again(warehouse: Warehouse, teacher: str
     assert stored(warehouse, teacher) == before, "replaced, not appended"
     tiny_tables.put_day(warehouse, NEXT, {"id-0": TEXTS[3], "old": TEXTS[0], "one": "退款退款", "two": "退款退款"})
     assert counts(writer.write(NEXT)) == (4, 0, 3, 1, 2, 4)
-    found = stored(warehouse, teacher, NEXT)
-    assert (found["id-0"], found["old"]) == (before["id-3"], before["id-0"])
+    logits = stored(warehouse, teacher, NEXT)
+    assert (logits["id-0"], logits["old"]) == (before["id-3"], before["id-0"])
     alone = tiny_teacher.logits_alone(teacher, ["退款退款"])[0]
-    np.testing.assert_allclose([found["one"], found["two"]], [alone, alone], atol=1e-4)
+    np.testing.assert_allclose([logits["one"], logits["two"]], [alone, alone], atol=1e-4)
     assert stored(warehouse, teacher) == before, "the other day is as it was"
 
 
@@ -115,9 +70,9 @@ def test_a_day_that_was_loaded_anew_has_the_logits_of_its_new_texts(warehouse: W
     writer.write(DAY)
     tiny_tables.put_day(warehouse, DAY, {"id-0": "菜很差劲", "id-1": TEXTS[1]})
     assert counts(writer.write(DAY)) == (2, 0, 2, 1, 1, 2)
-    found = stored(warehouse, teacher)
-    np.testing.assert_allclose(found["id-0"], tiny_teacher.logits_alone(teacher, ["菜很差劲"])[0], atol=1e-4)
-    assert set(found) == {"id-0", "id-1"}
+    logits = stored(warehouse, teacher)
+    np.testing.assert_allclose(logits["id-0"], tiny_teacher.logits_alone(teacher, ["菜很差劲"])[0], atol=1e-4)
+    assert set(logits) == {"id-0", "id-1"}
 
 
 def test_labels_share_what_was_computed_for_days(warehouse: Warehouse, teacher: str) -> None:
@@ -159,9 +114,9 @@ def test_another_precision_is_computed_anew(warehouse: Warehouse, teacher: str) 
 def test_a_textcnn_of_the_registry_is_a_teacher_too(warehouse: Warehouse) -> None:
     version = tiny_model.add_model("textcnn", 3)
     assert counts(writer_of(warehouse, "textcnn").write(DAY)) == (20, 3, 15, 15, 0, 17)
-    found = stored(warehouse, version)
-    scores = Scorer(registry().load(version).bundle).score([ROWS[opinion] for opinion in found]).scores
-    logits = np.array(list(found.values()))
+    by_id = stored(warehouse, version)
+    scores = Scorer(registry().load(version).bundle).score([ROWS[opinion] for opinion in by_id]).scores
+    logits = np.array(list(by_id.values()))
     np.testing.assert_allclose(1 / (1 + np.exp(logits[:, 0] - logits[:, 1])), scores, atol=1e-6)
 
 
@@ -177,102 +132,6 @@ def test_what_is_done_in_parts_is_the_same(warehouse: Warehouse, teacher: str, m
     assert capsys.readouterr().out.count("part ") > 1
     parts = stored(other, teacher)
     np.testing.assert_allclose([parts[opinion] for opinion in whole], list(whole.values()), rtol=0, atol=1e-5)
-
-
-def test_a_run_that_ends_before_it_publishes_leaves_its_work_to_the_next(warehouse: Warehouse, teacher: str) -> None:
-    class Stopped(LogitWriter):
-        def compute(self, keyed, progress):  # type: ignore[no-untyped-def]
-            super().compute(keyed, progress)
-            raise OpinionError("stopped")
-
-    with pytest.raises(OpinionError, match="stopped"):
-        writer_of(warehouse, teacher, kind=Stopped).write(DAY)
-    assert warehouse.location(TEACHER_LOGIT, {"teacher": teacher, "dt": DAY}) is None
-    folder = f"{warehouse.root}/store_teacher_logits"
-    assert [name for name in warehouse.files.names(folder) if name.startswith("progress+")]
-    assert counts(writer_of(warehouse, teacher).write(DAY)) == (20, 3, 15, 0, 15, 17)
-    assert not [name for name in warehouse.files.names(folder) if name.startswith("progress+")]
-
-
-def test_days_and_labels_that_are_not_there_are_refused(warehouse: Warehouse, teacher: str) -> None:
-    writer = writer_of(warehouse, teacher)
-    with pytest.raises(BadInput, match=r"has no day 2026-01-01; load it: opinion load_opinions --dt 2026-01-01"):
-        writer.write("2026-01-01")
-    with pytest.raises(BadInput, match=r"labelled_opinion \(labelled\) has no rows"):
-        writer.write("labelled")
-    for dt in ("2026-01-01", "labelled"):
-        assert warehouse.location(TEACHER_LOGIT, {"teacher": teacher, "dt": dt}) is None
-
-
-def test_weights_that_change_under_a_running_session_are_noticed(warehouse: Warehouse, tmp_path: Path) -> None:
-    """Spark ships a file of one name once, so that executors would compute with the old ones."""
-    version = tiny_teacher.add_teacher(tmp_path / "one", 5, scheme="changed")
-    writer_of(warehouse, version).write(DAY)
-    tiny_teacher.add_teacher(tmp_path / "two", 6, version)
-    with pytest.raises(Exception, match=rf"the bundle {version} on this executor is not the driver's; run the job"):
-        writer_of(warehouse, version).write(DAY)
-
-
-def times_one(rows: DataFrame, logits: str) -> DataFrame:
-    """The rows, the first id's with other logits."""
-    return rows.withColumn("logits", F.when(F.col("opinion_id") == "id-0", F.expr(logits)).otherwise(F.col("logits")))
-
-
-DAMAGES: dict[str, Callable[[DataFrame], DataFrame]] = {
-    "a row is lost": lambda rows: rows.where("opinion_id != 'id-0'"),
-    "a row is doubled": lambda rows: rows.union(rows.where("opinion_id = 'id-0'")),
-    "one is lost and one doubled": lambda rows: rows.where("opinion_id != 'id-0'").union(
-        rows.where("opinion_id = 'id-1'")
-    ),
-    "no logits": lambda rows: times_one(rows, "cast(null as array<float>)"),
-    "one number": lambda rows: times_one(rows, "slice(logits, 1, 1)"),
-    "a null": lambda rows: times_one(rows, "array(logits[0], cast(null as float))"),
-    "NaN": lambda rows: times_one(rows, "array(float('NaN'), logits[1])"),
-    "infinity": lambda rows: times_one(rows, "array(logits[0], float('-Infinity'))"),
-}
-
-
-def damaged(monkeypatch: pytest.MonkeyPatch, damage: Callable[[DataFrame], DataFrame]) -> None:
-    """From here on what is staged differs from what was computed."""
-    stage = publish.Run.stage
-    monkeypatch.setattr(
-        publish.Run, "stage", lambda run, rows, tables, pack=True: stage(run, damage(rows), tables, pack)
-    )
-
-
-def test_what_is_not_stored_whole_is_not_published(
-    warehouse: Warehouse, teacher: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    writer = writer_of(warehouse, teacher)
-    writer.write(DAY)
-    before, partition = stored(warehouse, teacher), {"teacher": teacher, "dt": DAY}
-    location = warehouse.location(TEACHER_LOGIT, partition)
-    folder = f"{warehouse.root}/store_teacher_logits/{teacher}+{DAY}"
-    files = warehouse.files.names(folder)
-    for name, damage in DAMAGES.items():
-        with monkeypatch.context() as patch:
-            damaged(patch, damage)
-            with pytest.raises(OpinionError, match=rf"17 rows of {DAY} became .*; nothing was published"):
-                writer.write(DAY)
-        assert warehouse.location(TEACHER_LOGIT, partition) == location, name
-        assert warehouse.files.names(folder) == files, f"{name}: files are left"
-    assert stored(warehouse, teacher) == before
-
-
-def test_logits_of_an_older_version_that_are_no_numbers_are_computed_anew(
-    warehouse: Warehouse, teacher: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    writer = writer_of(warehouse, teacher)
-    with monkeypatch.context() as older:
-        damaged(older, DAMAGES["NaN"])
-        older.setattr(logit_store, "audit", lambda staged, wanted, dt: wanted)
-        writer.write(DAY)
-    texts = hashed(warehouse.read(RAW_OPINION, dt=DAY).select("opinion_id", "text"))
-    joined = with_logits(warehouse, texts, teacher, DAY, [writer.fingerprint]).collect()
-    assert [row.opinion_id for row in joined if row.logits is None] == ["id-0"], "as if there were none"
-    writer.write(DAY)
-    found = np.array(list(stored(warehouse, teacher).values()))
-    assert found.shape == (17, 2) and np.isfinite(found).all()
 
 
 def test_logits_computed_elsewhere_are_taken_by_text_and_the_rest_is_computed(

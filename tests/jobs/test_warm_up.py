@@ -16,9 +16,9 @@ def test_the_random_student_scores_every_text_that_can_be_scored(tmp_path: Path)
     version = warm_up.save_student(tmp_path)
     scorer = Scorer(Registry(str(tmp_path / "registry")).load(version).bundle)
     texts = [*warm_up.TEXTS, warm_up.LONG]
-    found = scorer.score(pa.array(texts))
-    assert [reason is None for reason in found.reasons.to_pylist()] == [bool(text.strip()) for text in texts]
-    assert found.cut.tolist() == [text == warm_up.LONG for text in texts]
+    result = scorer.score(pa.array(texts))
+    assert [reason is None for reason in result.reasons.to_pylist()] == [bool(text.strip()) for text in texts]
+    assert result.cut.tolist() == [text == warm_up.LONG for text in texts]
 
 
 def test_set_up_compiled_every_kernel_of_a_night() -> None:

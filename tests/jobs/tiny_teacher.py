@@ -29,7 +29,7 @@ def add_teacher(folder: Path, seed: int, version: str | None = None, scheme: str
 
 @torch.no_grad()
 def logits_alone(version: str, texts: list[str]) -> np.ndarray:
-    """What the model of a version gives for each normalised text by itself, float32 (texts, 2)."""
+    """Logits of a version for each normalised text by itself, float32 (texts, 2)."""
     model, tokenizer = from_bundle(Registry(str(home() / "registry")).load(version).bundle, "float32")
     return np.concatenate([one_text(model, tokenizer.encode([normalise(text)]).ids) for text in texts])
 

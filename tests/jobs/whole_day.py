@@ -67,9 +67,9 @@ def look(warehouse: Warehouse, days: tuple[str, ...]) -> dict[str, Any]:
             runs = sorted({row["run_id"] for row in of_day})
             seen[f"{day} {table.name}"] = {"runs": runs, "rows": len(of_day), "digest": digest}
     view = f"SELECT dt, run_id, count(*) n, count(rows_read) audited FROM {database}.complaint GROUP BY 1, 2"
-    found = warehouse.spark.sql(view).collect()
+    complaints = warehouse.spark.sql(view).collect()
     for day in days:
-        seen[f"{day} complaint"] = [[row.run_id, row.n, row.audited] for row in found if row.dt == day]
+        seen[f"{day} complaint"] = [[row.run_id, row.n, row.audited] for row in complaints if row.dt == day]
     samples = {day: seen[f"{day} {AUDIT_SAMPLE.name}"]["runs"] for day in days}
     seen["samples"] = {day: [csv_of(day, run).exists() for run in runs] for day, runs in samples.items()}
     data = home() / "data" / database

@@ -41,9 +41,9 @@ function keep() {
 }
 
 function counts() {
-  const found = { 0: 0, 1: 0, skip: 0, left: 0 };
-  sample.rows.forEach((_, row) => found[state.labels[row] ?? "left"]++);
-  return found;
+  const rows = { 0: 0, 1: 0, skip: 0, left: 0 };
+  sample.rows.forEach((_, row) => rows[state.labels[row] ?? "left"]++);
+  return rows;
 }
 
 function show() {

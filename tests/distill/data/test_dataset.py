@@ -23,8 +23,8 @@ def test_nested_tensors_are_moved_in_the_shape_they_have() -> None:
     a, b, c, d = (torch.ones(i) for i in range(1, 5))
     there = to_device({"pair": Pair(a, b), "tuple": ({"c": c}, d)}, place)
     assert isinstance(there["pair"], Pair) and type(there["tuple"]) is tuple
-    found = [there["pair"].one, there["pair"].other, there["tuple"][0]["c"], there["tuple"][1]]
-    assert [(t.device.type, len(t)) for t in found] == [("meta", 1), ("meta", 2), ("meta", 3), ("meta", 4)]
+    tensors = [there["pair"].one, there["pair"].other, there["tuple"][0]["c"], there["tuple"][1]]
+    assert [(t.device.type, len(t)) for t in tensors] == [("meta", 1), ("meta", 2), ("meta", 3), ("meta", 4)]
 
 
 class Tens:
@@ -131,8 +131,8 @@ def test_by_length_holds_every_row_once_within_the_tokens_shortest_first() -> No
 
 def test_by_length_by_hand() -> None:
     """Tokens padded: 2 x 2, then 3 x 3 would be 9 of 8; 3 + 4 padded to 2 x 4; 9 alone, though over 8."""
-    found = length_buckets(torch.tensor([9, 2, 4, 1, 3]), 8)
-    assert [b.tolist() for b in found] == [[3, 1], [4, 2], [0]]
+    buckets = length_buckets(torch.tensor([9, 2, 4, 1, 3]), 8)
+    assert [b.tolist() for b in buckets] == [[3, 1], [4, 2], [0]]
 
 
 def test_texts_that_are_each_too_long_come_alone() -> None:

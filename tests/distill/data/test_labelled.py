@@ -26,9 +26,9 @@ def write(folder: Path, texts: list[str], labels: list[int | None], splits: list
 
 def test_rows_come_normalised_in_one_order_whatever_the_files(tmp_path: Path) -> None:
     folder = write(tmp_path, ["ｂ", "a&amp;", "c"], [1, 0, 1], ["train", "train", "valid"])
-    found = read_labelled(folder, "train")
-    assert (found.texts, found.labels.tolist(), found.sources.tolist()) == (["a&", "b"], [0, 1], ["", ""])
-    assert found.logits.shape == (2, 0, 2)
+    rows = read_labelled(folder, "train")
+    assert (rows.texts, rows.labels.tolist(), rows.sources.tolist()) == (["a&", "b"], [0, 1], ["", ""])
+    assert rows.logits.shape == (2, 0, 2)
 
 
 @pytest.mark.parametrize("split", ["valid", "test"])
@@ -47,11 +47,11 @@ def test_stored_logits_follow_their_rows_and_what_is_not_stored_is_nan(tmp_path:
         logits_1=[[5, 6], None, [7, 8]],
         logits_0=[None, [1, 2], [0, 0]],
     )
-    found = read_labelled(folder, "train")
+    rows = read_labelled(folder, "train")
     nothing = [np.nan, np.nan]
     expected = [[[1, 2], nothing], [[0, 0], [7, 8]], [nothing, [5, 6]]]
-    np.testing.assert_array_equal(found.logits, np.array(expected, np.float32))
-    assert (found.texts, found.logits.dtype) == (["a", "b", "c"], np.float32)
+    np.testing.assert_array_equal(rows.logits, np.array(expected, np.float32))
+    assert (rows.texts, rows.logits.dtype) == (["a", "b", "c"], np.float32)
 
 
 def test_teachers_are_ordered_by_their_number(tmp_path: Path) -> None:

@@ -56,20 +56,20 @@ def test_a_row_of_the_estimate_counts_for_those_it_stands_for() -> None:
 def test_the_lowest_certified_threshold_is_chosen_and_the_rest_is_not_tested() -> None:
     # Above 0.95 everything is a complaint, between 0.8 and 0.95 half is.
     week = nights(*[[(9000, 4, 0, 4), (500, 10, 1, 9), (200, 20, 10, 10), (200, 40, 40, 0), (200, 40, 40, 0)]] * 5)
-    found = certify(week, CANDIDATES, 0.95, FLOOR, CONFIDENCE)
-    assert [one.certified for one in found.candidates] == [False, False, True, True]
-    assert [one.tested for one in found.candidates] == [False, True, True, True]
-    assert found.chosen and (found.chosen.threshold, found.chosen.certified) == (0.95, True)
-    assert found.chosen.lower > FLOOR and found.chosen.estimate == 1 and found.need is None
-    assert found.chosen.labels == 400 and found.chosen.effective == pytest.approx(400)
+    result = certify(week, CANDIDATES, 0.95, FLOOR, CONFIDENCE)
+    assert [one.certified for one in result.candidates] == [False, False, True, True]
+    assert [one.tested for one in result.candidates] == [False, True, True, True]
+    assert result.chosen and (result.chosen.threshold, result.chosen.certified) == (0.95, True)
+    assert result.chosen.lower > FLOOR and result.chosen.estimate == 1 and result.need is None
+    assert result.chosen.labels == 400 and result.chosen.effective == pytest.approx(400)
 
 
 def test_without_enough_labels_the_estimate_is_used_and_the_need_is_said() -> None:
     night = nights([(9000, 4, 0, 4), (500, 10, 1, 9), (200, 20, 10, 10), (200, 10, 10, 0), (200, 10, 10, 0)])
-    found = certify(night, CANDIDATES, 0.95, FLOOR, CONFIDENCE)
-    assert found.chosen and (found.chosen.threshold, found.chosen.certified) == (0.95, False)
-    assert found.need and found.need.threshold == 0.95 and 30 < found.need.labels < 200
-    more = round((20 + found.need.labels) / 2)
+    result = certify(night, CANDIDATES, 0.95, FLOOR, CONFIDENCE)
+    assert result.chosen and (result.chosen.threshold, result.chosen.certified) == (0.95, False)
+    assert result.need and result.need.threshold == 0.95 and 30 < result.need.labels < 200
+    more = round((20 + result.need.labels) / 2)
     enough = nights([(9000, 4, 0, 4), (500, 10, 1, 9), (200, 20, 10, 10), (200, more, more, 0), (200, more, more, 0)])
     assert certify(enough, CANDIDATES, 0.95, FLOOR, CONFIDENCE).chosen == pytest.approx(
         certify(enough, CANDIDATES, 0.95, FLOOR, CONFIDENCE).candidates[2]
@@ -79,8 +79,8 @@ def test_without_enough_labels_the_estimate_is_used_and_the_need_is_said() -> No
 
 def test_junk_everywhere_is_never_certified_and_no_labels_would_help() -> None:
     bad = nights(*[[(9000, 20, 0, 20), (500, 20, 5, 15), (200, 20, 5, 15), (200, 20, 8, 12), (200, 20, 10, 10)]] * 9)
-    found = certify(bad, CANDIDATES, 0.95, FLOOR, CONFIDENCE)
-    assert found.chosen and not found.chosen.certified and found.chosen.threshold == 0.99 and found.need is None
+    result = certify(bad, CANDIDATES, 0.95, FLOOR, CONFIDENCE)
+    assert result.chosen and not result.chosen.certified and result.chosen.threshold == 0.99 and result.need is None
     nothing = nights([(9000, 0, 0, 0)] * 5)
     assert certify(nothing, CANDIDATES, 0.95, FLOOR, CONFIDENCE).chosen is None
 
@@ -96,8 +96,8 @@ def simulate(random: np.random.Generator, junk: np.ndarray, days: int, drift: fl
     rows = random.poisson(ROWS * np.where(np.arange(5) > 0, 1 + drift * random.normal(size=(days, 1)).clip(-1, 1), 1))
     bad = random.binomial(rows, shares)
     drawn = np.minimum(DRAWN, rows)
-    found = random.hypergeometric(bad, rows - bad, drawn)
-    return Nights(rows, drawn, drawn - found, found), bad
+    junk_drawn = random.hypergeometric(bad, rows - bad, drawn)
+    return Nights(rows, drawn, drawn - junk_drawn, junk_drawn), bad
 
 
 @pytest.mark.slow
@@ -119,13 +119,13 @@ def test_the_promise_holds_in_2000_streams_that_are_looked_at_every_night(
         made, bad = simulate(random, np.array(junk), 10, drift)
         for day in range(1, 11):
             past = Nights(*(part[:day] for part in (made.rows, made.drawn, made.complaints, made.junk)))
-            found = certify(past, CANDIDATES, 0.95, FLOOR, CONFIDENCE).chosen
-            if found and found.certified:
-                band = THRESHOLDS.index(found.threshold)
+            chosen = certify(past, CANDIDATES, 0.95, FLOOR, CONFIDENCE).chosen
+            if chosen and chosen.certified:
+                band = THRESHOLDS.index(chosen.threshold)
                 rows = past.rows[:, band:]
                 weight = rows.sum(axis=1) * (past.drawn[:, band:] / rows).min(axis=1)
                 truth = 1 - np.average(bad[:day, band:].sum(axis=1) / rows.sum(axis=1), weights=weight)
-                if truth < max(FLOOR, found.lower):
+                if truth < max(FLOOR, chosen.lower):
                     wrong += 1
                     break
     assert wrong <= (1 - CONFIDENCE) * streams, wrong
@@ -135,6 +135,6 @@ def test_500_labels_of_five_nights_certify_a_region_that_is_97_percent_complaint
     random, certified = np.random.default_rng(3), 0
     for _ in range(200):
         made, _ = simulate(random, np.array((0.99, 0.4, 0.05, 0.03, 0.01)), 5, 0.1)
-        found = certify(made, CANDIDATES, 0.95, FLOOR, CONFIDENCE).chosen
-        certified += bool(found and found.certified and found.threshold <= 0.8)
+        chosen = certify(made, CANDIDATES, 0.95, FLOOR, CONFIDENCE).chosen
+        certified += bool(chosen and chosen.certified and chosen.threshold <= 0.8)
     assert certified >= 180

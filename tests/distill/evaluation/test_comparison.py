@@ -27,22 +27,22 @@ TARGET = 0.8
 
 def brute_recall(labels: np.ndarray, scores: np.ndarray, target: float) -> float:
     """By every threshold there is."""
-    found = 0.0
+    best = 0.0
     for threshold in scores:
         chosen = scores >= threshold
         if labels[chosen].mean() >= target:
-            found = max(found, float(labels[chosen].sum() / labels.sum()))
-    return found
+            best = max(best, float(labels[chosen].sum() / labels.sum()))
+    return best
 
 
 rows = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 6), st.integers(0, 3)), min_size=1, max_size=30).filter(
-    lambda found: any(label and times for label, _, times in found)
+    lambda drawn: any(label and times for label, _, times in drawn)
 )
 
 
 @given(rows, st.sampled_from([0.5, 0.8, 1.0]))
-def test_recall_at_precision_is_the_best_of_all_thresholds_and_a_weight_repeats_a_row(found, target: float) -> None:  # type: ignore[no-untyped-def]
-    labels, scores, times = (np.array(column) for column in zip(*found, strict=True))
+def test_recall_at_precision_is_the_best_of_all_thresholds_and_a_weight_repeats_a_row(rows, target: float) -> None:  # type: ignore[no-untyped-def]
+    labels, scores, times = (np.array(column) for column in zip(*rows, strict=True))
     scores = scores.astype(np.float32)
     repeated = brute_recall(labels.repeat(times), scores.repeat(times), target)
     assert Ranked(labels, scores).recall(target, times) == pytest.approx(repeated)
@@ -78,14 +78,14 @@ def test_few_rows_do_not_prove_that_recall_stays() -> None:
 
 def test_the_source_that_loses_most_is_named_and_small_ones_do_not_decide() -> None:
     sources = np.array(["shop"] * 60 + ["hotline"] * 60 + ["tiny"] * 9)
-    found = TextRows([""] * 129, np.ones(129, np.int64), sources, np.empty((129, 0, 2), np.float32))
+    rows = TextRows([""] * 129, np.ones(129, np.int64), sources, np.empty((129, 0, 2), np.float32))
     old = np.ones(129, np.bool_)
     new = old.copy()
     new[[0, 1, 2, *range(60, 75), *range(120, 129)]] = False
-    worst = source_check(found, old, new, 0.1)
+    worst = source_check(rows, old, new, 0.1)
     assert not worst.passed and worst.value == pytest.approx(15 / 60)
     assert "of 2 sources hotline" in worst.reason and "-0.2500 (at least -0.1000)" in worst.reason
-    assert source_check(found, old, new, 0.3).passed
+    assert source_check(rows, old, new, 0.3).passed
     few = TextRows([""] * 9, np.ones(9, np.int64), sources[-9:], np.empty((9, 0, 2), np.float32))
     assert source_check(few, old[-9:], new[-9:], 0.1).passed
 

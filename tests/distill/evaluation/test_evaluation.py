@@ -20,10 +20,10 @@ VALID = rows([0, 0, 1, 0, 1, 1], ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"])
 
 def test_test_rows_do_not_move_the_threshold() -> None:
     # Above 0.8 all rows of valid are complaints, and on test none is: the threshold stays that of valid.
-    found = evaluate(score, VALID, rows([1, 0, 0], ["0.3", "0.85", "0.95"]), 0.9)
-    assert found["threshold"]["value"] == pytest.approx(0.8)
-    assert found["threshold"]["precision"] == 1.0
-    valid, test = found["metrics"]["valid"], found["metrics"]["test"]
+    report = evaluate(score, VALID, rows([1, 0, 0], ["0.3", "0.85", "0.95"]), 0.9)
+    assert report["threshold"]["value"] == pytest.approx(0.8)
+    assert report["threshold"]["precision"] == 1.0
+    valid, test = report["metrics"]["valid"], report["metrics"]["test"]
     assert (valid["rows"], valid["precision"]) == (6, 1.0) and valid["recall"] == pytest.approx(2 / 3)
     assert (test["rows"], test["precision"], test["recall"]) == (3, 0.0, 0.0)
     assert valid["auc"] == pytest.approx(8 / 9) and test["auc"] == 0.0
@@ -32,6 +32,6 @@ def test_test_rows_do_not_move_the_threshold() -> None:
 
 def test_a_target_out_of_reach_gives_the_most_precise_threshold() -> None:
     hard = rows([1, 0, 1, 0], ["0.1", "0.9", "0.8", "0.2"])
-    found = evaluate(score, hard, None, 0.9)
-    assert found["threshold"]["precision"] < found["threshold"]["target_precision"] == 0.9
-    assert set(found["metrics"]) == {"valid"}
+    report = evaluate(score, hard, None, 0.9)
+    assert report["threshold"]["precision"] < report["threshold"]["target_precision"] == 0.9
+    assert set(report["metrics"]) == {"valid"}

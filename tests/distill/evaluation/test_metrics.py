@@ -28,18 +28,18 @@ def lowest_by_definition(rows: list[tuple[int, int]], target: float) -> int | No
 def test_threshold_is_the_lowest_that_reaches_the_precision(rows, target):
     labels, scores = (np.array(column) for column in zip(*rows, strict=True))
     expected = lowest_by_definition(rows, target)
-    found = metrics.threshold_at_precision(labels, scores / 8, target)
-    assert found.reached is (expected is not None)
+    threshold = metrics.threshold_at_precision(labels, scores / 8, target)
+    assert threshold.reached is (expected is not None)
     if expected is None:
-        assert lowest_by_definition(rows, found.precision) == found.value * 8
-        assert lowest_by_definition(rows, np.nextafter(found.precision, 1)) is None
+        assert lowest_by_definition(rows, threshold.precision) == threshold.value * 8
+        assert lowest_by_definition(rows, np.nextafter(threshold.precision, 1)) is None
         return
-    assert found.value == expected / 8
+    assert threshold.value == expected / 8
     chosen = labels[scores >= expected]
-    assert (found.selected, found.positives, found.rows) == (len(chosen), labels.sum(), len(rows))
-    assert found.precision == chosen.sum() / len(chosen) >= target
-    assert found.recall == chosen.sum() / labels.sum()
-    assert found.precision_lower <= found.precision <= found.precision_upper
+    assert (threshold.selected, threshold.positives, threshold.rows) == (len(chosen), labels.sum(), len(rows))
+    assert threshold.precision == chosen.sum() / len(chosen) >= target
+    assert threshold.recall == chosen.sum() / labels.sum()
+    assert threshold.precision_lower <= threshold.precision <= threshold.precision_upper
 
 
 def test_threshold_skips_a_dip_below_the_target_and_takes_ties_whole():
@@ -58,9 +58,9 @@ def test_nineteen_of_twenty_is_95_percent():
 
 
 def test_out_of_reach_the_best_precision_is_taken_and_told():
-    found = metrics.threshold_at_precision(np.array([1, 1, 0, 0]), np.array([0.5, 0.5, 0.5, 0.1]))
-    assert (found.value, found.selected, found.reached) == (0.5, 3, False)
-    assert found.precision == pytest.approx(2 / 3) and found.target_precision == 0.95
+    threshold = metrics.threshold_at_precision(np.array([1, 1, 0, 0]), np.array([0.5, 0.5, 0.5, 0.1]))
+    assert (threshold.value, threshold.selected, threshold.reached) == (0.5, 3, False)
+    assert threshold.precision == pytest.approx(2 / 3) and threshold.target_precision == 0.95
 
 
 def test_a_stored_threshold_selects_the_same_rows_again():
@@ -130,7 +130,7 @@ def test_coverage_churn_and_negative_flips_count_what_they_say():
 
 
 @pytest.mark.parametrize(
-    ("labels", "scores", "said"),
+    ("labels", "scores", "message"),
     [
         ([0, 1], [0.5, float("nan")], "1 of 2 scores are NaN or infinite"),
         ([0, 1], [0.5, float("inf")], "1 of 2 scores are NaN or infinite"),
@@ -145,9 +145,9 @@ def test_coverage_churn_and_negative_flips_count_what_they_say():
         ([0, 1], ["a", "b"], "scores must be numbers"),
     ],
 )
-def test_rows_that_cannot_be_measured_are_refused(labels, scores, said):
+def test_rows_that_cannot_be_measured_are_refused(labels, scores, message):
     for measure in (metrics.auc, metrics.threshold_at_precision):
-        with pytest.raises(BadInput, match=said):
+        with pytest.raises(BadInput, match=message):
             measure(np.array(labels), np.array(scores))
 
 

@@ -11,8 +11,8 @@ strata = st.lists(st.tuples(st.integers(0, 40), st.floats(0, 1)), min_size=1, ma
 
 
 @given(strata, st.integers(0, 120))
-def test_a_draw_has_its_size_and_no_stratum_gives_more_than_it_has(found: list[tuple[int, float]], size: int) -> None:
-    rows, guesses = [n for n, _ in found], [p for _, p in found]
+def test_a_draw_has_its_size_and_no_stratum_gives_more_than_it_has(strata: list[tuple[int, float]], size: int) -> None:
+    rows, guesses = [n for n, _ in strata], [p for _, p in strata]
     drawn = allocate(rows, neyman(rows, guesses), size)
     assert sum(drawn) == min(size, sum(rows))
     assert all(0 <= d <= n for d, n in zip(drawn, rows, strict=True))
@@ -27,8 +27,8 @@ def test_rows_go_where_they_are_many_and_open() -> None:
 
 
 def test_estimates_by_hand() -> None:
-    found = [Stratum(True, 100, 10, 10), Stratum(True, 300, 20, 15), Stratum(False, 1000, 50, 2)]
-    good, caught = precision(found), recall(found)
+    strata = [Stratum(True, 100, 10, 10), Stratum(True, 300, 20, 15), Stratum(False, 1000, 50, 2)]
+    good, caught = precision(strata), recall(strata)
     assert good and caught
     assert good.value == pytest.approx((100 + 225) / 400)
     assert caught.value == pytest.approx(325 / 365)
@@ -59,11 +59,11 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(shares: tuple[float, .
     exact = sum(truth[:2]) / sum(rows[:2]), sum(truth[:2]) / sum(truth)
     held = np.zeros(2)
     for _ in range(200):
-        found = [
+        strata = [
             Stratum(a, n, d, int(random.hypergeometric(k, n - k, d)))
             for a, n, d, k in zip(accepted, rows, drawn, truth, strict=True)
         ]
-        for which, estimate in enumerate((precision(found), recall(found))):
+        for which, estimate in enumerate((precision(strata), recall(strata))):
             assert estimate
             held[which] += estimate.lower <= exact[which] <= estimate.upper
     assert (held / 200 > 0.9).all(), held / 200

@@ -41,10 +41,10 @@ def replace(folder: Path, name: str, data: bytes) -> None:
     edit_manifest(folder, lambda manifest: manifest["files"].update({name: entry}))
 
 
-def refused(folder: Path, *said: str) -> None:
+def refused(folder: Path, *parts: str) -> None:
     with pytest.raises(BadModel) as caught:
         bundle.load(folder)
-    for text in (str(folder), *said):
+    for text in (str(folder), *parts):
         assert text in str(caught.value)
 
 

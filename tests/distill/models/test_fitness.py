@@ -15,8 +15,8 @@ def test_a_student_that_reaches_its_target_is_fit(precision: float) -> None:
 
 
 def test_one_that_misses_it_is_not_and_says_by_how_much() -> None:
-    found = promotion_blocker(manifest(0.9499))
-    assert found is not None and "precision 0.95 on valid, 0.9499 at best" in found and "--target-precision" in found
+    reason = promotion_blocker(manifest(0.9499))
+    assert reason is not None and "precision 0.95 on valid, 0.9499 at best" in reason and "--target-precision" in reason
 
 
 def test_a_teacher_is_not_however_precise() -> None:

@@ -51,8 +51,8 @@ def random_encoder(folder: Path, bert: Path, kind: str, model: str = "", **setti
 
 
 def change(file: Path, **settings: object) -> None:
-    found = json.loads(file.read_text())
-    file.write_text(json.dumps({**found, **settings}))
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps({**content, **settings}))
 
 
 def refused(init: Path | str, max_length: int = 32) -> str:
@@ -129,15 +129,15 @@ def test_a_length_without_room_for_a_token_is_refused(bert: Path) -> None:
 
 
 def more_tokens(folder: Path) -> None:
-    found = transformers.AutoTokenizer.from_pretrained(folder)
-    found.add_tokens(["投诉", "维权"])
-    found.save_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["投诉", "维权"])
+    tokenizer.save_pretrained(folder)
 
 
 def no_padding(folder: Path) -> None:
-    found = json.loads((folder / "tokenizer_config.json").read_text())
-    del found["pad_token"]
-    (folder / "tokenizer_config.json").write_text(json.dumps(found | {"tokenizer_class": "PreTrainedTokenizerFast"}))
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    del settings["pad_token"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"tokenizer_class": "PreTrainedTokenizerFast"}))
 
 
 def nan_weights(folder: Path) -> None:

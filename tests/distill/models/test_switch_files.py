@@ -8,14 +8,7 @@ import time
 import pytest
 
 from distill.errors import BadModel
-from distill.models.registry import Registry
 from tests.distill.models.tiny_registry import add, start
-
-
-@pytest.fixture
-def registry(tmp_path):
-    return Registry(tmp_path / "registry")
-
 
 PROMOTER = """
 import sys, time
@@ -107,13 +100,13 @@ def test_a_switch_without_thresholds_is_read(registry, tmp_path):
 
 KILLED_CALIBRATION = """
 import os, sys
-from distill.models import bundle
+from distill.models import switch_files
 from distill.models.registry import Registry
-write = bundle.write_file
+write = switch_files.write_file
 def die(fs, path, content):
     write(fs, path, content)
     os._exit(9)  # the new champion file is whole, and not yet in its place
-bundle.write_file = die
+switch_files.write_file = die
 Registry(sys.argv[1]).set_threshold(sys.argv[2], {"value": 0.9}, "killed")
 """
 

@@ -26,14 +26,14 @@ def network(seed: int = 0, dropout: Dropout = NO_DROPOUT) -> TextCNN:
 def plain_features(student: TextCNN, text: list[int]) -> torch.Tensor:
     """One text the textbook way: embed, convolve, take the maximum, and the scaled sum."""
     table = student.embeddings["word"].weight
-    found = []
+    features = []
     for width in WIDTHS:
         x = table[torch.tensor(text + [0] * (width - len(text)))]
         kernel = student.taps[f"word_{width}"].permute(1, 2, 0)  # (filters, embedding, width)
         convolved = torch.nn.functional.conv1d(x.T[None], kernel, student.biases[f"word_{width}"])
-        found.append(torch.relu(convolved[0].amax(dim=1)))
-    found.append(table[torch.tensor(text)].sum(0) / len(text) ** 0.5)
-    return torch.cat(found)
+        features.append(torch.relu(convolved[0].amax(dim=1)))
+    features.append(table[torch.tensor(text)].sum(0) / len(text) ** 0.5)
+    return torch.cat(features)
 
 
 texts_of_ids = st.lists(st.lists(st.integers(1, 11), min_size=1, max_size=9), min_size=1, max_size=5)

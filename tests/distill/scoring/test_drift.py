@@ -93,10 +93,10 @@ def test_a_day_like_the_training_is_stable_and_each_kind_of_change_is_found() ->
         "sources": replace(day, sources={"web": 10, "": 2990}),
     }
     for name, changed in changes.items():
-        found = compare(expected, changed)
-        far = [kind for kind in changes if getattr(found, kind) > drift.SIGNIFICANT]
-        assert far == [name] and found.band == "significant"
-        assert f"{name} {getattr(found, name):.3f}" in found.summary()
+        distances = compare(expected, changed)
+        far = [kind for kind in changes if getattr(distances, kind) > drift.SIGNIFICANT]
+        assert far == [name] and distances.band == "significant"
+        assert f"{name} {getattr(distances, name):.3f}" in distances.summary()
 
 
 def test_sources_beyond_the_most_frequent_and_none_count_as_others() -> None:

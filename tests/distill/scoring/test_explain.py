@@ -11,33 +11,29 @@ from distill.models.textcnn import TextCNN
 from distill.scoring.explain import explain, largest
 from distill.scoring.scorer import Scorer
 from distill.text.normalisation import normalise, unscorable_reason
-from tests.distill.scoring.test_scorer import CHANNELS, TEXTS, bundle_of, random_student, texts
+from tests.distill.scoring.random_students import TEXTS, any_widths, bundle_of, random_student, texts
 
 WIDTHS = {"word": (1, 2), "char": (1, 4), "bigram": (1, 3)}
 
 
 def summed(scorer: Scorer, text: str) -> None:
     """Assert that the parts of a text sum to its margin, and its score to the stored one."""
-    found = explain(scorer, text)
-    shares = [part.margin for part in found.parts]
-    size = abs(found.base) + sum(map(abs, shares)) + 1
-    assert found.base + sum(shares) == pytest.approx(found.margin, abs=1e-6 * size)
-    assert np.float32(found.score) == scorer.score([text]).scores[0]
-    assert found.score == pytest.approx(1 / (1 + np.exp(-found.margin)), abs=1e-6)
-    assert found.characters().sum() == pytest.approx(sum(shares), abs=1e-6 * size)
-    spans = [(part.start, part.end) for part in found.parts]
-    assert len(set(spans)) == len(spans) and all(0 <= start < end <= len(found.text) for start, end in spans)
-    assert found.text == normalise(text)[: scorer.vocabulary.max_chars]
+    explanation = explain(scorer, text)
+    shares = [part.margin for part in explanation.parts]
+    size = abs(explanation.base) + sum(map(abs, shares)) + 1
+    assert explanation.base + sum(shares) == pytest.approx(explanation.margin, abs=1e-6 * size)
+    assert np.float32(explanation.score) == scorer.score([text]).scores[0]
+    assert explanation.score == pytest.approx(1 / (1 + np.exp(-explanation.margin)), abs=1e-6)
+    assert explanation.characters().sum() == pytest.approx(sum(shares), abs=1e-6 * size)
+    spans = [(part.start, part.end) for part in explanation.parts]
+    assert len(set(spans)) == len(spans) and all(0 <= start < end <= len(explanation.text) for start, end in spans)
+    assert explanation.text == normalise(text)[: scorer.vocabulary.max_chars]
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 2**31 - 1),
-    st.dictionaries(
-        st.sampled_from(sorted(CHANNELS)),
-        st.sets(st.integers(1, 5), min_size=1).map(lambda widths: tuple(sorted(widths))),
-        min_size=1,
-    ),
+    any_widths,
     texts.filter(lambda text: unscorable_reason(normalise(text)) is None),
 )
 def test_the_parts_sum_to_the_margin(seed: int, widths: dict[str, tuple[int, ...]], text: str) -> None:
@@ -68,12 +64,12 @@ def test_a_filter_is_credited_to_the_ngram_that_wins_it() -> None:
     taps[0, 0, 0], taps[1, 0, 1] = 2.0, 5.0
     student.state_dict()["output.weight"][:, 0] = torch.tensor([1.0, 3.0])
     student.state_dict()["output.bias"][:] = torch.tensor([0.25, 0.0])
-    found = explain(Scorer(bundle_of(student)), "物业乱收费，收费")
-    [part] = found.parts
-    assert found.text[part.start : part.end] == "收费" and part.start == 3, "the first of two equal windows"
+    explanation = explain(Scorer(bundle_of(student)), "物业乱收费，收费")
+    [part] = explanation.parts
+    assert explanation.text[part.start : part.end] == "收费" and part.start == 3, "the first of two equal windows"
     assert part.margin == pytest.approx(7 * (3 - 1), rel=1e-3)  # of the table's 16 bits
-    assert found.base == -0.25
-    assert found.margin == pytest.approx(14 - 0.25, rel=1e-3)
+    assert explanation.base == -0.25
+    assert explanation.margin == pytest.approx(14 - 0.25, rel=1e-3)
 
 
 def test_the_embeddings_sum_is_credited_token_by_token_and_the_edges_to_the_base() -> None:
@@ -83,16 +79,16 @@ def test_the_embeddings_sum_is_credited_token_by_token_and_the_edges_to_the_base
     for token, value in zip(ids[:3], (0.5, 4.0, -2.0), strict=True):
         student.embeddings["char"].weight.data[token, 0] = value
     student.state_dict()["output.weight"][:, 3] = torch.tensor([0.0, 1.0])  # the first column behind three filters
-    found = explain(Scorer(bundle_of(student)), "退菜")
-    assert [(found.text[p.start : p.end], p.margin) for p in found.parts] == [("退", 4 / 2), ("菜", -2 / 2)]
-    assert found.base == pytest.approx(2 * 0.5 / 2)
-    assert found.characters().tolist() == [2.0, -1.0]
+    explanation = explain(Scorer(bundle_of(student)), "退菜")
+    assert [(explanation.text[p.start : p.end], p.margin) for p in explanation.parts] == [("退", 4 / 2), ("菜", -2 / 2)]
+    assert explanation.base == pytest.approx(2 * 0.5 / 2)
+    assert explanation.characters().tolist() == [2.0, -1.0]
 
 
 def test_several_models_are_read_side_by_side_by_what_says_most_in_any() -> None:
-    found = [explain(Scorer(bundle_of(random_student(seed, WIDTHS))), TEXTS[0]) for seed in (1, 2)]
-    spans = largest(found, 5)
-    strongest = max((part for one in found for part in one.parts), key=lambda part: abs(part.margin))
+    explanations = [explain(Scorer(bundle_of(random_student(seed, WIDTHS))), TEXTS[0]) for seed in (1, 2)]
+    spans = largest(explanations, 5)
+    strongest = max((part for one in explanations for part in one.parts), key=lambda part: abs(part.margin))
     assert len(spans) == 5 and spans[0] == (strongest.start, strongest.end)
 
 

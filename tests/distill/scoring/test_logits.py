@@ -38,9 +38,9 @@ def test_a_bert_says_of_many_texts_what_it_says_of_each_alone(teacher: tuple[Ber
     assert int(view.lengths.sum()) > BATCH_TOKENS["cpu"], "more than one batch"
     with torch.no_grad():
         alone = torch.cat([model(view.take(torch.tensor([i]))) for i in range(200)]).numpy()
-    found = teacher_of(bundle, "float32").logits(texts)
-    assert (found.shape, found.dtype) == ((200, 2), np.float32)
-    np.testing.assert_allclose(found, alone, rtol=0, atol=1e-4)
+    logits = teacher_of(bundle, "float32").logits(texts)
+    assert (logits.shape, logits.dtype) == ((200, 2), np.float32)
+    np.testing.assert_allclose(logits, alone, rtol=0, atol=1e-4)
     assert alone.std(axis=0).min() > 0.01, "texts are told apart"
 
 
@@ -52,8 +52,8 @@ def test_a_bert_multiplies_in_the_precision_that_is_asked_for(teacher: tuple[Ber
 
 def test_a_bert_leaves_nothing_out_even_if_it_was_in_training(teacher: tuple[Bert, Tokenizer, Bundle]) -> None:
     model, tokenizer, bundle = teacher
-    found = BertTeacher(model.train(), tokenizer, torch.device("cpu")).logits(texts_of(20))
-    np.testing.assert_array_equal(found, teacher_of(bundle, "float32").logits(texts_of(20)))
+    logits = BertTeacher(model.train(), tokenizer, torch.device("cpu")).logits(texts_of(20))
+    np.testing.assert_array_equal(logits, teacher_of(bundle, "float32").logits(texts_of(20)))
 
 
 def test_a_student_says_what_its_scorer_scores() -> None:
@@ -86,8 +86,8 @@ def test_a_model_of_no_known_kind_is_refused(
 
 
 def test_other_models_and_precisions_have_other_fingerprints() -> None:
-    found = {fingerprint(digest, precision) for digest in ("1a", "2b") for precision in ("float32", "bfloat16")}
-    assert len(found) == 4
+    fingerprints = {fingerprint(digest, precision) for digest in ("1a", "2b") for precision in ("float32", "bfloat16")}
+    assert len(fingerprints) == 4
 
 
 def test_a_bert_without_its_package_says_how_to_install_it(

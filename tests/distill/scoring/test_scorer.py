@@ -1,7 +1,5 @@
 """The scorer equals the network it was made from, and a score depends on the text and the bundle alone."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -10,50 +8,12 @@ from hypothesis import strategies as st
 
 from distill.errors import BadModel
 from distill.models import bundle as bundles
-from distill.models.architecture import Architecture, Dropout
 from distill.models.bundle import Bundle
 from distill.models.textcnn import TextCNN, take
 from distill.scoring.scorer import Scorer
 from distill.text.normalisation import NO_WORD_CHARACTER, NULL_TEXT, RAW_LIMIT, normalise, unscorable_reason
 from distill.text.vocabulary import Limit, Vocabulary
-
-TEXTS = [
-    "物业乱收费，多次投诉无果",
-    "这家店的菜真好吃",
-    "退款三个月了还没到账！！！",
-    "转发微博",
-    "客服电话打不通abc123",
-]
-CHANNELS = {"word": Limit(1, 1000), "char": Limit(1, 1000), "bigram": Limit(1, 1000)}
-
-texts = st.text(st.sampled_from("物业乱收费投诉这家店的菜真好吃退款客服 ，！a1b2c3龘𠀀☀ＡＢ&;\x00"), max_size=40)
-
-
-def random_student(seed: int, widths: dict[str, tuple[int, ...]], embedding: int = 5, filters: int = 3) -> TextCNN:
-    """A network with random weights everywhere but in the padding row."""
-    torch.manual_seed(seed)
-    vocabulary = Vocabulary.build(TEXTS, {name: CHANNELS[name] for name in widths})
-    student = TextCNN(
-        Architecture({c: vocabulary.size(c) for c in widths}, widths, embedding, filters), Dropout()
-    ).eval()
-    for name, parameter in student.named_parameters():
-        torch.nn.init.normal_(parameter)
-        if name.startswith("embeddings"):
-            torch.nn.init.zeros_(parameter[0])
-    return student
-
-
-def bundle_of(student: TextCNN, threshold: float = 0.5) -> Bundle:
-    """The student as a bundle in memory, its manifest as JSON gives it back."""
-    widths = student.architecture.widths
-    vocabulary = Vocabulary.build(TEXTS, {name: CHANNELS[name] for name in widths})
-    manifest = {
-        "architecture": student.architecture.to_json(),
-        "text": {"fingerprint": vocabulary.fingerprint()},
-        "threshold": {"value": threshold},
-    }
-    tensors = {name: tensor.detach().numpy().copy() for name, tensor in student.state_dict().items()}
-    return Bundle(json.loads(json.dumps(manifest, sort_keys=True)), tensors, {"vocabulary": vocabulary.to_bytes()}, "")
+from tests.distill.scoring.random_students import TEXTS, any_widths, bundle_of, random_student, texts
 
 
 def torch_scores(student: TextCNN, vocabulary: Vocabulary, normalised: list[str]) -> np.ndarray:
@@ -74,11 +34,7 @@ def tolerance(scorer: Scorer) -> float:
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 2**31 - 1),
-    st.dictionaries(
-        st.sampled_from(sorted(CHANNELS)),
-        st.sets(st.integers(1, 5), min_size=1).map(lambda widths: tuple(sorted(widths))),
-        min_size=1,
-    ),
+    any_widths,
     st.lists(texts, min_size=1, max_size=8),
 )
 def test_scores_equal_the_networks(seed: int, widths: dict[str, tuple[int, ...]], given_texts: list[str]) -> None:
@@ -113,10 +69,10 @@ def test_a_score_does_not_depend_on_the_batch(given_texts: list[str | None], cut
 
 def test_a_text_without_a_score_has_a_reason() -> None:
     scorer = Scorer(bundle_of(random_student(2, {"char": (2,)})))
-    found = scorer.score([None, "!!!", "好", "长" * (RAW_LIMIT + 1), "长" * 257, "长" * 256])
-    assert found.reasons.to_pylist() == [NULL_TEXT, NO_WORD_CHARACTER, None, None, None, None]
-    assert np.isnan(found.scores).tolist() == [True, True, False, False, False, False]
-    assert found.cut.tolist() == [False, False, False, True, True, False]
+    result = scorer.score([None, "!!!", "好", "长" * (RAW_LIMIT + 1), "长" * 257, "长" * 256])
+    assert result.reasons.to_pylist() == [NULL_TEXT, NO_WORD_CHARACTER, None, None, None, None]
+    assert np.isnan(result.scores).tolist() == [True, True, False, False, False, False]
+    assert result.cut.tolist() == [False, False, False, True, True, False]
 
 
 def test_a_saved_bundle_scores_as_before(tmp_path) -> None:

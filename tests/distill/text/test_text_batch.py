@@ -18,8 +18,8 @@ dirty = st.lists(
 )
 
 
-def texts_of(found: Normalised) -> list[str]:
-    return [found.codes[a:b].tobytes().decode("utf-32-le") for a, b in pairwise(found.offsets.tolist())]
+def texts_of(batch: Normalised) -> list[str]:
+    return [batch.codes[a:b].tobytes().decode("utf-32-le") for a, b in pairwise(batch.offsets.tolist())]
 
 
 @unhurried
@@ -36,11 +36,11 @@ def test_the_batch_knows_what_every_character_of_the_basic_plane_becomes() -> No
 @unhurried
 @given(st.lists(st.one_of(st.none(), texts), max_size=8), st.integers(0, 8))
 def test_a_column_has_texts_and_reasons_and_may_be_a_slice(batch: list[str | None], start: int) -> None:
-    found = normalise_column(column_of(batch).slice(min(start, len(batch))))
+    normalised = normalise_column(column_of(batch).slice(min(start, len(batch))))
     batch = batch[start:]
-    assert texts_of(found) == [normalise(text or "") for text in batch]
+    assert texts_of(normalised) == [normalise(text or "") for text in batch]
     expected = [unscorable_reason(None if text is None else normalise(text)) for text in batch]
-    assert [REASONS[i] for i in found.reasons] == expected
+    assert [REASONS[i] for i in normalised.reasons] == expected
 
 
 @unhurried
@@ -60,14 +60,14 @@ def test_bytes_that_are_no_text_become_replacement_characters(batch: list[bytes]
 @pytest.mark.parametrize("characters", [RAW_LIMIT - 1, RAW_LIMIT, RAW_LIMIT + 1, 100_000])
 def test_a_long_text_is_cut_where_it_would_be_alone(fill: str, characters: int) -> None:
     text = (fill * characters)[:characters]
-    found = normalise_column(column_of(["好", text, None]))
-    assert texts_of(found) == ["好", normalise(text), ""]
-    assert found.cut.tolist() == [False, characters > RAW_LIMIT, False]
+    normalised = normalise_column(column_of(["好", text, None]))
+    assert texts_of(normalised) == ["好", normalise(text), ""]
+    assert normalised.cut.tolist() == [False, characters > RAW_LIMIT, False]
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary()])
 def test_every_kind_of_column(kind: pa.DataType) -> None:
-    found = normalise_column(pa.array(["投诉！", None, "", "、。"], pa.string()).cast(kind))
-    assert texts_of(found) == ["投诉!", "", "", "、。"]
-    assert [REASONS[i] for i in found.reasons] == [None, "null_text", "blank_text", "no_word_character"]
+    normalised = normalise_column(pa.array(["投诉！", None, "", "、。"], pa.string()).cast(kind))
+    assert texts_of(normalised) == ["投诉!", "", "", "、。"]
+    assert [REASONS[i] for i in normalised.reasons] == [None, "null_text", "blank_text", "no_word_character"]
     assert texts_of(normalise_column(pa.array([], kind))) == []

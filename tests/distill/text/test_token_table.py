@@ -23,9 +23,9 @@ def test_known_tokens_have_their_ids_and_others_none(known: list[str], texts: li
     codes, bounds = code_points([token for text in texts for token in text])
     offsets = np.cumsum([0, *map(len, texts)])
     starts, ends = bounds[:-1].astype(np.int32), bounds[1:].astype(np.int32)
-    found, with_edges = look_up(codes, starts, ends, offsets, token_table(known, FIRST, UNKNOWN), EDGE)
+    looked_up, with_edges = look_up(codes, starts, ends, offsets, token_table(known, FIRST, UNKNOWN), EDGE)
     expected = [[EDGE, *(ids.get(token, UNKNOWN) for token in text), EDGE] for text in texts]
-    assert [found[a:b].tolist() for a, b in pairwise(with_edges)] == expected
+    assert [looked_up[a:b].tolist() for a, b in pairwise(with_edges)] == expected
 
 
 def test_a_token_that_is_named_twice_is_refused() -> None:

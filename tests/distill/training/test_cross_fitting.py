@@ -17,9 +17,9 @@ def test_out_of_fold_nothing_of_a_random_label_is_known() -> None:
     random = np.random.default_rng(0)
     rows, labels = texts(random, 600), random.integers(0, 2, 600)
     fitted = cross_fit(rows, labels, np.zeros(600, bool))
-    said = fitted.out_of_fold > 0
-    assert 0.4 < (said == labels).mean() < 0.6, "a model that has learned them would have nearly all right"
-    assert (fitted.margins(rows) > 0).astype(int).tolist() != said.astype(int).tolist() and fitted.weight == 1
+    predicted = fitted.out_of_fold > 0
+    assert 0.4 < (predicted == labels).mean() < 0.6, "a model that has learned them would have nearly all right"
+    assert (fitted.margins(rows) > 0).astype(int).tolist() != predicted.astype(int).tolist() and fitted.weight == 1
 
 
 def test_each_model_left_its_fold_out_and_others_get_the_mean() -> None:

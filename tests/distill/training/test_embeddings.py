@@ -29,12 +29,12 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bert, Tokenizer]:
 def test_components_are_those_of_most_variance_and_keep_distances() -> None:
     torch.manual_seed(0)
     hidden = torch.randn(500, 8) * torch.tensor([9.0, 7.0, 0.1, 0.1, 5.0, 0.1, 0.1, 0.1]) + 100
-    found = principal_components(hidden, 3)
-    assert found.shape == (500, 3)
-    torch.testing.assert_close(found.std(), torch.tensor(EMBEDDING_STD), rtol=1e-3, atol=0)
+    components = principal_components(hidden, 3)
+    assert components.shape == (500, 3)
+    torch.testing.assert_close(components.std(), torch.tensor(EMBEDDING_STD), rtol=1e-3, atol=0)
     kept = hidden[:, [0, 1, 4]]
     torch.testing.assert_close(
-        torch.pdist(found) / torch.pdist(found).mean(),
+        torch.pdist(components) / torch.pdist(components).mean(),
         torch.pdist(kept) / torch.pdist(kept).mean(),
         rtol=0.02,
         atol=0.02,

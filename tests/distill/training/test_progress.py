@@ -15,7 +15,7 @@ PARTS = "from distill.training.progress import progress_parts; print(*progress_p
 
 
 def run(command: list[str], **variables: str) -> tuple[str, str]:
-    """What the command writes to its stdout, and to a terminal that is its stderr."""
+    """The command's stdout, and its stderr, which is a terminal."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
     done = subprocess.run(
@@ -32,15 +32,15 @@ def run(command: list[str], **variables: str) -> tuple[str, str]:
 
 
 def test_on_a_terminal_there_is_a_bar():
-    said, seen = run([sys.executable, "-c", CODE])
-    assert said == "10\n" and "epoch 1/1" in seen
+    output, seen = run([sys.executable, "-c", CODE])
+    assert output == "10\n" and "epoch 1/1" in seen
 
 
 def test_spark_submit_may_stand_between():
     """It reads both streams of its Python through a pipe; the terminal is its own stderr."""
     between = ["sh", "-c", f'{sys.executable} -c "{CODE}" 2>&1 | cat']
-    said, seen = run(between, PYSPARK_GATEWAY_PORT="1")
-    assert said == "10\n" and "epoch 1/1" in seen
+    output, seen = run(between, PYSPARK_GATEWAY_PORT="1")
+    assert output == "10\n" and "epoch 1/1" in seen
     assert run(between)[1] == ""  # nobody's but our own
 
 
@@ -58,8 +58,8 @@ def test_in_a_log_file_there_is_none(tmp_path):
 
 
 def test_parts_are_a_bar_on_a_terminal_and_lines_elsewhere():
-    said, seen = run([sys.executable, "-c", PARTS])
-    assert said == "0 1 2\n" and "logits" in seen and "/900" in seen
+    output, seen = run([sys.executable, "-c", PARTS])
+    assert output == "0 1 2\n" and "logits" in seen and "/900" in seen
     done = subprocess.run([sys.executable, "-c", PARTS], cwd=CHECKOUT, capture_output=True, text=True, timeout=60)
     assert done.stderr == ""
     lines = [re.sub(r"\d+ texts", "N texts", line) for line in done.stdout.splitlines()]

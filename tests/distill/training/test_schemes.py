@@ -143,11 +143,11 @@ def test_a_batch_in_micro_batches_makes_the_update_of_the_whole(scheme: Any) -> 
 def test_a_step_forgets_the_gradients_of_the_one_before(scheme: Any) -> None:
     still = TrainingConfig(learning_rate=0, weight_decay=0)
     learner = line(still)
-    found = []
+    gradients = []
     for _ in range(2):
         scheme(learner, still).step([batch((4, 1, THREE_QUARTERS))], rows=1)
-        found.append(gradient(learner))
-    assert found[0] == found[1] != [0, 0]
+        gradients.append(gradient(learner))
+    assert gradients[0] == gradients[1] != [0, 0]
 
 
 @pytest.mark.parametrize("scheme", [hard, Offline])

@@ -88,8 +88,8 @@ def scores(home: Path, version: str, texts: list[str]) -> np.ndarray:
 
 
 def cross_entropies(home: Path, version: str, texts: list[str], labels: list[int]) -> np.ndarray:
-    found = scores(home, version, texts)
-    return -np.log(np.where(labels, found, 1 - found))
+    probabilities = scores(home, version, texts)
+    return -np.log(np.where(labels, probabilities, 1 - probabilities))
 
 
 def test_a_teacher_learns_and_the_saved_one_reaches_what_it_says(trained: Trained) -> None:
@@ -116,7 +116,7 @@ def test_the_route_is_saved_by_its_steps(trained: Trained) -> None:
     registry, anchors = Registry(home / "registry"), [f"{VERSION}-step-6", f"{VERSION}-step-28"]
     assert sorted(registry.versions()) == sorted([VERSION, *anchors]) and registry.resolve("bert") == VERSION
     lineages = [registry.load(version).bundle.manifest["lineage"] for version in anchors]
-    assert [(found["route_of"], found["step"]) for found in lineages] == [(VERSION, 6), (VERSION, 28)]
+    assert [(lineage["route_of"], lineage["step"]) for lineage in lineages] == [(VERSION, 6), (VERSION, 28)]
     first, second, last = (cross_entropies(home, v, TEXTS[:300], LABELS[:300]).mean() for v in (*anchors, VERSION))
     assert first > second > last, "each has learnt more than the one before"
 

@@ -23,8 +23,8 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bert, Tokenizer]:
 def test_found_is_the_layer_of_each_text_in_the_order_of_the_texts(teacher, layer: int) -> None:  # type: ignore[no-untyped-def]
     model, tokenizer = teacher
     texts = ["客服骗人", "好", "物流很快孩子喜欢", "好很"]
-    found = layer_of(model, tokenizer, texts, layer, SingleProcess(), None).take(torch.tensor([2, 0, 1]))
-    for row, text in zip(found, [texts[2], texts[0], texts[1]], strict=True):
+    features = layer_of(model, tokenizer, texts, layer, SingleProcess(), None).take(torch.tensor([2, 0, 1]))
+    for row, text in zip(features, [texts[2], texts[0], texts[1]], strict=True):
         alone = model.features(tokenizer.encode([text]).take(torch.tensor([0])), layer)[0]
         torch.testing.assert_close(row, alone, atol=1e-5, rtol=1e-5)
 

@@ -178,9 +178,9 @@ def refused(args: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     parser.add_argument("--json", action="store_true")
     with pytest.raises(SystemExit) as exit:
         parser.parse_args(args)
-    said = capsys.readouterr().err
-    assert exit.value.code == errors.BadInput.exit_code and said.count("\n") == 1
-    return said
+    message = capsys.readouterr().err
+    assert exit.value.code == errors.BadInput.exit_code and message.count("\n") == 1
+    return message
 
 
 @pytest.mark.parametrize(
@@ -195,8 +195,8 @@ def refused(args: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     ],
 )
 def test_a_value_that_begins_with_a_dash_is_refused_with_the_form_that_takes_it(args, form, capsys):
-    said = refused(args, capsys)
-    assert form in said and "a value that begins with - is written" in said
+    message = refused(args, capsys)
+    assert form in message and "a value that begins with - is written" in message
 
 
 @pytest.mark.parametrize("reason", ["-x", "--worse", "-五分"])

@@ -188,19 +188,19 @@ def test_the_crontab_runs_jobs_that_are_there(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("complaint", "code", "said"),
+    ("complaint", "code", "message"),
     [
         (NOISE + "Time taken: 1 seconds\n", 0, "Time taken: 1 seconds\n"),
         (NOISE + REFUSED, 1, REFUSED),
         (NOISE + FAILED, 1, FAILED.splitlines(keepends=True)[0]),
     ],
 )
-def test_an_answer_and_an_error_are_those_of_the_query(opinion, bin_folder, complaint, code, said):
+def test_an_answer_and_an_error_are_those_of_the_query(opinion, bin_folder, complaint, code, message):
     (bin_folder / "complaint").write_text(complaint)
     done = opinion("sql", "select '$x'\n-- 退款", codes=(code, code), SUBMIT_FLAGS="--name x")
     flags = "--name|x|--conf|spark.sql.variable.substitute=false|--hiveconf|hive.cli.print.header=true"
     assert done.stdout == f"{flags}|-e|select '$x'\n-- 退款|"
-    assert (done.returncode, done.stderr) == (code, said)
+    assert (done.returncode, done.stderr) == (code, message)
 
 
 def test_a_metastore_in_use_is_one_line(opinion, bin_folder):

@@ -52,9 +52,9 @@ def test_the_exit_code_is_that_of_the_worst_day(better: int) -> None:
     def work(dt: str) -> None:
         raise next(raised)
 
-    with pytest.raises(OpinionError) as found:
+    with pytest.raises(OpinionError) as worst:
         each(["2026-11-09", "2026-11-10"], lambda dt: False, work)
-    assert found.value.exit_code == WORST_FIRST[better]
+    assert worst.value.exit_code == WORST_FIRST[better]
 
 
 def test_an_interruption_stops_all() -> None:

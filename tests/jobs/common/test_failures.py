@@ -74,9 +74,9 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "文件").write_text("")
     done = run("def main():\n    pass", tmp_path / "文件" / "home", LC_ALL="C", PYTHONIOENCODING="ascii")
     assert done.returncode == errors.BadInput.exit_code
-    said = done.stderr.decode("utf-8")
-    assert said.startswith(f"error: cannot write to {tmp_path}/文件/home: ") and said.count("\n") == 1
-    assert "set OPINION_HOME" in said
+    message = done.stderr.decode("utf-8")
+    assert message.startswith(f"error: cannot write to {tmp_path}/文件/home: ") and message.count("\n") == 1
+    assert "set OPINION_HOME" in message
 
 
 @pytest.mark.parametrize("kind", ["BadInput", "BadModel", "Infrastructure", "OpinionError"])
@@ -84,8 +84,8 @@ def test_what_a_worker_refuses_keeps_its_kind_and_line(kind):
     told = (
         f"An exception was thrown from the Python worker:\nTraceback …\ndistill.errors.{kind}: 内存 is short; mend it\n"
     )
-    found = error_of(RuntimeError(told))
-    assert (type(found).__name__, str(found)) == (kind, "内存 is short; mend it")
+    error = error_of(RuntimeError(told))
+    assert (type(error).__name__, str(error)) == (kind, "内存 is short; mend it")
 
 
 @pytest.mark.spark
@@ -93,14 +93,14 @@ def test_an_embedded_metastore_in_use_is_busy(spark):
     """As Spark tells it to the second process: what is wrong stands in the trace alone."""
     told = "HiveException: java.lang.RuntimeException: Unable to instantiate SessionHiveMetaStoreClient"
     cause = "Caused by: ERROR XSDB6: Another instance of Derby may have already booted the database metastore_db."
-    found = error_of(AnalysisException(told, f"{told}\n\tat org.apache.spark\n{cause}"))
-    assert type(found) is errors.Busy and "another process has the embedded metastore open" in str(found)
+    error = error_of(AnalysisException(told, f"{told}\n\tat org.apache.spark\n{cause}"))
+    assert type(error) is errors.Busy and "another process has the embedded metastore open" in str(error)
     assert type(error_of(AnalysisException(told, f"{told}\n\tat org.apache.spark"))) is errors.Infrastructure
 
 
 @pytest.mark.parametrize(("kind", "code"), [("ValueError", 1), ("ArrowInvalid", 1), ("ConnectionResetError", 4)])
 def test_what_a_worker_raised_is_said_by_its_kind_and_place(kind, code):
     told = f"jobs.common.privacy.WorkerFailed: {kind}, left out, at a.py:1 in f < b.py:2 in g"
-    found = error_of(RuntimeError(f"from the Python worker:\nTraceback …\n{told}"))
-    assert found.exit_code == code
-    assert str(found).startswith(f"a Python worker failed: {kind}, left out, at a.py:1 in f (trace in ")
+    error = error_of(RuntimeError(f"from the Python worker:\nTraceback …\n{told}"))
+    assert error.exit_code == code
+    assert str(error).startswith(f"a Python worker failed: {kind}, left out, at a.py:1 in f (trace in ")

@@ -59,30 +59,30 @@ FAULTS = [
 def test_a_file_system_that_is_away_is_to_be_tried_again(tmp_path, monkeypatch, cause):
     monkeypatch.setenv("OPINION_HOME", str(tmp_path))
     for text in (CALL.format(cause), READ.format("NO_HINT", cause), READ.format("FILE_NOT_EXIST", cause)):
-        found = error_of(RuntimeError(text))
-        assert type(found) is Infrastructure and "cannot be reached: " in str(found), text
-        assert "\n" not in str(found)
-    assert str(found).startswith("hdfs://nn/day 坏.gz cannot be reached: ")
+        error = error_of(RuntimeError(text))
+        assert type(error) is Infrastructure and "cannot be reached: " in str(error), text
+        assert "\n" not in str(error)
+    assert str(error).startswith("hdfs://nn/day 坏.gz cannot be reached: ")
 
 
-@pytest.mark.parametrize(("condition", "cause", "said"), FAULTS)
-def test_a_fault_in_a_file_is_not_to_be_tried_again(tmp_path, monkeypatch, condition, cause, said):
+@pytest.mark.parametrize(("condition", "cause", "message"), FAULTS)
+def test_a_fault_in_a_file_is_not_to_be_tried_again(tmp_path, monkeypatch, condition, cause, message):
     monkeypatch.setenv("OPINION_HOME", str(tmp_path))
-    found = error_of(RuntimeError(READ.format(condition, cause)))
-    assert type(found) is BadInput
-    assert str(found).startswith("hdfs://nn/day 坏.gz cannot be read: ") and said in str(found)
+    error = error_of(RuntimeError(READ.format(condition, cause)))
+    assert type(error) is BadInput
+    assert str(error).startswith("hdfs://nn/day 坏.gz cannot be read: ") and message in str(error)
 
 
 def test_a_file_that_was_replaced_while_it_was_read_is_to_be_tried_again():
-    found = file_error(READ.format("FILE_NOT_EXIST", "java.io.FileNotFoundException: File does not exist: /day"))
-    assert type(found) is Infrastructure and str(found).startswith("hdfs://nn/day 坏.gz was removed while it was read")
+    error = file_error(READ.format("FILE_NOT_EXIST", "java.io.FileNotFoundException: File does not exist: /day"))
+    assert type(error) is Infrastructure and str(error).startswith("hdfs://nn/day 坏.gz was removed while it was read")
 
 
 def test_a_refused_permission_on_hdfs_is_not_to_be_tried_again():
     cause = "org.apache.hadoop.security.AccessControlException: Permission denied: user=svc, access=WRITE, inode=/o"
-    found = file_error(CALL.format(cause))
-    assert type(found) is BadInput
-    assert str(found) == "no access to files: Permission denied: user=svc, access=WRITE, inode=/o"
+    error = file_error(CALL.format(cause))
+    assert type(error) is BadInput
+    assert str(error) == "no access to files: Permission denied: user=svc, access=WRITE, inode=/o"
 
 
 def test_other_errors_are_none_of_a_file_system():
@@ -94,11 +94,11 @@ def test_other_errors_are_none_of_a_file_system():
 @pytest.mark.spark
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "message"),
     [("hdfs://localhost:1/x", "Connection refused"), ("hdfs://no-such-host.invalid/[x]*", "no-such-host.invalid")],
 )
-def test_an_input_on_hdfs_that_does_not_answer_is_to_be_tried_again(spark, path, said, kind):
-    with pytest.raises(Infrastructure, match=f"cannot be reached: .*{said}"):
+def test_an_input_on_hdfs_that_does_not_answer_is_to_be_tried_again(spark, path, message, kind):
+    with pytest.raises(Infrastructure, match=f"cannot be reached: .*{message}"):
         read_input(spark, path, kind, FIELDS, needed=2)
 
 
@@ -135,8 +135,8 @@ def test_a_damaged_file_of_the_warehouse_is_named(spark, tmp_path):
     path.write_bytes(raw)
     with pytest.raises((PySparkException, Py4JJavaError)) as failed:
         spark.read.schema("text string").parquet(str(tmp_path)).selectExpr("max(length(text))").collect()
-    found = error_of(failed.value)
-    assert type(found) is BadInput and str(found).startswith(f"{path} cannot be read: ")
+    error = error_of(failed.value)
+    assert type(error) is BadInput and str(error).startswith(f"{path} cannot be read: ")
 
 
 @pytest.mark.spark

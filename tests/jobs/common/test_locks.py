@@ -45,9 +45,9 @@ def other(path: Path):
 def test_a_second_holder_is_refused_with_the_name_of_the_first(path: Path, other: subprocess.Popen[str]) -> None:
     with pytest.raises(Busy) as refused, locks.hold(path, "2026-11-09 of opinion"):
         pass
-    said = str(refused.value)
-    assert said.startswith("2026-11-09 of opinion is being written by another run")
-    assert f"pid {other.pid} on {socket.gethostname()} since 20" in said
+    message = str(refused.value)
+    assert message.startswith("2026-11-09 of opinion is being written by another run")
+    assert f"pid {other.pid} on {socket.gethostname()} since 20" in message
 
 
 def test_the_lock_is_free_after_the_holder_ended(path: Path, other: subprocess.Popen[str]) -> None:

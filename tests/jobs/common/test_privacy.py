@@ -1,4 +1,4 @@
-"""What people wrote stays out of logs and error lines: their words, their numbers."""
+"""Words and numbers of people stay out of logs and error lines."""
 
 import logging
 from collections.abc import Iterator
@@ -56,8 +56,8 @@ def test_other_numbers_stay(text: str) -> None:
 
 
 @given(st.text(st.sampled_from("物业乱收费退款，！１２"), min_size=4))
-def test_nothing_that_was_said_in_chinese_is_left(said: str) -> None:
-    assert redact_text(f"KeyError: '{said}' in /数据/x") == "KeyError: '…' in /数据/x"
+def test_nothing_that_was_said_in_chinese_is_left(text: str) -> None:
+    assert redact_text(f"KeyError: '{text}' in /数据/x") == "KeyError: '…' in /数据/x"
 
 
 def test_a_traceback_in_the_log_has_no_words_and_the_entry_no_numbers() -> None:

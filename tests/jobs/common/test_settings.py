@@ -14,7 +14,7 @@ from jobs.training import retrain_flags, student_flags
 
 @pytest.fixture
 def parsed(monkeypatch, tmp_path):
-    """What a job with a flag of each kind makes of words, variables and a file."""
+    """The settings of a job with a flag of each kind, from words, variables and a file."""
 
     def parse(*words: str, file: str | None = None, **variables: str) -> argparse.Namespace:
         parser = job_parser("A job.", "score_opinions --dt 2026-11-09")

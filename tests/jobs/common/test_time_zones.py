@@ -50,8 +50,8 @@ def host_zone(request: pytest.FixtureRequest) -> Iterator[str]:
 
 def stored(rows: DataFrame, column: str, key: str = "opinion_id") -> dict[str, datetime]:
     """The instants of a column by id, as Spark has them."""
-    found = rows.select(key, F.unix_micros(column).alias("micros")).collect()
-    return {row[0]: EPOCH + timedelta(microseconds=row.micros) for row in found}
+    instants = rows.select(key, F.unix_micros(column).alias("micros")).collect()
+    return {row[0]: EPOCH + timedelta(microseconds=row.micros) for row in instants}
 
 
 @pytest.mark.spark
@@ -96,13 +96,13 @@ def test_collected_rows_are_written_back_as_they_were(spark: SparkSession, host_
     try:
         ddl = "name string, count int, at timestamp, words map<string,int>"
         rows = spark.createDataFrame([(k, 1, at, {"a": 1}) for k, at in INSTANTS.items()] + [("", 2, None, None)], ddl)
-        found = collect(rows.orderBy("name"))
-        none, *timed = found
+        collected = collect(rows.orderBy("name"))
+        none, *timed = collected
         # In UTC, since Python finds a time that a clock shows twice unequal to every time of another zone.
         assert {row.name: row.at.astimezone(UTC) for row in timed} == INSTANTS
         assert {str(row.at.tzinfo) for row in timed} == {zone}
         assert tuple(none) == ("", 2, None, None) and timed[0].words == {"a": 1}
-        again = spark.createDataFrame([tuple(row) for row in found], ddl)
+        again = spark.createDataFrame([tuple(row) for row in collected], ddl)
         assert stored(again.where("at IS NOT NULL"), "at", "name") == INSTANTS
         assert first(rows.where("name = 'winter'")) == next(row for row in timed if row.name == "winter")
         assert first(rows.where("false")) is None

@@ -58,8 +58,8 @@ def test_a_path_that_exists_is_read_as_it_is_written(spark, tmp_path, kind):
     for sign in SIGNS:
         write(tmp_path / sign / f"{sign}.{kind}", kind, sign)
     write(tmp_path / "day1" / f"day1.{kind}", kind, "matched by the glob day[1]")
-    found = [ids(spark, tmp_path / sign / f"{sign}.{kind}", kind) for sign in SIGNS]
-    assert found == [[sign] for sign in SIGNS]
+    results = [ids(spark, tmp_path / sign / f"{sign}.{kind}", kind) for sign in SIGNS]
+    assert results == [[sign] for sign in SIGNS]
     assert ids(spark, [str(tmp_path / sign) for sign in SIGNS], kind) == sorted(SIGNS)
     assert ids(spark, f"file://{tmp_path}/day[1]/day[1].{kind}", kind) == ["day[1]"]
 

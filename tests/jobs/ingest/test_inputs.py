@@ -1,4 +1,4 @@
-"""What is read of files: every byte of a CSV is in one row or broken line; what cannot be read is refused by name."""
+"""Every byte of a CSV is in one row or broken line, and a file that cannot be read is refused by name."""
 
 import csv
 import io
@@ -41,8 +41,8 @@ cells = st.text(st.characters(exclude_categories=["Cs"]))
 def test_what_a_csv_writer_wrote_comes_back(rows, end):
     file = io.StringIO(newline="")
     csv.writer(file, lineterminator=end, quoting=csv.QUOTE_ALL).writerows([FIELDS, *rows])
-    found = [(r["opinion_id"] or b"", r["text"] or b"") for r in records(file.getvalue().encode())]
-    assert found == [(a.encode(), b.encode()) for a, b in rows]
+    pairs = [(r["opinion_id"] or b"", r["text"] or b"") for r in records(file.getvalue().encode())]
+    assert pairs == [(a.encode(), b.encode()) for a, b in rows]
 
 
 def test_a_quote_that_is_not_closed_costs_one_line():
@@ -63,18 +63,18 @@ OPINION = (*FIELDS, "source", "published_at")
 def test_columns_that_are_missing_at_the_end_of_a_row():
     """As Excel writes them, the empty ones; a needed column may not be missing."""
     raw = b"opinion_id,text,source,published_at\na,x,,\nb,y\nc,z\nd\ne,v,web,\nf,w,web\n"
-    found = list(csv_records("f.csv", lines_of(raw), OPINION, 2))
-    assert [row.get("opinion_id") or row[BROKEN_ROW] for row in found] == [b"a", b"b", b"d", b"c", b"e", b"f"]
-    assert found[1] == {"opinion_id": b"b", "text": b"y", "source": None, "published_at": None}
+    rows = list(csv_records("f.csv", lines_of(raw), OPINION, 2))
+    assert [row.get("opinion_id") or row[BROKEN_ROW] for row in rows] == [b"a", b"b", b"d", b"c", b"e", b"f"]
+    assert rows[1] == {"opinion_id": b"b", "text": b"y", "source": None, "published_at": None}
 
 
 @pytest.mark.parametrize("between", [b"", b"\n", b"more\n\n"])
 def test_the_halves_of_a_row_whose_line_break_has_no_quotes_are_not_two_rows(between):
     halves = b"b,first\n" + between + b"second,web,2026-11-09\n"
     raw = b"opinion_id,text,source,published_at\na,x,,\n" + halves + b"c,y\n"
-    found = list(csv_records("f.csv", lines_of(raw), OPINION, 2))
-    assert [row["opinion_id"] for row in found if BROKEN_ROW not in row] == [b"a", b"c"]
-    broken = [row[BROKEN_ROW] for row in found if BROKEN_ROW in row]
+    rows = list(csv_records("f.csv", lines_of(raw), OPINION, 2))
+    assert [row["opinion_id"] for row in rows if BROKEN_ROW not in row] == [b"a", b"c"]
+    broken = [row[BROKEN_ROW] for row in rows if BROKEN_ROW in row]
     assert sorted(broken) == sorted(halves.rstrip(b"\n").split(b"\n"))
 
 

@@ -23,16 +23,16 @@ def lines(spark: SparkSession, earlier: list[int | None], later: list[int]) -> l
 
 def test_kappa_by_hand(spark: SparkSession) -> None:
     """Eight of ten agree, each has four complaints: by chance .4 .4 + .6 .6 = .52, and (.8 - .52) / .48 is .58."""
-    found = lines(spark, [1, 1, 1, 1, 0, 0, 0, 0, 0, 0, None], [1, 1, 1, 0, 1, 0, 0, 0, 0, 0, 1])
-    assert found == [
+    report = lines(spark, [1, 1, 1, 1, 0, 0, 0, 0, 0, 0, None], [1, 1, 1, 0, 1, 0, 0, 0, 0, 0, 1])
+    assert report == [
         "8 of 10 labels agree with an earlier label of the same row, Cohen's kappa 0.58; "
         "the 2 texts labelled both ways count for nothing until people decide"
     ]
 
 
 def test_where_all_labels_are_alike_there_is_no_kappa(spark: SparkSession) -> None:
-    found = lines(spark, [0, 0], [0, 0])
-    assert found == [
+    report = lines(spark, [0, 0], [0, 0])
+    assert report == [
         "2 of 2 labels agree with an earlier label of the same row, Cohen's kappa undefined, since all are alike"
     ]
 

@@ -33,10 +33,10 @@ from jobs.ingest.label_rows import label_of, parse_label
 )
 def test_labels(written, label):
     assert label_of(written) == label
-    found = parse_label({"opinion_id": b"a", "text": "坏了".encode(), "label": written.encode()}, None)
-    assert (found.get("label"), found.get("reason")) == ((label, None) if isinstance(label, int) else (None, label))
+    row = parse_label({"opinion_id": b"a", "text": "坏了".encode(), "label": written.encode()}, None)
+    assert (row.get("label"), row.get("reason")) == ((label, None) if isinstance(label, int) else (None, label))
 
 
 def test_a_cell_that_is_null_is_no_label():
-    found = parse_label({"opinion_id": b"a", "text": "坏了".encode(), "label": None}, None)
-    assert found["reason"] == "unlabelled"
+    row = parse_label({"opinion_id": b"a", "text": "坏了".encode(), "label": None}, None)
+    assert row["reason"] == "unlabelled"

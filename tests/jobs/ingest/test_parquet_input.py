@@ -33,8 +33,8 @@ def read(
 ) -> list[dict[str, str | None]]:
     """The records as text, sorted by id."""
     rows = read_input(spark, str(path), "parquet", fields, needed).collect()
-    found = [{k: None if v is None else bytes(v).decode() for k, v in row.asDict().items()} for row in rows]
-    return sorted(found, key=lambda row: (row["opinion_id"] or "", row.get("source") or ""))
+    records = [{k: None if v is None else bytes(v).decode() for k, v in row.asDict().items()} for row in rows]
+    return sorted(records, key=lambda row: (row["opinion_id"] or "", row.get("source") or ""))
 
 
 DECIMALS = [Decimal("100"), Decimal("-7"), Decimal("0"), Decimal("12345678901234567890"), None]
@@ -68,16 +68,16 @@ def test_values_of_any_type_become_plain_text(spark, tmp_path, column):
     for name, (values, _) in PLAIN.items():
         rest = {"opinion_id": ["a"] * len(values), "label": ["1"] * len(values), key: [name] * len(values)}
         write(tmp_path / f"{name}.parquet", rest | {column: values})
-    found: dict[str | None, list[str | None]] = {}
+    texts: dict[str | None, list[str | None]] = {}
     for row in read(spark, tmp_path, LABEL_FIELDS, needed=3):
-        found.setdefault(row[key], []).append(row[column])
-    assert {name: sorted(values, key=str) for name, values in found.items()} == {
+        texts.setdefault(row[key], []).append(row[column])
+    assert {name: sorted(values, key=str) for name, values in texts.items()} == {
         name: sorted(values, key=str) for name, (_, values) in PLAIN.items()
     }
 
 
 @pytest.mark.parametrize(
-    ("column", "values", "said"),
+    ("column", "values", "message"),
     [
         ("opinion_id", pa.array([1.0, 5112345678901234567.0]), r"double and holds 5\.112345678901234\d*E18"),
         ("opinion_id", pa.array([2.0**53]), r"double and holds 9\.007199254740992E15"),
@@ -89,11 +89,13 @@ def test_values_of_any_type_become_plain_text(spark, tmp_path, column):
         ("text", pa.array([Decimal("-1e-18")], pa.decimal128(38, 18)), r"decimal\(38,18\) and holds -0\.0{17}1"),
     ],
 )
-def test_numbers_that_their_type_may_have_changed_are_refused_by_column(spark, tmp_path, column, values, said):
+def test_numbers_that_their_type_may_have_changed_are_refused_by_column(spark, tmp_path, column, values, message):
     write(tmp_path / "good.parquet", {"opinion_id": ["a"], "label": ["1"]})
     rest = {"opinion_id": ["a"] * len(values), "label": ["1"] * len(values)}
     write(tmp_path / "bad 坏.parquet", rest | {column: values})
-    with pytest.raises(BadInput, match=rf"bad 坏.parquet: column {column} is {said}; .* write the column as a string"):
+    with pytest.raises(
+        BadInput, match=rf"bad 坏.parquet: column {column} is {message}; .* write the column as a string"
+    ):
         read(spark, tmp_path, LABEL_FIELDS, needed=3)
 
 
@@ -122,8 +124,8 @@ def test_files_of_different_columns_and_types_keep_what_each_has(spark, tmp_path
     write(tmp_path / "3", {"OPINION_ID": ["4"], "Source": pa.array([7], pa.int32()), "Published_At": [1762660800]})
     write(tmp_path / "sub" / "4", {"opinion_id": [Decimal("5.0")], "more": [["nested"]]})
     (tmp_path / "5").write_bytes(b"")
-    found = [tuple(row.values()) for row in read(spark, tmp_path)]
-    assert found == [
+    rows = [tuple(row.values()) for row in read(spark, tmp_path)]
+    assert rows == [
         ("1", "x", None, None),
         ("3", "x", "微博", "2026-11-09"),
         ("4", "x", "7", "1762660800"),
@@ -197,15 +199,15 @@ def test_a_column_of_the_file_goes_before_the_name_of_its_folder(spark, tmp_path
     write(tmp_path / "source=007" / "p.parquet", {"opinion_id": ["a", "b"], "source": ["weibo", None]})
     write(tmp_path / "source=008" / "p.parquet", {"opinion_id": ["c"]})
     write(tmp_path / "p.parquet", {"opinion_id": ["d"]})
-    found = {row["opinion_id"]: row["source"] for row in read(spark, tmp_path)}
-    assert found == {"a": "weibo", "b": None, "c": "008", "d": None}
+    sources = {row["opinion_id"]: row["source"] for row in read(spark, tmp_path)}
+    assert sources == {"a": "weibo", "b": None, "c": "008", "d": None}
 
 
 def test_a_needed_column_may_be_a_folder(spark, tmp_path):
     write(tmp_path / "label=0" / "p", {"opinion_id": ["a"]})
     write(tmp_path / "Label=1" / "p", {"opinion_id": ["b"]})
-    found = read(spark, tmp_path, LABEL_FIELDS, needed=3)
-    assert found == [
+    rows = read(spark, tmp_path, LABEL_FIELDS, needed=3)
+    assert rows == [
         {"opinion_id": "a", "text": "x", "label": "0"},
         {"opinion_id": "b", "text": "x", "label": "1"},
     ]
@@ -220,5 +222,5 @@ def test_a_damaged_page_is_the_fault_of_its_file(spark, tmp_path):
     rows = read_input(spark, str(tmp_path), "parquet", FIELDS, needed=2)
     with pytest.raises(Exception, match="FAILED_READ_FILE") as failed:
         rows.collect()
-    found = error_of(failed.value)
-    assert type(found) is BadInput and str(found).startswith(f"{path} cannot be read: ")
+    error = error_of(failed.value)
+    assert type(error) is BadInput and str(error).startswith(f"{path} cannot be read: ")

@@ -29,16 +29,16 @@ def line(**fields: object) -> bytes:
     return json.dumps({"opinion_id": "a", "text": "坏了"} | fields, ensure_ascii=False).encode()
 
 
-def check_can_be_stored(found: Opinion | Rejected) -> None:
-    assert isinstance(found, Opinion | Rejected)
-    for value in found:
+def check_can_be_stored(record: Opinion | Rejected) -> None:
+    assert isinstance(record, Opinion | Rejected)
+    for value in record:
         if isinstance(value, str):
             value.encode("utf-8")  # a lone surrogate would raise here, and in Arrow
-    if isinstance(found, Opinion):
-        assert found.opinion_id == found.opinion_id.strip() != ""
-        assert found.published_at is None or 1970 <= found.published_at.year <= 2100
+    if isinstance(record, Opinion):
+        assert record.opinion_id == record.opinion_id.strip() != ""
+        assert record.published_at is None or 1970 <= record.published_at.year <= 2100
     else:
-        assert found.reason.isidentifier()
+        assert record.reason.isidentifier()
 
 
 @given(st.binary())
@@ -126,11 +126,11 @@ def test_a_record_comes_back_as_it_was(opinion, ascii_only):
     ],
 )
 def test_why_a_line_is_no_record(raw, reason):
-    found = parse_line(raw, ZONE)
-    assert isinstance(found, Rejected)
-    assert found.reason == reason
-    assert found.content == raw.decode("utf-8", "backslashreplace").removesuffix("\r")
-    assert found.opinion_id == ("a" if reason in ("text_not_text", "unreadable_time") else None)
+    record = parse_line(raw, ZONE)
+    assert isinstance(record, Rejected)
+    assert record.reason == reason
+    assert record.content == raw.decode("utf-8", "backslashreplace").removesuffix("\r")
+    assert record.opinion_id == ("a" if reason in ("text_not_text", "unreadable_time") else None)
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,6 @@ def test_no_bytes_raise(lines):
     ],
 )
 def test_why_a_header_is_none(line, cause):
-    found = header_fault(line.encode(), ("opinion_id", "text"))
-    assert (cause in found) if found and cause else found is cause
+    fault = header_fault(line.encode(), ("opinion_id", "text"))
+    assert (cause in fault) if fault and cause else fault is cause
     assert header_fault(line.encode("utf-16"), ("opinion_id", "text")) == "it is UTF-16; save it as UTF-8"

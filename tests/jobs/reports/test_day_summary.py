@@ -1,4 +1,4 @@
-"""What of an opinion reaches a terminal: no numbers of people, no escapes, no line longer than it should be."""
+"""A terminal gets no numbers of people, no escapes and no overlong line of an opinion."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""What all pages share: what a text holds stays text, and marks have the strength of what they stand for."""
+"""On all pages a text stays text, and a mark has the strength of its margin."""
 
 import re
 from pathlib import Path

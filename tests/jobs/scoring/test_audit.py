@@ -162,9 +162,9 @@ DAMAGES: list[tuple[Table, Damage, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("table", "how", "said"), DAMAGES, ids=[f"{table.name}-{how.__name__}" for table, how, _ in DAMAGES]
+    ("table", "how", "message"), DAMAGES, ids=[f"{table.name}-{how.__name__}" for table, how, _ in DAMAGES]
 )
-def test_damage_between_stage_and_audit_publishes_nothing(warehouse, score, monkeypatch, table, how, said) -> None:
+def test_damage_between_stage_and_audit_publishes_nothing(warehouse, score, monkeypatch, table, how, message) -> None:
     before = day_of(warehouse)
 
     def damaged(run: publish.Run, *args: Any) -> Any:
@@ -172,7 +172,7 @@ def test_damage_between_stage_and_audit_publishes_nothing(warehouse, score, monk
         return count_staged(run, *args)
 
     monkeypatch.setattr(score_day, "count_staged", damaged)
-    with pytest.raises(OpinionError, match=said) as raised:
+    with pytest.raises(OpinionError, match=message) as raised:
         score()
     assert (type(raised.value), raised.value.exit_code) == (OpinionError, 1)
     assert "nothing was published" in str(raised.value) and "a stranger" not in str(raised.value)

@@ -22,8 +22,8 @@ def test_a_stratum_is_a_decision_and_a_band_of_scores() -> None:
     strata = allocation(
         cells((False, 0, 900), (False, 1, 90), (False, 5, 5), (True, 5, 7), (True, 12, 60), (True, 15, 9)), 40
     )
-    found = {row.stratum: (row.is_valid, row.stratum_rows) for row in strata.itertuples()}
-    assert found == {
+    labelled = {row.stratum: (row.is_valid, row.stratum_rows) for row in strata.itertuples()}
+    assert labelled == {
         "junk 0.00-0.05": (False, 900),
         "junk 0.05-0.20": (False, 90),
         "junk 0.80-0.85": (False, 5),

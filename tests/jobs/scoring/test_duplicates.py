@@ -40,10 +40,10 @@ ROWS = [(opinion, *row) for opinion, rows in IDS.items() for row in rows]
 def test_the_row_that_counts_depends_on_no_order(spark: SparkSession, seed: int) -> None:
     shuffled = random.Random(seed).sample(ROWS, len(ROWS))
     raw = spark.createDataFrame([row[:4] for row in shuffled], RAW_OPINION.ddl).repartition(3)
-    found = without_repeats(raw, survey(raw, []).repeated)
-    assert found.columns == [*RAW_OPINION.columns, "repeats"]
+    scorable = without_repeats(raw, survey(raw, []).repeated)
+    assert scorable.columns == [*RAW_OPINION.columns, "repeats"]
     expected = [(opinion, text, source, why) for opinion, text, source, _, why in ROWS]
-    rows = [(row.opinion_id, row.text, row.source, row.repeats) for row in found.collect()]
+    rows = [(row.opinion_id, row.text, row.source, row.repeats) for row in scorable.collect()]
     assert sorted(map(repr, rows)) == sorted(map(repr, expected))
 
 
@@ -51,6 +51,6 @@ def test_ids_that_only_share_a_hash_are_both_scored(spark: SparkSession) -> None
     """The survey names hashes; of an id that is alone under its hash nothing is lost."""
     raw = spark.createDataFrame([row[:4] for row in ROWS if row[0] in ("once", "without a text")], RAW_OPINION.ddl)
     hashes = raw.selectExpr("xxhash64(opinion_id)").collect()
-    found = without_repeats(raw, np.array([row[0] for row in hashes], np.int64)).collect()
-    assert sorted(row.opinion_id for row in found) == ["once", "without a text"]
-    assert [row.repeats for row in found] == [None, None]
+    scorable = without_repeats(raw, np.array([row[0] for row in hashes], np.int64)).collect()
+    assert sorted(row.opinion_id for row in scorable) == ["once", "without a text"]
+    assert [row.repeats for row in scorable] == [None, None]

@@ -1,4 +1,4 @@
-"""What a worker keeps is made once a process, not once a task."""
+"""A cached value is made once a process, not once a task."""
 
 import os
 import uuid
@@ -23,9 +23,9 @@ def test_tasks_of_one_process_share_what_the_first_made(spark: SparkSession) -> 
         yield pa.RecordBatch.from_pydict({"pid": [os.getpid()], "made": [cached(wanted, make)]})
 
     tasks = spark.range(0, 24, 1, 12)
-    found = [tuple(row) for _ in range(2) for row in tasks.mapInArrow(work, "pid long, made string").collect()]
-    assert len(found) == 24
-    assert len(set(found)) == len({pid for pid, _ in found}), "one made a process"
+    pairs = [tuple(row) for _ in range(2) for row in tasks.mapInArrow(work, "pid long, made string").collect()]
+    assert len(pairs) == 24
+    assert len(set(pairs)) == len({pid for pid, _ in pairs}), "one made a process"
 
 
 def test_only_the_last_is_cached() -> None:

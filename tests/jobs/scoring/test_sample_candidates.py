@@ -27,14 +27,14 @@ def test_of_each_stratum_the_lowest_draws_are_kept(made: list[tuple[int, float, 
         chosen.offer(batch.slice(at, size), scores[part], valid[part])
     kept = [row for part in chosen.rows() for row in staged("candidate", part).to_pylist()]
     assert len({row["opinion_id"] for row in kept}) == len(kept)
-    found = [int(row["opinion_id"]) for row in kept]
-    assert [row["score"] for row in kept] == scores[found].tolist()
-    assert [row["is_valid"] for row in kept] == valid[found].tolist()
+    numbers = [int(row["opinion_id"]) for row in kept]
+    assert [row["score"] for row in kept] == scores[numbers].tolist()
+    assert [row["is_valid"] for row in kept] == valid[numbers].tolist()
     strata = strata_of(scores, valid) if made else np.empty(0)
     for stratum in range(STRATA):
         of_stratum = np.flatnonzero(strata == stratum)
         lowest = np.sort(draws[of_stratum])[:most]
-        assert np.sort(draws[[i for i in found if strata[i] == stratum]]).tolist() == lowest.tolist()
+        assert np.sort(draws[[i for i in numbers if strata[i] == stratum]]).tolist() == lowest.tolist()
 
 
 @pytest.mark.parametrize("valid", [False, True])

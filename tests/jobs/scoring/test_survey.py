@@ -24,16 +24,16 @@ def test_sources_are_counted_and_ids_that_come_again_are_found(
     random.shuffle(ids)
     made = [(opinion, "好", random.choice(["web", "app", "fax", "", None]), None) for opinion in ids]
     raw = spark.createDataFrame(made, RAW_OPINION.ddl).repartition(partitions)
-    found = survey(raw, ["web", "app", "kiosk"], here)
+    result = survey(raw, ["web", "app", "kiosk"], here)
     counts = Counter(source if source in ("web", "app") else "" for _, _, source, _ in made)
-    assert found.sources == dict(counts)
+    assert result.sources == dict(counts)
     hashes = spark.createDataFrame([(i,) for i in set(again)], "id string").select(F.xxhash64("id")).collect()
-    assert sorted(found.repeated.tolist()) == sorted(row[0] for row in hashes)
-    assert found.id_sum == raw.select(F.sum(id_half())).collect()[0][0]
+    assert sorted(result.repeated.tolist()) == sorted(row[0] for row in hashes)
+    assert result.id_sum == raw.select(F.sum(id_half())).collect()[0][0]
     assert survey(raw, [], here).sources == {"": len(made)}
 
 
 @pytest.mark.parametrize("here", [False, True])
 def test_a_day_without_rows_has_no_source(spark: SparkSession, here: bool) -> None:
-    found = survey(spark.createDataFrame([], RAW_OPINION.ddl), ["web"], here)
-    assert (found.sources, len(found.repeated), found.id_sum) == ({}, 0, 0)
+    result = survey(spark.createDataFrame([], RAW_OPINION.ddl), ["web"], here)
+    assert (result.sources, len(result.repeated), result.id_sum) == ({}, 0, 0)

@@ -28,7 +28,7 @@ def batch_of(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
 
 
 def staged_rows(batches: list[pa.RecordBatch]) -> list[str]:
-    """What is staged for the batches, in an order that does not depend on how the rows were cut into batches."""
+    """The staged rows of the batches, in an order that does not depend on how the rows were cut into batches."""
     staged = [part for batch in batches for part in score_batch(SCORER, batch)]
     assert all(part.schema == STAGED for part in staged)
     rows = [{**row, "score": row["score"] and row["score"].hex()} for part in staged for row in part.to_pylist()]

@@ -1,4 +1,4 @@
-"""What a training reads: logits of the right text and the right weights, and a transfer set that nobody labelled."""
+"""A snapshot holds logits of the right text and the right weights, and a transfer set that nobody labelled."""
 
 import json
 import re
@@ -63,7 +63,7 @@ def rows_of(texts: dict[str, str | None]) -> list[tuple[str, str, list[float]]]:
 
 @pytest.fixture(scope="module")
 def warehouse(spark: SparkSession) -> Warehouse:
-    """Labels and days; WHOLE has said all of the labels, PART of some, OTHER has other weights."""
+    """Labels and days; WHOLE has logits of all labels, PART of some, OTHER has other weights."""
     warehouse = Warehouse(spark, "snapshots")
     tiny_tables.put_labels(warehouse, LABELS)
     labelled = rows_of({opinion: text for opinion, text, *_ in LABELS})
@@ -76,8 +76,8 @@ def warehouse(spark: SparkSession) -> Warehouse:
         tiny_tables.put_logits(warehouse, teacher.version, "labelled", rows, fingerprint)
     for day, texts in STREAM.items():
         tiny_tables.put_day(warehouse, day, texts)
-        said = rows_of({opinion: text for opinion, text in texts.items() if opinion not in WITHOUT})
-        tiny_tables.put_logits(warehouse, WHOLE.version, day, said, "aa/float32")
+        rows = rows_of({opinion: text for opinion, text in texts.items() if opinion not in WITHOUT})
+        tiny_tables.put_logits(warehouse, WHOLE.version, day, rows, "aa/float32")
     return warehouse
 
 
@@ -89,22 +89,22 @@ def labels_of(folder: Path) -> dict[str, Any]:
 
 
 def test_labels_have_the_logits_of_their_own_text(warehouse: Warehouse, tmp_path: Path) -> None:
-    _, found = write_snapshot(warehouse, f"{tmp_path}/all", SnapshotSpec([WHOLE]))
+    _, lineage = write_snapshot(warehouse, f"{tmp_path}/all", SnapshotSpec([WHOLE]))
     by_text = labels_of(tmp_path / "all")
     assert set(by_text) == {normalise(text) for _, text, *_ in LABELS}
-    for text, said in by_text.items():
-        np.testing.assert_allclose(said, [logits(text)], rtol=1e-6)
-    assert found["teachers"] == [
+    for text, stored in by_text.items():
+        np.testing.assert_allclose(stored, [logits(text)], rtol=1e-6)
+    assert lineage["teachers"] == [
         {"version": WHOLE.version, "fingerprints": ("aa/float32", "aa/bfloat16"), "train_rows": 3}
     ]
 
 
 def test_a_text_that_changed_since_has_no_logits(warehouse: Warehouse, tmp_path: Path, capsys) -> None:
-    _, found = write_snapshot(warehouse, f"{tmp_path}/all", SnapshotSpec([PART, WHOLE], allow_missing=True))
-    for text, said in labels_of(tmp_path / "all").items():
-        assert np.isnan(said[0]).all() == (text in ("味道好极了", "客服骗人"))
-        np.testing.assert_allclose(said[1], logits(text), rtol=1e-6)
-    assert [teacher["train_rows"] for teacher in found["teachers"]] == [1, 3]
+    _, lineage = write_snapshot(warehouse, f"{tmp_path}/all", SnapshotSpec([PART, WHOLE], allow_missing=True))
+    for text, stored in labels_of(tmp_path / "all").items():
+        assert np.isnan(stored[0]).all() == (text in ("味道好极了", "客服骗人"))
+        np.testing.assert_allclose(stored[1], logits(text), rtol=1e-6)
+    assert [teacher["train_rows"] for teacher in lineage["teachers"]] == [1, 3]
     assert f"logits of {PART.version}: 1 of 3 rows of train (33.3%)" in capsys.readouterr().out
 
 
@@ -136,14 +136,14 @@ def test_what_is_not_there_is_named_with_the_command_that_makes_it(
 
 
 def test_the_transfer_set_holds_each_unlabelled_text_with_logits_once(warehouse: Warehouse, tmp_path: Path) -> None:
-    _, found = write_snapshot(warehouse, f"{tmp_path}/all", SnapshotSpec([WHOLE], [DAY, NEXT]))
+    _, lineage = write_snapshot(warehouse, f"{tmp_path}/all", SnapshotSpec([WHOLE], [DAY, NEXT]))
     rows = read(f"{tmp_path}/all/transfer")
     assert sorted(rows.texts) == sorted(["快递丢了", "服务差", "新的一天", *(f"两天都有{i}" for i in range(10))])
     np.testing.assert_allclose(rows.logits[:, 0], [logits(text) for text in rows.texts], rtol=1e-6)
     assert set(rows.labels) == {-1}
     splits = pads.dataset(f"{tmp_path}/all/transfer", format="parquet").to_table()["split"].to_pylist()
     assert set(splits) == {"transfer"}, "no row of it is read as one of train"
-    assert (found["transfer"]["days"], found["transfer"]["rows"]) == ([DAY, NEXT], 13)
+    assert (lineage["transfer"]["days"], lineage["transfer"]["rows"]) == ([DAY, NEXT], 13)
 
 
 def test_a_transfer_set_with_nothing_in_it_is_refused(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -155,13 +155,13 @@ def test_a_transfer_set_with_nothing_in_it_is_refused(warehouse: Warehouse, tmp_
 
 
 def test_the_lineage_counts_and_names_the_data(warehouse: Warehouse, tmp_path: Path) -> None:
-    _, found = write_snapshot(warehouse, f"{tmp_path}/all", SnapshotSpec([WHOLE], [NEXT]))
-    assert found["rows"] == {"train": 3, "valid": 2, "test": 2}
-    assert found["data"] == warehouse.location(LABELLED_OPINION, {})
-    assert found["transfer"]["rows"] == 7
-    for digest in (found["data_hash"], found["transfer"]["data_hash"]):
+    _, lineage = write_snapshot(warehouse, f"{tmp_path}/all", SnapshotSpec([WHOLE], [NEXT]))
+    assert lineage["rows"] == {"train": 3, "valid": 2, "test": 2}
+    assert lineage["data"] == warehouse.location(LABELLED_OPINION, {})
+    assert lineage["transfer"]["rows"] == 7
+    for digest in (lineage["data_hash"], lineage["transfer"]["data_hash"]):
         assert re.fullmatch("[0-9a-f]{16}", digest)
-    assert json.loads(json.dumps(found))["teachers"][0]["fingerprints"] == list(WHOLE.fingerprints)
+    assert json.loads(json.dumps(lineage))["teachers"][0]["fingerprints"] == list(WHOLE.fingerprints)
 
 
 def test_the_hash_of_the_data_is_of_its_rows_not_of_its_files(spark: SparkSession, tmp_path: Path) -> None:
@@ -179,9 +179,9 @@ def test_fewer_rows_of_train_are_the_same_at_each_time_and_valid_and_test_stay(
 ) -> None:
     chosen = []
     for number in ("1", "2"):
-        _, found = write_snapshot(warehouse, f"{tmp_path}/{number}", SnapshotSpec([WHOLE], train_rows=2))
-        assert found["rows"] == {"train": 2, "valid": 2, "test": 2}
-        assert found["teachers"][0]["train_rows"] == 2
+        _, lineage = write_snapshot(warehouse, f"{tmp_path}/{number}", SnapshotSpec([WHOLE], train_rows=2))
+        assert lineage["rows"] == {"train": 2, "valid": 2, "test": 2}
+        assert lineage["teachers"][0]["train_rows"] == 2
         chosen.append(set(labels_of(tmp_path / number)))
     assert chosen[0] == chosen[1]
 

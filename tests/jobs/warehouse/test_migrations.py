@@ -12,7 +12,7 @@ from jobs.common import locks
 from jobs.warehouse import migrations
 from jobs.warehouse.migrations import migrate, pending_statements
 from jobs.warehouse.schema import Table
-from jobs.warehouse.tables import RAW_OPINION, SCORING_RUN, TABLES, VALID_COMPLAINT, VIEWS
+from jobs.warehouse.tables import OPINION_SCORE, RAW_OPINION, SCORING_RUN, TABLES, VALID_COMPLAINT, VIEWS
 from jobs.warehouse.warehouse import Warehouse
 
 pytestmark = pytest.mark.spark
@@ -55,6 +55,25 @@ def test_an_older_table_is_upgraded_and_its_rows_stay(spark: SparkSession, older
     assert (row.run_id, row.rows_read, row.rows_scored, row.ended) == ("r1", 7, None, None)
 
 
+def test_scores_from_before_the_second_reader_gain_its_columns(spark, database, tmp_path) -> None:
+    spark.sql(f"CREATE DATABASE {database}")
+    older = {
+        name: OPINION_SCORE.columns[name] for name in ("opinion_id", "score", "is_valid", "model_version", "run_id")
+    }
+    statement = migrations.created(Table(OPINION_SCORE.name, "", older))
+    spark.sql(statement.format(database=database, root=f"file://{tmp_path}"))
+    spark.sql(f"INSERT INTO {database}.opinion_score PARTITION (dt='2026-11-09') VALUES ('a', 0.5, true, 'm', 'r')")
+    row = Warehouse(spark, database).read(OPINION_SCORE, dt="2026-11-09").first()
+    assert row is not None
+    assert (row.opinion_id, row.score, row.student_score, row.reader_score, row.decided_by) == (
+        "a",
+        0.5,
+        None,
+        None,
+        None,
+    )
+
+
 def test_a_migration_that_was_done_is_not_done_again(spark, older, monkeypatch) -> None:
     Warehouse(spark, older)
     monkeypatch.setattr(migrations.locks, "hold", lambda *_: pytest.fail("there is nothing to do"))
@@ -92,7 +111,7 @@ def test_two_jobs_may_migrate_at_once(spark, older, tmp_path, monkeypatch, lock)
 
 
 def refused(spark: SparkSession, database: str, ddl: str) -> str:
-    """What is said of a database that holds what `ddl` makes; it must be left as it was."""
+    """The refusal of a database that holds what `ddl` makes; it must be left as it was."""
     spark.sql(f"CREATE DATABASE {database}")
     spark.sql(ddl)
     before = spark.sql(f"SHOW TABLES IN {database}").collect()
@@ -107,15 +126,15 @@ PARQUET = "PARTITIONED BY (dt string) STORED AS PARQUET LOCATION"
 
 def test_other_columns_are_refused_by_name(spark, database, tmp_path) -> None:
     ddl = f"CREATE EXTERNAL TABLE {database}.raw_opinion (opinion_id bigint, text string, extra int) "
-    said = refused(spark, database, f"{ddl} {PARQUET} 'file://{tmp_path}'")
+    message = refused(spark, database, f"{ddl} {PARQUET} 'file://{tmp_path}'")
     for part in ("opinion_id is bigint, expected string", "source is missing", "extra is int, expected no such column"):
-        assert part in said
+        assert part in message
 
 
 def test_a_table_of_a_newer_version_is_refused(spark, database, tmp_path) -> None:
     ddl = f"CREATE EXTERNAL TABLE {database}.raw_opinion ({RAW_OPINION.ddl}, language string) "
-    said = refused(spark, database, f"{ddl} {PARQUET} 'file://{tmp_path}'")
-    assert "raw_opinion was made by a newer version of this project, with language" in said
+    message = refused(spark, database, f"{ddl} {PARQUET} 'file://{tmp_path}'")
+    assert "raw_opinion was made by a newer version of this project, with language" in message
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What executors are sent arrives whole, and an executor that differs from the driver is refused by name."""
+"""Code and bundles reach executors whole, and an executor that differs from the driver is refused by name."""
 
 import json
 import re
@@ -60,8 +60,8 @@ def test_other_code_is_refused(code: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "code.zip", "a") as zipped:
         zipped.writestr("jobs/newer.py", "")
     done = in_a_worker(tmp_path / "code.zip", "check_versions(json.loads(sys.argv[1]))", json.dumps(versions()))
-    said = str(error_of(RuntimeError(done.stderr)))
-    assert "code of distill and jobs is " in said and "ship the environment again: make ship" in said
+    message = str(error_of(RuntimeError(done.stderr)))
+    assert "code of distill and jobs is " in message and "ship the environment again: make ship" in message
 
 
 @pytest.mark.parametrize("name", ["python", "pyspark", "numpy", "numba", "pyarrow", "torch"])
@@ -82,7 +82,7 @@ def test_a_bundle_arrives_once_and_whole(spark, home) -> None:  # type: ignore[n
     for _ in range(2):
         ship(spark, path)
     assert sum(uri.endswith(f"#{version}") for uri in spark.sparkContext.listArchives) == 1
-    [found] = spark.sparkContext.parallelize([0], 1).map(lambda _: received(version, digest).digest).collect()
-    assert found == digest
+    [received_digest] = spark.sparkContext.parallelize([0], 1).map(lambda _: received(version, digest).digest).collect()
+    assert received_digest == digest
     with pytest.raises(OpinionError, match=f"the bundle {version} on this executor is not the driver's"):
         received(version, "another")

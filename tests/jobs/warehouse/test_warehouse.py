@@ -33,8 +33,8 @@ def test_a_partition_is_added_then_moved_and_others_stay(warehouse: Warehouse) -
 
 
 def test_a_table_without_partitions_has_a_location_from_the_start(warehouse: Warehouse) -> None:
-    found = warehouse.location(LABELLED_OPINION, {})
-    assert found is not None and found.endswith("/warehouse/empty/labelled_opinion")
+    location = warehouse.location(LABELLED_OPINION, {})
+    assert location is not None and location.endswith("/warehouse/empty/labelled_opinion")
 
 
 def test_a_leading_part_of_the_key_reads_all_that_has_it(warehouse: Warehouse) -> None:
