@@ -3,7 +3,8 @@
 Each night is loaded, scored and sampled; the oracle labels the sample, the labels are loaded, the threshold is
 calibrated; the champion is trained again after the first night and after each Friday's. Each night is judged by the
 oracle's labels of all its rows, before any of them is loaded, beside the first champion at the threshold of its bundle:
-the line without the loop. Nights of which the oracle knows nothing are scored at the end and not judged.
+the line without the loop. From the second night on a second reader reads 5% of the texts. Nights of which the oracle
+knows nothing are scored at the end and not judged.
 
     .venv/bin/python benchmarks/nights.py --labels ../shared/data/stream_truth/labels_2026-11-09_to_19.csv.gz --home DIR
 
@@ -39,6 +40,8 @@ from distill.text.normalisation import normalise
 
 RESULTS = Path(__file__).parent / "results"
 SHARED = CHECKOUT.parent / "shared"
+READ = 800  # texts of the second reader, 5% of a night
+PRECISION = "bfloat16"  # of the logits in the files
 FRIDAY = 4  # the weekday after whose night the champion is trained again
 SCORES = """select s.opinion_id, s.score, s.is_valid, r.threshold, r.threshold_source, r.expected_precision,
 r.precision_lower, r.certified, r.model_version from opinion.opinion_score s
@@ -110,7 +113,7 @@ class Replay:
         first = self.once("first champion", self.first_champion)
         rows, labels = [], 0
         for number, dt in enumerate(self.days()):
-            self.once(f"{dt} scored", lambda dt=dt: self.scored(dt))
+            self.once(f"{dt} scored", lambda dt=dt, number=number: self.scored(dt, second_reader=number > 0))
             judged = self.once(f"{dt} judged", lambda dt=dt: self.judged(dt))
             alone = self.once(f"{dt} without the loop", lambda dt=dt: self.judged_alone(dt, first))
             rows += [{"night": dt, "labels_so_far": labels, **row} for row in (judged, alone)]
@@ -141,9 +144,14 @@ class Replay:
         self.registry.promote(version, "replay: the first champion, on hard labels")
         return version
 
-    def scored(self, dt: str) -> None:
-        """Load, score and report the day."""
-        self.job("night", "--dt", dt, "--input", str(self.stream(dt)), "--sample", str(self.args.per_night))
+    def scored(self, dt: str, second_reader: bool) -> None:
+        """Load and score the day; the second reader's logits come from the files instead of an hour of BERT."""
+        self.job("load_opinions", "--dt", dt, "--input", str(self.stream(dt)))
+        reader = []
+        if second_reader:
+            self.import_logits("--dt", dt)
+            reader = ["--second-reader", "bert", "--second-reader-precision", PRECISION, "--read", str(READ)]
+        self.job("score_opinions", "--dt", dt, "--sample", str(self.args.per_night), *reader)
 
     def judged(self, dt: str) -> dict[str, Any]:
         """The night as the tables have it."""
@@ -215,13 +223,16 @@ class Replay:
 
     def retrained(self) -> str:
         """Train a challenger on all labels so far, and promote it if it is better; the champion then."""
-        logits = [str(path) for path in sorted((self.args.teacher / "logits").glob("*.parquet"))]
-        stored = ["store_teacher_logits", "--teacher", "bert", "--precision", "bfloat16", "--import-from", *logits]
-        self.job(*stored, "--labelled")
-        loaded = [dt for dt in self.days() if f"{dt} scored" in self.done]
-        self.job(*stored, "--dt", *loaded)
-        self.job("retrain", "--precision", "bfloat16")
+        self.import_logits("--labelled")
+        self.import_logits("--dt", *[dt for dt in self.days() if f"{dt} scored" in self.done])
+        self.job("retrain", "--precision", PRECISION)
         return self.registry.resolve("champion")
+
+    def import_logits(self, *units: str) -> None:
+        """Store the teacher's logits from its files."""
+        logits = [str(path) for path in sorted((self.args.teacher / "logits").glob("*.parquet"))]
+        teacher = ["--teacher", "bert", "--precision", PRECISION]
+        self.job("store_teacher_logits", *teacher, *units, "--import-from", *logits)
 
 
 def precision_at(labels: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], recall: float) -> float:

@@ -2,10 +2,14 @@
 
 Every label represents 1 / inclusion probability rows of its night.
 
-The precision at a threshold is estimated by calibrated probabilities, sum w p / sum w over the labels that score as
-much, with p a logistic function of the score's log odds, fitted on all labels (Platt 1999). The plain share of
-complaints among these labels varies so much on one night's hundred labels that the lowest threshold which seems to have
-the target precision usually has less.
+The precision at a threshold is estimated from the labels that score as much, in two ways. The share of complaints,
+sum w y / sum w, varies so much on one night's hundred labels that the lowest threshold which seems to have the target
+precision often has less. Calibrated probabilities, sum w p / sum w with p a logistic function of the score's log odds,
+fitted on all labels (Platt 1999), vary little, but are too low at high scores while labels are few. The estimate is
+
+    (PRIOR_LABELS * calibrated + n * share) / (PRIOR_LABELS + n),    n = (sum w)^2 / sum w^2
+
+the mean of a beta distribution whose prior is the calibrated probability (empirical Bayes; n after Kish 1965).
 """
 
 from collections.abc import Sequence
@@ -22,6 +26,7 @@ LEAST_LABELS = 40  # with fewer there is no estimate
 LEAST_COMPLAINTS = 10
 LEAST_ABOVE = 10  # labels at or above a threshold that can be chosen
 LARGEST_WEIGHT = 20.0  # times the mean, in the fit: one label of a sparse stratum must not decide alone
+PRIOR_LABELS = 30  # that the calibrated probability counts as
 RESAMPLES = 200
 LOSS = 0.02  # of average precision, beyond which a challenger is worse on the nights
 
@@ -88,7 +93,10 @@ def precisions(nights: NightLabels, thresholds: Sequence[float]) -> npt.NDArray[
     estimates = []
     for threshold in thresholds:
         above = nights.scores >= np.float32(threshold)
-        estimates.append(np.average(expected[above], weights=nights.weights[above]))
+        weights = nights.weights[above]
+        calibrated, share = (np.average(values[above], weights=weights) for values in (expected, nights.labels))
+        labels = weights.sum() ** 2 / (weights**2).sum()
+        estimates.append((PRIOR_LABELS * calibrated + labels * share) / (PRIOR_LABELS + labels))
     return np.array(estimates)
 
 

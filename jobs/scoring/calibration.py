@@ -48,7 +48,7 @@ def calibrate(samples: Sampled, target: float, floor: float, confidence: float) 
 
 
 def estimated(samples: Sampled, nights: list[str], candidates: Sequence[Candidate], target: float) -> Candidate | None:
-    """The candidate that the labels' calibrated probabilities choose, which vary less than shares of few labels."""
+    """The lowest candidate that is estimated to have the target, as `out_of_fold.precisions` estimates it."""
     used = weighed(samples.rows[samples.rows["dt"].isin(nights) & samples.rows["label"].notna()])
     labels, scores = used["label"].to_numpy(np.int64), used["score"].to_numpy(np.float32)
     known = NightLabels(labels, scores, used["weight"].to_numpy(np.float64))
