@@ -6,6 +6,9 @@ nearest to it. A second table compares labels for the combination, at the first 
 rows drawn as a night's sample draws them (85% of them above a score of 0.5, denser towards high scores), of valid, and
 of both.
 
+The student of the committed results has the scheme offline, the stored logits of the labels and of the six days before,
+three epochs, and no embeddings of the teacher: AUC 0.983 and recall 0.836 at 95% precision on test.
+
 Seconds are processor seconds of one core: the student's of the scoring, the teacher's of reading some of the nearest
 texts, float32, batches of similar length, per text.
 

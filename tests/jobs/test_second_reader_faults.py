@@ -49,11 +49,12 @@ def warehouse(spark: SparkSession, model: str, teacher: str) -> Warehouse:
 
 
 def with_nan(folder: Path, teacher: str, warehouse: Warehouse) -> str:
-    """A teacher whose weights are not numbers, with the logits of the labels that another one has."""
+    """A teacher whose logits overflow, with the logits of the labels that another one has."""
     bad, registry = tiny_teacher.add_teacher(folder, 2), read_day.registry()
     bundle = registry.load(bad).bundle
     tensors = {name: tensor.copy() for name, tensor in bundle.tensors.items()}
-    tensors["output.bias"][:] = np.nan
+    for name in ("encoder.encoder.layer.1.output.LayerNorm.weight", "output.weight"):
+        tensors[name][:] = 1e30  # a number, which a bundle may hold
     shutil.rmtree(registry.path(bad))
     registry.add(bad, tensors, bundle.files, {"architecture": bundle.manifest["architecture"]})
     read_day.put_label_logits(warehouse, bad, tiny_teacher.logits_alone(teacher, read_day.LABELLED))
