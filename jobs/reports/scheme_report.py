@@ -20,6 +20,7 @@ from distill.scoring.scorer import Scorer
 from distill.training.scheme_table import BERT, SCHEMES
 from jobs.reports import plots
 from jobs.reports.pages import Pictures, render
+from jobs.reports.scheme_json import COSTS, json_row
 from jobs.reports.scheme_protocol import MEASURES, TRIALS_HEAD, differences_table, finals, trials_table
 
 Rows = Sequence[Mapping[str, Any]]
@@ -51,9 +52,6 @@ HEAD = (
         "teacher",
     ),
 )
-
-
-COSTS = ("wall_s", "cpu_s", "total_cpu_s")
 
 
 @dataclass(frozen=True)
@@ -132,35 +130,6 @@ def curves_of(registry: Registry, rows: Rows, test_rows: Callable[[], TextRows])
             precision, recall, _ = precision_recall_curve(test.labels, scorer.score_normalised(test.texts))
             curves[row["label"]] = (recall, precision)
     return curves
-
-
-def json_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of the JSON."""
-    teacher = {
-        "version": row["teacher_version"],
-        "auc": row["teacher_auc"],
-        "recall_at_95_precision": row["teacher_recall"],
-    }
-    return {
-        "scheme": row["scheme"],
-        "label": row["label"],
-        "options": row["flags"],
-        "seed": row["seed"],
-        "labels_hash": row["labels_hash"],
-        "student": {
-            "version": row["model_version"],
-            "auc": row["auc"],
-            "recall_at_95_precision": row["recall"],
-            "precision": row["precision"],
-        },
-        "teacher": teacher if row["teacher_version"] else None,
-        "coverage": row["coverage"],
-        "churn": row["churn"],
-        "negative_flips": row["negative_flips"],
-        "phase": row["phase"] or "final",
-        "valid": {"auc": row["valid_auc"], "recall_at_95_precision": row["valid_recall"]},
-        **{column: row[column] for column in COSTS},
-    }
 
 
 def by_label(rows: Rows) -> dict[str, list[Mapping[str, Any]]]:
