@@ -11,13 +11,12 @@ HOSTILE = "<script>alert('坏')</script>\x00\u202e\"&amp;</style>{{ 7 * 7 }}"
 
 
 def test_what_a_text_holds_is_escaped_and_shows_or_moves_nothing_hidden() -> None:
-    page = pages.render(
-        "scheme.html", Path(), title=HOSTILE, made=HOSTILE, head=[HOSTILE], rows=[[HOSTILE]], pictures={}
-    )
+    tables = {HOSTILE: ([HOSTILE], [[HOSTILE]])}
+    page = pages.render("scheme.html", Path(), title=HOSTILE, made=HOSTILE, tables=tables, pictures={})
     assert page.count("<script") == 0 and page.count("</style>") == 1
     assert not re.search("[\x00\u202e]", page)
     shown = "&lt;script&gt;alert(&#39;坏&#39;)&lt;/script&gt;&#34;&amp;amp;&lt;/style&gt;{{ 7 * 7 }}"
-    assert page.count(shown) == 5  # the title twice
+    assert page.count(shown) == 6  # the title twice
 
 
 def test_marks_have_the_strength_of_what_each_character_adds() -> None:
