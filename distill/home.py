@@ -95,7 +95,7 @@ def not_ours(path: Path, folder: Path | None = None) -> str:
     """The error line of a path: its owner, the user who cannot write to it, and the cure."""
     owner, me = user(path.stat().st_uid), user(os.geteuid())
     if os.statvfs(path).f_flag & os.ST_RDONLY:
-        raise Infrastructure(f"{path} is on a disk that is mounted read-only")
+        raise Infrastructure(f"{path} is on a disk that is mounted read-only; set OPINION_HOME to another one")
     if owner == me:
         return f"{me} cannot write to {path}: chmod -R u+rwX {folder or path}"
     return f"{path} belongs to {owner}, and {me} cannot write to it; run as {owner}, or: chown -R {me} {folder or path}"

@@ -89,14 +89,19 @@ class Scorer:
         shapes = {name: tensor.shape for name, tensor in bundle.tensors.items()}
         wrong = {name for name, shape in self.architecture.shapes().items() if shapes.get(name) != shape}
         if wrong:
-            raise BadModel(f"tensor {min(wrong)} does not have the shape of the manifest's architecture")
+            raise BadModel(
+                f"tensor {min(wrong)} does not have the shape of the manifest's architecture; save the model again"
+            )
         if large := {name for name, tensor in bundle.tensors.items() if np.abs(tensor).max(initial=0) > LARGEST}:
             raise BadModel(
                 f"tensor {min(large)} holds numbers beyond {LARGEST:g}, as no training gives; train it again"
             )
         for channel, ids in self.architecture.ids.items():
             if channel not in self.vocabulary.channels or self.vocabulary.size(channel) != ids:
-                raise BadModel(f"the vocabulary of channel {channel} does not have the {ids} ids of the architecture")
+                raise BadModel(
+                    f"the vocabulary of channel {channel} does not have the {ids} ids of the architecture; "
+                    "save the model again"
+                )
         trained = section(bundle, "text")
         if trained.get("fingerprint") != self.vocabulary.fingerprint():
             segmenter = self.vocabulary.segmenter

@@ -159,7 +159,7 @@ class SchemeRuns:
     def of_teacher(self) -> dict[str, Any]:
         """The row of the teacher that the grid names."""
         if self.teacher is None:
-            raise BadInput("a run has the flags 'teacher' and the grid names no teacher")
+            raise BadInput("a run has the flags 'teacher' and the grid names no teacher; add teacher = VERSION to it")
         manifest = self.registry.load(self.teacher).bundle.manifest
         curve = manifest["lineage"]["curve"]
         cost = {

@@ -146,7 +146,8 @@ def snapshot_transfer(warehouse: Warehouse, folder: str, spec: SnapshotSpec) -> 
     count = written.count()
     print(f"transfer set: {count} texts of {len(spec.days)} days", flush=True)
     if count == 0:
-        raise BadInput(f"--transfer-dt: no text of {', '.join(spec.days)} is unlabelled and has logits")
+        days = ", ".join(spec.days)
+        raise BadInput(f"--transfer-dt: no text of {days} is unlabelled and has logits; name a day with such texts")
     return {"days": list(spec.days), "rows": count, "data_hash": hash_of(written.select("text"))}
 
 

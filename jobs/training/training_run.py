@@ -63,7 +63,8 @@ def version_of(scheme: str, args: argparse.Namespace) -> str:
         return new_version(scheme, datetime.now(UTC))
     checked_version(args.resume)
     if not (folder_of(args.resume) / BEGUN).exists():
-        raise BadInput(f"--resume {args.resume}: there is nothing to resume in {folder_of(args.resume)}")
+        folder = folder_of(args.resume)
+        raise BadInput(f"--resume {args.resume}: there is nothing to resume in {folder}; train without --resume")
     return str(args.resume)
 
 
