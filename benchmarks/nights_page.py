@@ -27,8 +27,8 @@ def markdown(content: dict[str, Any], plot: str) -> str:
         "# Nights that learn from their readers",
         f"`{content['command']}`",
         "Each night is judged by the oracle's labels of all its rows, which no step has seen; `labels so far` are "
-        "those loaded before it was scored. Certified is the lower bound of the precision, with 95% confidence. From the "
-        "second night on BERT is the second reader of 5% of the texts.",
+        "those loaded before it was scored. Certified is the lower bound of the precision, with 95% confidence. From "
+        "the second night on BERT is the second reader of 5% of the texts.",
         f"![Precision and recall, night by night]({plot})",
         "## With the loop",
         table([row for row in content["nights"] if row["loop"]]),
@@ -78,8 +78,8 @@ def draw(rows: list[dict[str, Any]], file: Path) -> None:
         sure = [row for row in promised if row["certified_precision"] is not None]
         if sure:
             bounds = [row["certified_precision"] for row in sure]
-            axes[0].fill_between([row["night"][5:] for row in sure], bounds, 1, color=plots.GREY, alpha=0.2)
-            axes[0].plot([], [], color=plots.GREY, alpha=0.4, linewidth=6, label="certified")
+            to_one, days = [1 - bound for bound in bounds], [row["night"][5:] for row in sure]
+            axes[0].bar(days, to_one, bottom=bounds, color=plots.GREY, alpha=0.3, label="certified")
         for panel, name in zip(axes, ("precision", "recall"), strict=True):
             panel.set(ylabel=name, ylim=(0.2, 1.01))
             panel.grid()
