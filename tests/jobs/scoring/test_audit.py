@@ -139,7 +139,8 @@ def two_flipped(rows: DataFrame) -> DataFrame:
     """One that was valid is junk, one that was junk is valid; scores say so too, so that only the ids differ."""
     valid, junk = (rows.where(F.col("is_valid") == one).limit(1) for one in (True, False))
     rest = rows.join(valid.unionAll(junk), "opinion_id", "left_anti").select(rows.columns)
-    flipped = valid.unionAll(junk).withColumns({"is_valid": ~F.col("is_valid"), "score": F.expr("float(1 - score)")})
+    other = {name: F.expr("float(1 - score)") for name in ("score", "student_score")}
+    flipped = valid.unionAll(junk).withColumns({"is_valid": ~F.col("is_valid"), **other})
     return rest.unionAll(flipped)
 
 
