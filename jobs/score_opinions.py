@@ -39,14 +39,14 @@ def main() -> None:
 
 def parser() -> Parser:
     """The command line."""
-    found = job_parser(__doc__, "score_opinions --dt 2026-11-09")
+    flags = job_parser(__doc__, "score_opinions --dt 2026-11-09")
     to = "… to this one, where it is not done already"
-    add_days(found, "the day to score, loaded by load_opinions before", "score all days from this one on …", to)
-    found.add_argument("--force", action="store_true", help="with --from and --to: days that are done, too")
-    found.add_argument("--model", default="champion", help="champion, or a version of the registry")
-    add_options(found, ScoringRun)
-    add_options(found, ReaderOptions)
-    return found
+    add_days(flags, "the day to score, loaded by load_opinions before", "score all days from this one on …", to)
+    flags.add_argument("--force", action="store_true", help="with --from and --to: days that are done, too")
+    flags.add_argument("--model", default="champion", help="champion, or a version of the registry")
+    add_options(flags, ScoringRun)
+    add_options(flags, ReaderOptions)
+    return flags
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Readings:
-    """What a second reader gave for the texts of a day: rounded margins by text hash."""
+    """A second reader's rounded margins of the texts of a day, by text hash."""
 
     band: Band
     combination: Combination

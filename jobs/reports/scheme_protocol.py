@@ -63,17 +63,17 @@ def differences(
         for by_seed in (base, *students.values())
         for version in by_seed.values()
     }
-    found = {}
+    by_label = {}
     for label, by_seed in students.items():
         pairs = [(scores[base[seed]], scores[version]) for seed, version in by_seed.items() if seed in base]
         if pairs:
-            found[label] = {name: paired_difference(test.labels, pairs, one) for name, one in MEASURES.items()}
-    return found
+            by_label[label] = {name: paired_difference(test.labels, pairs, one) for name, one in MEASURES.items()}
+    return by_label
 
 
-def differences_table(found: Mapping[str, Mapping[str, Difference]]) -> list[list[str]]:
+def differences_table(by_label: Mapping[str, Mapping[str, Difference]]) -> list[list[str]]:
     """The cells, one list per label: the mean and its 95% interval for each measure."""
     return [
         [label, *(f"{one.mean:+.4f} ({one.low:+.4f} to {one.high:+.4f})" for one in measures.values())]
-        for label, measures in found.items()
+        for label, measures in by_label.items()
     ]

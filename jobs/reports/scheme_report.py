@@ -56,7 +56,7 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Report:
-    """What a report says of a grid; differences: `scheme_protocol.differences`; budget: of the trials."""
+    """The facts of a grid that its report shows; differences: `scheme_protocol.differences`; budget: of the trials."""
 
     name: str
     title: str

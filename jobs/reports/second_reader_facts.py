@@ -1,4 +1,4 @@
-"""What a second reader did on a day: the lines of the summary, and the facts and examples of the page."""
+"""A second reader's part in a day: the lines of the summary, and the facts and examples of the page."""
 
 from typing import Any
 

@@ -105,8 +105,8 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
         unique = without_repeats(raw, read.repeated)
         source = ScorerSource(Path(model.path).name, model.bundle.digest, model.operating)
         second = second_reading(warehouse, dt, unique, source, scoring)
-        context, found = warehouse.spark.sparkContext, second.readings
-        readings = context.broadcast(found.to_bytes()) if found else None
+        context = warehouse.spark.sparkContext
+        readings = context.broadcast(second.readings.to_bytes()) if second.readings else None
 
         def stage(work: BatchFunction) -> None:
             rows = unique.withColumns({DRAW: draw(dt)} if sample else {})

@@ -1,4 +1,4 @@
-"""What a second reader gives for a few texts, through teacher_logit: read there, else computed and stored.
+"""A second reader's logits of a few texts, through teacher_logit: read there, else computed and stored.
 
 The texts that a day's second reading computed are the partition dt=read-DAY of the teacher, a row a text and without an
 id; the partition dt=DAY stays as store_teacher_logits leaves it, with all rows of the day or none.

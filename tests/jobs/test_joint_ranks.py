@@ -9,8 +9,6 @@ from typing import Any
 
 import cloudpickle
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from distill.data.snapshot import Snapshot
@@ -21,6 +19,7 @@ from distill.training.joint_schemes import JOINT
 from distill.training.ranks import ProcessGroup, SingleProcess
 from jobs.training.launch import launch
 from tests.distill.tiny_encoder import tiny_encoder
+from tests.distill.tiny_snapshot import write_labels
 
 pytestmark = [
     pytest.mark.spark,
@@ -47,14 +46,7 @@ STUCK_SECONDS = 240
 def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Labelled rows, of a number that the batches do not divide, and a tiny encoder."""
     folder = tmp_path_factory.mktemp("given")
-    rng = np.random.default_rng(0)
-    noise = [chr(c) for c in range(0x5000, 0x5040)]
-    labels = rng.integers(0, 2, 181)
-    texts = ["".join(rng.choice(noise, rng.integers(1, 9))) + ("客服骗人" if y else "物流很快") for y in labels]
-    splits = ["train"] * 121 + ["valid"] * 60
-    (folder / "labels").mkdir()
-    rows = pa.table({"text": texts, "label": labels, "source": splits, "split": splits})
-    pq.write_table(rows, folder / "labels" / "0.parquet")
+    write_labels(folder)
     start = Encoder(tiny_encoder(Path(folder, "encoder")), max_length=32)
     return {"snapshot": Snapshot(str(folder)), "start": start, "registry": str(folder)}
 

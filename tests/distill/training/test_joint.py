@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -22,6 +20,7 @@ from distill.training.joint import train_on_rank
 from distill.training.joint_schemes import JOINT
 from distill.training.ranks import SingleProcess
 from tests.distill.tiny_encoder import tiny_encoder
+from tests.distill.tiny_snapshot import write_labels
 
 CONFIG = TrainingConfig(epochs=2, batch=16, patience=9, seed=3, learning_rate=1e-2)
 TEACHER_CONFIG = replace(TEACHER, learning_rate=2e-3, precision="float32")
@@ -33,14 +32,7 @@ Given = dict[str, Any]
 def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
     """A snapshot, a tiny encoder to start from, and a registry with a teacher of that encoder."""
     folder = tmp_path_factory.mktemp("given")
-    rng = np.random.default_rng(0)
-    noise = [chr(c) for c in range(0x5000, 0x5040)]
-    labels = rng.integers(0, 2, 181)
-    texts = ["".join(rng.choice(noise, rng.integers(1, 9))) + ("客服骗人" if y else "物流很快") for y in labels]
-    splits = ["train"] * 121 + ["valid"] * 60
-    (folder / "labels").mkdir()
-    rows = pa.table({"text": texts, "label": labels, "source": splits, "split": splits})
-    pq.write_table(rows, folder / "labels" / "0.parquet")
+    write_labels(folder)
     start = Encoder(tiny_encoder(folder / "encoder"), max_length=24)
     saved = to_bundle(*from_pretrained(start.init, start.max_length, "float32"), {})
     Registry(str(folder / "registry")).add(VERSION, saved.tensors, saved.files, saved.manifest)
