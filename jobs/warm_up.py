@@ -56,7 +56,7 @@ def main() -> None:
 def run_night(home: Path, made: Path) -> None:
     """A night in the home; its caches and its archive of classes are left in `made`.
 
-    Raises Infrastructure with the last line of a night that failed.
+    Raises Infrastructure with the last lines of a night that failed.
     """
     home.mkdir()
     model = save_student(home)
@@ -75,9 +75,10 @@ def run_night(home: Path, made: Path) -> None:
         "MPLCONFIGDIR": str(made / "cache" / "matplotlib"),
         "SPARK_SUBMIT_OPTS": f'-Xlog:disable "-XX:ArchiveClassesAtExit={made / "classes.jsa"}"',
     }
-    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        last = (done.stderr.strip() or "no message").splitlines()[-1]
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, **streams)
+    if done.returncode:  # Java writes its own errors to the output, and tasks write warnings after an error
+        last = " | ".join(done.stdout.strip().splitlines()[-3:]) or "no message"
         raise Infrastructure(f"the night that warms up ended with exit code {done.returncode}: {last}")
 
 
