@@ -20,10 +20,12 @@ from jobs.warehouse.tables import SCORING_RUN
 from jobs.warehouse.warehouse import Warehouse
 from tests.cluster.cluster import CORE, ROOT, Cluster
 from tests.jobs import tiny_model
-from tests.jobs.whole_day import TABLES, load, look, score
+from tests.jobs.whole_day import SAMPLE, TABLES, load, look, score
 
 DAY, OTHER = "2026-11-09", "2026-11-10"  # faults meet the first
 DATABASE = "faults"
+OPTIONS = ("--database", DATABASE, "--sample", str(SAMPLE))  # of a job that scores a day as `score` does
+ALL_WHOLE = f"{2 * len(TABLES)} of {2 * len(TABLES)}"  # of the tables of both days
 Look = dict[str, Any]
 
 
@@ -118,7 +120,7 @@ class Night:
         counts = [sum(seen[f"{DAY} {t.name}"]["rows"] for t in TABLES[:2]) for seen in (before, after)]
         assert counts == [self.rows, self.rows], "no row is lost or doubled"
         whole = whole_partitions(after)
-        assert whole == "8 of 8"
+        assert whole == ALL_WHOLE
         self.other_is_untouched(after)
         record(
             name,

@@ -26,7 +26,7 @@ from distill.models.registry import Registry
 from jobs.scoring import worker
 from jobs.warehouse import publish
 from tests.cluster.cluster import CORE, ROOT, Cluster
-from tests.cluster.night import DATABASE, DAY, OTHER, Fault, Night, attempt, night_on
+from tests.cluster.night import DAY, OPTIONS, OTHER, Fault, Night, attempt, night_on
 from tests.cluster.test_faults_scoring import at_the_marked_row, killing_worker
 from tests.jobs.whole_day import TABLES, load, score
 
@@ -73,7 +73,7 @@ def stop(name: str, seconds: float) -> Strike:
 
 def kill_a_driver(night: Night, draw: random.Random) -> None:
     """Another driver scores the same day, and is killed somewhere on its way."""
-    command = night.cluster.command("jobs/score_opinions.py", "--dt", DAY, "--database", DATABASE, spark_cores_max="1")
+    command = night.cluster.command("jobs/score_opinions.py", "--dt", DAY, *OPTIONS, spark_cores_max="1")
     other = subprocess.Popen(
         command,
         cwd=ROOT,

@@ -15,7 +15,7 @@ from jobs import score_opinions
 from jobs.scoring import worker
 from jobs.training import decisions
 from tests.cluster.cluster import CORE, ROOT, Cluster
-from tests.cluster.night import DATABASE, DAY, OTHER, Night, attempt, record, whole_partitions
+from tests.cluster.night import DATABASE, DAY, OPTIONS, OTHER, Night, attempt, record, whole_partitions
 from tests.cluster.test_faults_scoring import at_the_marked_row
 from tests.distill.tiny_encoder import tiny_encoder
 from tests.jobs.test_chain import LABELS
@@ -44,7 +44,7 @@ def test_while_a_day_is_scored(night: Night, tmp_path: Path, monkeypatch) -> Non
             time.sleep(0.05)
 
     monkeypatch.setattr(worker, "score_batch", at_the_marked_row(wait))
-    monkeypatch.setattr(sys, "argv", ["score_opinions.py", "--dt", DAY, "--database", DATABASE])
+    monkeypatch.setattr(sys, "argv", ["score_opinions.py", "--dt", DAY, *OPTIONS])
     with night.fault("a bundle promoted while the scorer runs") as fault:
         run = threading.Thread(target=attempt, args=(fault, score_opinions.main))
         run.start()
@@ -86,7 +86,7 @@ def test_while_a_day_is_scored(night: Night, tmp_path: Path, monkeypatch) -> Non
 def submit_scorer(cluster: Cluster, day: str, *flags: str) -> tuple[subprocess.CompletedProcess[str], float]:
     """The scorer of a day as its user runs it, on one core, and the seconds it took."""
     started = time.monotonic()
-    done = cluster.submit("score_opinions", "--dt", day, "--database", DATABASE, *flags, timeout=240, **ONE_CORE)
+    done = cluster.submit("score_opinions", "--dt", day, *OPTIONS, *flags, timeout=240, **ONE_CORE)
     return done, time.monotonic() - started
 
 

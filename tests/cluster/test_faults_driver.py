@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.cluster import CORE, ROOT, Cluster
-from tests.cluster.night import record, whole_partitions
+from tests.cluster.night import ALL_WHOLE, record, whole_partitions
 from tests.jobs.test_kills import CHAINS, DAY, OTHER, PENDING, SWITCHED, TABLES, runs_and_content
 
 pytestmark = [pytest.mark.cluster, pytest.mark.faults]
@@ -88,7 +88,7 @@ def test_the_day_is_whole_after_the_death_and_after_the_next_run(seen: Seen, poi
     states = ("A", "found", "finished", "again")
     rows = [sum(looks[state][f"{DAY} {table}"]["rows"] for table in TABLES[:2]) for state in states]
     assert len(set(rows)) == 1, "no row is lost or doubled"
-    assert all(whole_partitions(looks[state]) == "8 of 8" for state in states)
+    assert all(whole_partitions(looks[state]) == ALL_WHOLE for state in states)
     other = [name for name in looks["A"] if name.startswith(OTHER)]
     assert all([looks[state][name] for name in other] == [looks["A"][name] for name in other] for state in states)
     record(
