@@ -22,6 +22,11 @@ def new_version(scheme: str, now: datetime) -> str:
     return f"{scheme}-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
+def scheme_of(version: str) -> str:
+    """The scheme that a version's name begins with."""
+    return re.sub(r"-[0-9]{8}T[0-9]{6}Z-.*", "", version)
+
+
 def anchor_name(version: str, step: int) -> str:
     """The name of an anchor point of a teacher's route: the teacher as it was after so many steps."""
     return f"{version}-step-{step}"

@@ -8,39 +8,27 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-import pandas as pd
-import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from distill.errors import BadInput, BadModel, Infrastructure, OpinionError
+from distill.errors import BadInput, BadModel, OpinionError
 from distill.models.architecture import KIND as TEXTCNN
 from distill.models.packages import need_transformers
 from distill.models.registry import Registry
-from distill.models.saved_model import SavedModel
 from distill.scoring.scorer import Scorer, margin_of
 from distill.scoring.second_reader import Readings
 from jobs.common.failures import error_of, print_stderr
 from jobs.common.home import home_registry
 from jobs.common.privacy import mask_numbers
-from jobs.ingest.hashed_texts import hashed
 from jobs.scoring.reading_band import band_of, nearest
 from jobs.scoring.scoring_flags import ReaderOptions, ScoringRun
 from jobs.scoring.worker import ScorerSource
-from jobs.warehouse.tables import LABELLED_OPINION
 from jobs.warehouse.warehouse import Warehouse
-
-if TYPE_CHECKING:
-    from distill.evaluation.combination import Fitted, ReadLabels
-    from jobs.training.reader_store import ReaderStore
 
 log = logging.getLogger("opinion")
 
 MOST_TEXTS = 200_000  # of a budget of seconds: the driver holds their hashes
-MOST_VALID = 20_000  # labels of valid for the combination
-TEXTS = pa.schema([("text_hash", pa.string()), ("text", pa.string())])
 
 
 @dataclass(frozen=True)
@@ -113,14 +101,18 @@ def read(
     warehouse: Warehouse, dt: str, rows: DataFrame, source: ScorerSource, scoring: ScoringRun
 ) -> tuple[Readings | None, dict[str, Any]]:
     """The readings of the day, None when no text of it can be scored, and their columns of scoring_run."""
-    from jobs.training.reader_store import ReaderStore  # late: torch takes seconds, which no other night waits for
+    # Late: torch and scikit-learn take seconds, which no other night waits for.
+    from jobs.training.combined_labels import combination
+    from jobs.training.night_labels import night_labels, unlearned_by
+    from jobs.training.reader_store import ReaderStore
 
     threshold = margin_of(float(scoring.model.threshold))
     near, texts = nearest(rows, source, scoring.reader.texts or MOST_TEXTS)
     try:
         store = ReaderStore(warehouse, home_registry(), scoring.reader, dt)
         try:
-            fitted = combination(warehouse, store, scoring.model)
+            fresh = unlearned_by(unlearned_by(night_labels(warehouse), scoring.model), store.writer.model)
+            fitted = combination(warehouse, store, Scorer(scoring.model.bundle, scoring.model.operating), fresh)
             labels = len(store.computed)
             margins = store.margins(texts, [one.text_hash for one in near])
         finally:
@@ -140,37 +132,3 @@ def read(
         "combination": {"intercept": numbers.intercept, "student": numbers.student, "reader": numbers.reader},
         "combination_labels": str(fitted),
     }
-
-
-def combination(warehouse: Warehouse, store: "ReaderStore", model: SavedModel) -> "Fitted":
-    """The combination of both margins, from labels that neither model has learned; errors as `combination.fit`.
-
-    The store reads the labels of nights that it has not read yet; of valid those count whose logits are stored.
-    """
-    # Late: scikit-learn takes seconds, which no other night waits for.
-    from distill.evaluation.combination import ReadLabels, fit
-    from jobs.training.night_labels import night_labels, unlearned_by
-
-    scorer = Scorer(model.bundle, model.operating)
-    nights = unlearned_by(unlearned_by(night_labels(warehouse), model), store.writer.model)
-    texts = warehouse.spark.createDataFrame(pa.Table.from_pandas(nights, TEXTS, preserve_index=False))
-    margins = store.margins(texts, nights["text_hash"].tolist())
-    if len(margins) < len(nights):
-        raise Infrastructure(f"the seconds of {store.writer.version} ended among the labels of nights; give it more")
-    valid = valid_labels(warehouse)
-    logits = store.known_margins(valid["text_hash"].tolist())
-    valid = valid[valid["text_hash"].isin(logits)]
-
-    def both(rows: pd.DataFrame, reader: Mapping[str, float]) -> "ReadLabels":
-        student = scorer.margins_normalised(rows["text"].tolist())
-        of_reader = np.array([reader[key] for key in rows["text_hash"]], np.float64)
-        return ReadLabels(rows["label"].to_numpy(np.int64), student, of_reader)
-
-    return fit(both(nights, margins), both(valid, logits))
-
-
-def valid_labels(warehouse: Warehouse) -> pd.DataFrame:
-    """Text, label and text_hash of the split valid, at most MOST_VALID, the lowest hashes."""
-    rows = hashed(warehouse.read(LABELLED_OPINION).where("split = 'valid'").select("text", "label"))
-    rows = rows.orderBy("text_hash").limit(MOST_VALID)
-    return pd.DataFrame([row.asDict() for row in rows.collect()], columns=["text", "label", "text_hash"])

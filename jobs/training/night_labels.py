@@ -58,8 +58,8 @@ def unlearned_by(rows: pd.DataFrame, model: SavedModel) -> pd.DataFrame:
     return rows[rows["known_at"] > datetime.fromisoformat(at)] if at else rows
 
 
-def operating_threshold(start: StartThreshold, target: float, database: str) -> dict[str, Any]:
-    """The start threshold of a new champion, as the registry stores it."""
+def operating_threshold(start: StartThreshold, target: float, reader: str | None, database: str) -> dict[str, Any]:
+    """The start threshold of a new champion, as the registry stores it; reader: the second reader of its nights."""
     return {
         "value": start.value,
         "source": ESTIMATE,
@@ -71,6 +71,7 @@ def operating_threshold(start: StartThreshold, target: float, database: str) -> 
         "precision_upper": start.upper,
         "labels": start.labels,
         "labels_above": start.labels_above,
+        "second_reader": reader,
         "database": database,
         "decided": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -8,21 +8,22 @@ from typing import Any
 import pandas as pd
 
 from distill.data.labelled import TextRows
-from distill.errors import Busy
+from distill.errors import Busy, OpinionError
 from distill.evaluation.comparison import compare, threshold_check
-from distill.evaluation.out_of_fold import LEAST_LABELS, NightLabels, nights_check, start_threshold
+from distill.evaluation.out_of_fold import LEAST_LABELS
 from distill.models.fitness import Bounds
+from distill.models.saved_model import SavedModel
 from distill.models.versions import new_version
 from distill.scoring.scorer import Scorer
 from distill.training.cross_fitting import LEAST_NIGHT_LABELS
 from distill.training.scheme_table import BERT, LINEAR
 from jobs.common.home import home, home_registry
-from jobs.scoring.sample_nights import CANDIDATES
 from jobs.training import decisions
 from jobs.training.logit_flags import LogitJob
 from jobs.training.logit_store import LogitWriter
 from jobs.training.logits import LABELLED
-from jobs.training.night_labels import judged_by, night_labels, operating_threshold, scores_of, unlearned_by
+from jobs.training.night_comparison import NightComparison, PairInUse, pair_in_use, read_pairs
+from jobs.training.night_labels import night_labels, operating_threshold, scores_of
 from jobs.training.retrain_flags import RetrainOptions, reused_teacher
 from jobs.training.snapshot import held_out
 from jobs.training.student_training import distil, fit_without
@@ -151,9 +152,25 @@ class Retraining:
                 self.note(folds=scores)
         return scores
 
-    def judged(self, rows: pd.DataFrame) -> NightLabels:
-        """The challenger's out-of-fold scores of rows that have them; labels loaded meanwhile have none."""
-        return judged_by(rows, self.state["out_of_fold"])
+    def night_comparison(self, champion: str | None, challenger: SavedModel) -> NightComparison:
+        """The comparison on the labels of nights that have out-of-fold scores; labels loaded meanwhile have none.
+
+        Beside the second reader of the champion's nights, unless that cannot be compared.
+        """
+        rows, out_of_fold = self.night_labels(), self.state["out_of_fold"]
+        rows = rows[rows["text_hash"].isin(out_of_fold)]
+        in_use = self.pair_in_use(champion) if champion and len(rows) else None
+        pairs, note = None, ""
+        try:
+            pairs = read_pairs(self.warehouse, self.registry, in_use, challenger, rows) if in_use else None
+            note = str(pairs) if pairs else ""
+        except OpinionError as e:
+            note = f"the students alone: {e}"
+        return NightComparison(rows, out_of_fold, challenger, self.options.target_precision, pairs, note)
+
+    def pair_in_use(self, champion: str) -> PairInUse | None:
+        """The second reader of the champion's nights."""
+        return pair_in_use(self.warehouse, champion)
 
     def reserved(self, role: str, scheme: str) -> str:
         """The version of this retraining's teacher or challenger, stored before its training begins.
@@ -177,19 +194,18 @@ class Retraining:
         """Compare with the current champion, which may have changed since the training."""
         champion, challenger = self.champion(), self.state["challenger"]
         rows, labels_hash = self.held_out()
-        new = self.registry.load(challenger).bundle
-        checks = [threshold_check(new)]
-        nights = self.night_labels()
-        nights = nights[nights["text_hash"].isin(self.state["out_of_fold"])]
+        new = self.registry.load(challenger)
+        checks = [threshold_check(new.bundle)]
+        nights = self.night_comparison(champion, new)
         if champion:
             old = self.registry.load(champion)
-            fresh = unlearned_by(nights, old)
-            by_nights = nights_check(judged_by(fresh, scores_of(Scorer(old.bundle), fresh)), self.judged(fresh))
+            by_nights = nights.check(old)
             bounds = replace(Bounds(), coverage=self.options.min_coverage)
             if by_nights.value is not None:
                 bounds = replace(bounds, recall_loss=bounds.recall_loss_with_nights)
-            checks += [*compare(old.bundle, new, rows, self.options.target_precision, bounds), by_nights]
-        start = start_threshold(self.judged(nights), [one for one, _ in CANDIDATES], self.options.target_precision)
+            checks += [*compare(old.bundle, new.bundle, rows, self.options.target_precision, bounds), by_nights]
+        start = nights.start()
+        reader = nights.pairs.of_challenger.version if nights.pairs else None
         target, database = self.options.target_precision, self.state["flags"]["database"]
         return {
             "challenger": challenger,
@@ -198,8 +214,8 @@ class Retraining:
             "promoted": all(one.passed for one in checks) and not self.options.dry_run,
             "dry_run": self.options.dry_run,
             "checks": [asdict(one) for one in checks],
-            "operating": operating_threshold(start, target, database) if start else None,
-            "trained_on": {"labels_hash": new.manifest.get("lineage", {}).get("data_hash")},
+            "operating": operating_threshold(start, target, reader, database) if start else None,
+            "trained_on": {"labels_hash": new.bundle.manifest.get("lineage", {}).get("data_hash")},
             "held_out": {"rows": len(rows.labels), "labels_hash": labels_hash},
             "decided": datetime.now(UTC).isoformat(timespec="seconds"),
         }

@@ -49,6 +49,9 @@ class Decided(Retraining):
     def night_labels(self) -> pd.DataFrame:
         return self.nights
 
+    def pair_in_use(self, champion: str) -> None:
+        """No night had a second reader."""
+
 
 def ask_for_recall_speed_and_size(run: Decided) -> None:
     """Of random models what the old one catches, and where, is chance."""

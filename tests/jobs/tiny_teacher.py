@@ -3,6 +3,7 @@
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,11 +16,14 @@ from jobs.common.home import home
 from tests.distill.tiny_encoder import POSITIONS, tiny_encoder
 
 
-def add_teacher(folder: Path, seed: int, version: str | None = None, scheme: str = "bert") -> str:
-    """Save a random teacher as a new version, or in the place of `version`; its name. `folder` is for the encoder."""
+def add_teacher(folder: Path, seed: int, version: str | None = None, scheme: str = "bert", **sections: Any) -> str:
+    """Save a random teacher as a new version, or in the place of `version`; its name.
+
+    folder: for the encoder. sections: further ones of its manifest.
+    """
     model, tokenizer = from_pretrained(tiny_encoder(folder, seed), POSITIONS, "float32")
     torch.nn.init.normal_(model.output.weight)
-    registry, bundle = Registry(str(home() / "registry")), to_bundle(model, tokenizer, {})
+    registry, bundle = Registry(str(home() / "registry")), to_bundle(model, tokenizer, sections)
     if version:
         shutil.rmtree(registry.path(version))
     version = version or new_version(scheme, datetime.now(UTC))
