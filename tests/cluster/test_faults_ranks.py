@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from distill.models.bundle import Bundle
+from distill.training.config import Outputs
 from distill.training.ranks import ProcessGroup, SingleProcess
 from jobs.training.launch import launch
 from tests.cluster.night import Night, record
@@ -72,7 +73,7 @@ def test_a_rank_killed_at_four_places_and_a_slow_rank(night: Night, snapshot: st
 
         HardLabel.step, checkpoint.random_state, loop.predict = at_step, at_write, at_evaluation  # type: ignore[method-assign]
         try:
-            return work(snapshot, config)(ranks, checkpoints=str(tmp_path / "checkpoints"))
+            return work(snapshot, config, Outputs(str(tmp_path / "checkpoints")))(ranks)
         finally:
             HardLabel.step, checkpoint.random_state, loop.predict = step, random_state, predict  # type: ignore[method-assign]
 
