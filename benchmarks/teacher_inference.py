@@ -1,10 +1,10 @@
-"""Ways to compute a teacher's logits on a CPU: texts a second, and how far the logits are from float32.
+"""Ways to compute a teacher's logits on a CPU: texts a processor second, and how far the logits are from float32.
 
-    padded to 8     what store_teacher_logits runs: float32, batches of similar length within a budget of tokens
-    unpadded        the same, each batch as long as its longest text
-    bfloat16        the first in bfloat16
-    torch int8      weights and activations of the linear layers in 8 bits, quantised as they come
-    onnx, onnx int8 ONNX Runtime with the graph of the unpadded network, in float32 and with 8 bits as above
+    before          float32, texts of similar length in batches of 1,024 tokens, padded to a multiple of 8
+    float32         what store_teacher_logits runs: batches of 256 tokens, as long as their longest text
+    bfloat16, int8  what it runs with --precision; int8 leaves wide inputs and the head in float32
+    int8 everywhere all linear layers in 8 bits
+    onnx, onnx int8 ONNX Runtime with the graph of the network, in float32 and with 8 bits everywhere
     openvino        the same graph in OpenVINO, float32
 
 Rounds are interleaved; figures are medians. `make bench` installs what is needed.
@@ -25,6 +25,7 @@ import warnings
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -65,14 +66,22 @@ def main() -> None:
     write(logits, seconds, f"{name}, {size_of(bundle)}", tokenizer, texts, args)
 
 
-def networks(bundle: bundles.Bundle, threads: int, folder: Path) -> dict[str, tuple[Network, int]]:
-    """The ways by name: batch to logits, and the multiple of tokens that a batch is padded to."""
+class Way(NamedTuple):
+    """Batch to logits, the multiple of tokens that a batch is padded to, and the most tokens of a batch."""
+
+    network: Network
+    pad_to: int = 1
+    tokens: int = BATCH_TOKENS["cpu"]
+
+
+def networks(bundle: bundles.Bundle, threads: int, folder: Path) -> dict[str, Way]:
+    """The ways by name."""
     import onnxruntime
     import openvino
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     model, _ = from_bundle(bundle, "float32")
-    low, _ = from_bundle(bundle, "bfloat16")
+    low, eight = (from_bundle(bundle, precision)[0] for precision in ("bfloat16", "int8"))
     whole, small = folder / "teacher.onnx", folder / "teacher-int8.onnx"
     export(model, whole)
     quantize_dynamic(str(whole), str(small), weight_type=QuantType.QInt8, per_channel=True)
@@ -88,13 +97,14 @@ def networks(bundle: bundles.Bundle, threads: int, folder: Path) -> dict[str, tu
     with warnings.catch_warnings(action="ignore"):  # torch names a successor of the function
         quantised = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
     return {
-        "padded to 8": (by_torch(model), PAD_TO),
-        "unpadded": (by_torch(model), 1),
-        "bfloat16": (by_torch(low), PAD_TO),
-        "torch int8": (by_torch(quantised), 1),
-        "onnx": (by_onnx(whole), 1),
-        "onnx int8": (by_onnx(small), 1),
-        "openvino": (lambda batch: compiled([batch.ids.numpy(), batch.mask.numpy()])[0], 1),
+        "before": Way(by_torch(model), 8, 1024),
+        "float32": Way(by_torch(model)),
+        "bfloat16": Way(by_torch(low), PAD_TO["bfloat16"]),
+        "int8": Way(by_torch(eight)),
+        "int8 everywhere": Way(by_torch(quantised)),
+        "onnx": Way(by_onnx(whole)),
+        "onnx int8": Way(by_onnx(small)),
+        "openvino": Way(lambda batch: compiled([batch.ids.numpy(), batch.mask.numpy()])[0]),
     }
 
 
@@ -124,21 +134,21 @@ def export(model: Bert, file: Path) -> None:
 
 
 def measure(
-    ways: dict[str, tuple[Network, int]], tokenizer: Tokenizer, texts: list[str], rounds: int
+    ways: dict[str, Way], tokenizer: Tokenizer, texts: list[str], rounds: int
 ) -> tuple[dict[str, Logits], dict[str, list[float]]]:
-    """Logits and seconds of each round, by way; a round before them warms up."""
+    """Logits and processor seconds of each round, by way; a round before them warms up."""
     encoded = tokenizer.encode(texts)
     logits, seconds = {}, {name: [] for name in ways}
     for number in range(rounds + 1):
-        for name, (network, pad_to) in ways.items():
-            view = encoded._replace(pad_to=pad_to)
+        for name, way in ways.items():
+            view = encoded._replace(pad_to=way.pad_to)
             result = np.empty((len(texts), 2), np.float32)
-            started = time.monotonic()
-            for rows in length_buckets(padded(view.lengths, pad_to), BATCH_TOKENS["cpu"]):
-                result[rows.numpy()] = network(view.take(rows))
+            started = time.process_time()
+            for rows in length_buckets(padded(view.lengths, way.pad_to), way.tokens):
+                result[rows.numpy()] = way.network(view.take(rows))
             logits[name] = result
             if number:
-                seconds[name].append(time.monotonic() - started)
+                seconds[name].append(time.process_time() - started)
     return logits, seconds
 
 
@@ -181,7 +191,7 @@ def write(
         f"average, {args.threads} thread of {os.cpu_count()} cores, {', '.join(content['processor'])}; "
         f"{', '.join(f'{name} {number}' for name, number in content['packages'].items())}; median of {args.rounds} "
         "interleaved rounds.",
-        "| way | texts/s | ratio | error of a logit: mean | max | other decisions at 0.5 |\n"
+        "| way | texts a processor second | ratio | error of a logit: mean | max | other decisions at 0.5 |\n"
         "| --- | --- | --- | --- | --- | --- |\n"
         + "\n".join(
             f"| {row['way']} | {row['texts_per_s']:.0f} | {row['ratio']:.2f} | {row['logit_error_mean']:.4f} | "

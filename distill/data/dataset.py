@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from distill.data.labelled import TextRows
-from distill.models.padding import padded
 
 
 class View(Protocol):
@@ -74,7 +73,7 @@ def to_device(tensors: Any, device: torch.device) -> Any:
 
 
 # Padded tokens of a batch that is not trained on: what fits a core's cache; a GPU needs more at once.
-BATCH_TOKENS = {"cpu": 1024, "cuda": 65_536}
+BATCH_TOKENS = {"cpu": 256, "cuda": 65_536}
 POOL = 64  # batches whose rows are sorted by length together
 
 
@@ -141,7 +140,7 @@ def passes(batch: Tensor, size: int, device: torch.device, lengths: Tensor | Non
     """The number of backward passes that a batch of all ranks, int64 (rows,), needs for memory; equal on every rank."""
     if lengths is None:
         return 1
-    tokens = -(-len(batch) // size) * int(padded(lengths[batch]).max())
+    tokens = -(-len(batch) // size) * int(lengths[batch].max())
     return max(1, -(-tokens // PASS_TOKENS[device.type]))
 
 

@@ -7,6 +7,7 @@ z = m U + u                         (batch, 2) the logits: junk, valid complaint
 
 import copy
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.ao.quantization import per_channel_dynamic_qconfig, quantize_dynamic
 from transformers import AutoConfig, AutoTokenizer
 
-from distill.errors import BadModel
+from distill.errors import BadInput, BadModel
 from distill.models.bundle import ENCODER_FILES, Bundle
 from distill.models.padding import PAD_TO, padded
 from distill.models.pretrained import ATTENTION, load, misfit, network
@@ -45,7 +47,7 @@ class TokenIds(NamedTuple):
     offsets: npt.NDArray[np.int64]
     padding: int
     most: int
-    pad_to: int = PAD_TO
+    pad_to: int = 1
 
     @property
     def lengths(self) -> Tensor:
@@ -64,16 +66,15 @@ class TokenIds(NamedTuple):
 
 
 class Tokenizer:
-    """The encoder's own subword tokenizer; the longest texts are cut."""
+    """The encoder's own subword tokenizer; the longest texts are cut. pad_to: as in TokenIds."""
 
-    def __init__(self, fast: Any, max_length: int):
-        self._fast = fast
-        self.max_length = max_length
+    def __init__(self, fast: Any, max_length: int, pad_to: int):
+        self._fast, self.max_length, self.pad_to = fast, max_length, pad_to
 
     def encode(self, texts: list[str]) -> TokenIds:
         """Token ids of normalised texts, with the special tokens that the encoder was trained with."""
         if not texts:  # which the tokenizers of transformers do not take
-            return TokenIds(np.empty(0, np.int32), np.zeros(1, np.int64), self._fast.pad_token_id, self.max_length)
+            return self._token_ids(np.empty(0, np.int32), np.zeros(1, np.int64))
         ids, lengths = [], [np.zeros(1, np.int64)]
         for first in range(0, len(texts), ENCODED_AT_ONCE):
             rows = self._fast(
@@ -85,8 +86,10 @@ class Tokenizer:
             )["input_ids"]
             lengths.append(np.fromiter(map(len, rows), np.int64, len(rows)))
             ids.append(np.fromiter((i for row in rows for i in row), np.int32, int(lengths[-1].sum())))
-        offsets = np.cumsum(np.concatenate(lengths))
-        return TokenIds(np.concatenate(ids), offsets, self._fast.pad_token_id, self.max_length)
+        return self._token_ids(np.concatenate(ids), np.cumsum(np.concatenate(lengths)))
+
+    def _token_ids(self, ids: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> TokenIds:
+        return TokenIds(ids, offsets, self._fast.pad_token_id, self.max_length, self.pad_to)
 
     def files(self) -> dict[str, bytes]:
         """The tokenizer's files, as the bundle stores them: name -> content."""
@@ -161,7 +164,7 @@ def from_pretrained(init: str, max_length: int, precision: str, layers: int | No
     `max_length` tokens.
     """
     encoder, fast = load(init, max_length, layers)
-    return Bert(encoder, precision), Tokenizer(fast, max_length)
+    return Bert(encoder, precision), Tokenizer(fast, max_length, PAD_TO[precision])
 
 
 def to_bundle(model: Bert, tokenizer: Tokenizer, manifest: Mapping[str, Any]) -> Bundle:
@@ -177,7 +180,7 @@ def from_bundle(bundle: Bundle, precision: str) -> tuple[Bert, Tokenizer]:
     """A trained teacher, in evaluation mode.
 
     Raises BadModel when the bundle holds another kind of model, its tensors do not fit its configuration, or it cannot
-    read texts of the manifest's `max_length`.
+    read texts of the manifest's `max_length`; BadInput for int8 where torch cannot.
     """
     architecture = bundle.manifest.get("architecture", {})
     if architecture.get("kind") != KIND:
@@ -197,4 +200,26 @@ def from_bundle(bundle: Bundle, precision: str) -> tuple[Bert, Tokenizer]:
     max_length = int(architecture["max_length"])
     if why := misfit(model.encoder, fast, max_length):
         raise BadModel(f"the teacher of the bundle cannot be used: {why} and train it again")
-    return model.eval(), Tokenizer(fast, max_length)
+    if precision == "int8":
+        to_8_bits(model)
+    return model.eval(), Tokenizer(fast, max_length, PAD_TO[precision])
+
+
+def to_8_bits(model: Bert) -> None:
+    """Multiply in 8 bits in the network's linear layers, on a CPU (torch's dynamic quantization).
+
+    Weights have a scale for each output, inputs one for each batch, so logits vary a little with the texts of a batch.
+    Layers that read a feed-forward block's wide hidden state, whose outliers 8 bits do not hold (Dettmers 2022), and
+    the head stay in float32.
+
+    Raises BadInput where torch has no such products.
+    """
+    if "x86" not in torch.backends.quantized.supported_engines:
+        raise BadInput("--precision int8 needs an x86 processor; use float32")
+    width = model.encoder.config.hidden_size
+    linear = {name for name, layer in model.encoder.named_modules() if isinstance(layer, nn.Linear)}
+    chosen = {
+        name: per_channel_dynamic_qconfig for name in linear if model.encoder.get_submodule(name).in_features <= width
+    }
+    with warnings.catch_warnings(action="ignore"):  # torch names another package for what is new
+        quantize_dynamic(model.encoder, chosen, dtype=torch.qint8, inplace=True)  # type: ignore[no-untyped-call]

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import torch
 
 from distill.data.dataset import BATCH_TOKENS, length_buckets, to_device
-from distill.errors import BadModel
+from distill.errors import BadInput, BadModel
 from distill.models.architecture import KIND as TEXTCNN
-from distill.models.architecture import Precision
+from distill.models.architecture import LogitPrecision
 from distill.models.bundle import Bundle
 from distill.models.packages import need_transformers
 from distill.models.padding import padded
@@ -18,7 +18,7 @@ from distill.scoring.scorer import Scorer, section
 if TYPE_CHECKING:
     from distill.models.bert import Bert, Tokenizer
 
-PRECISIONS: tuple[str, ...] = get_args(Precision)
+PRECISIONS: tuple[str, ...] = get_args(LogitPrecision)
 
 
 class Teacher(Protocol):
@@ -43,7 +43,7 @@ class BertTeacher:
         """See `Teacher`."""
         view = self.tokenizer.encode(texts)
         logits = np.empty((len(texts), 2), np.float32)
-        for rows in length_buckets(padded(view.lengths), BATCH_TOKENS[self.device.type]):
+        for rows in length_buckets(padded(view.lengths, view.pad_to), BATCH_TOKENS[self.device.type]):
             logits[rows.numpy()] = self.model(to_device(view.take(rows), self.device)).cpu().numpy()
         return finite(logits)
 
@@ -72,12 +72,15 @@ def finite(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def teacher_of(bundle: Bundle, precision: str, device: str = "cpu", threads: int | None = None) -> Teacher:
     """The model of a bundle on a device such as "cuda:0"; threads: of torch in this process.
 
-    Raises BadModel for an unknown kind of model, BadInput when it needs a package that is not installed.
+    Raises BadModel for an unknown kind of model, BadInput when it needs a package that is not installed, and for int8
+    on a device that cannot.
     """
     if threads:
         torch.set_num_threads(threads)
     if section(bundle, "architecture").get("kind") == TEXTCNN:
         return TextCnnTeacher(Scorer(bundle))
+    if precision == "int8" and device != "cpu":
+        raise BadInput("--precision int8 is for CPUs; use bfloat16 on a GPU")
     need_transformers("a BERT as a teacher")
     from distill.models.bert import from_bundle  # late: it needs transformers, which a textCNN does not
 
