@@ -73,7 +73,7 @@ def to_device(tensors: Any, device: torch.device) -> Any:
 
 
 # Padded tokens of a batch that is not trained on: what fits a core's cache; a GPU needs more at once.
-BATCH_TOKENS = {"cpu": 256, "cuda": 65_536}
+BATCH_TOKENS = {"cpu": 512, "cuda": 65_536}
 POOL = 64  # batches whose rows are sorted by length together
 
 

@@ -8,7 +8,6 @@ from distill.errors import BadModel
 
 KIND = "textcnn"
 Precision = Literal["float32", "bfloat16"]  # of a network's matrix products
-LogitPrecision = Literal["float32", "bfloat16", "int8"]  # of a teacher's, when it computes logits to store
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ z = m U + u                         (batch, 2) the logits: junk, valid complaint
 
 import copy
 import tempfile
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,10 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.ao.quantization import per_channel_dynamic_qconfig, quantize_dynamic
 from transformers import AutoConfig, AutoTokenizer
 
-from distill.errors import BadInput, BadModel
+from distill.errors import BadModel
 from distill.models.bundle import ENCODER_FILES, Bundle
 from distill.models.padding import PAD_TO, padded
 from distill.models.pretrained import ATTENTION, load, misfit, network
@@ -180,7 +178,7 @@ def from_bundle(bundle: Bundle, precision: str) -> tuple[Bert, Tokenizer]:
     """A trained teacher, in evaluation mode.
 
     Raises BadModel when the bundle holds another kind of model, its tensors do not fit its configuration, or it cannot
-    read texts of the manifest's `max_length`; BadInput for int8 where torch cannot.
+    read texts of the manifest's `max_length`.
     """
     architecture = bundle.manifest.get("architecture", {})
     if architecture.get("kind") != KIND:
@@ -200,26 +198,4 @@ def from_bundle(bundle: Bundle, precision: str) -> tuple[Bert, Tokenizer]:
     max_length = int(architecture["max_length"])
     if why := misfit(model.encoder, fast, max_length):
         raise BadModel(f"the teacher of the bundle cannot be used: {why} and train it again")
-    if precision == "int8":
-        to_8_bits(model)
     return model.eval(), Tokenizer(fast, max_length, PAD_TO[precision])
-
-
-def to_8_bits(model: Bert) -> None:
-    """Multiply in 8 bits in the network's linear layers, on a CPU (torch's dynamic quantization).
-
-    Weights have a scale for each output, inputs one for each batch, so logits vary a little with the texts of a batch.
-    Layers that read a feed-forward block's wide hidden state, whose outliers 8 bits do not hold (Dettmers 2022), and
-    the head stay in float32.
-
-    Raises BadInput where torch has no such products.
-    """
-    if "x86" not in torch.backends.quantized.supported_engines:
-        raise BadInput("--precision int8 needs an x86 processor; use float32")
-    width = model.encoder.config.hidden_size
-    linear = {name for name, layer in model.encoder.named_modules() if isinstance(layer, nn.Linear)}
-    chosen = {
-        name: per_channel_dynamic_qconfig for name in linear if model.encoder.get_submodule(name).in_features <= width
-    }
-    with warnings.catch_warnings(action="ignore"):  # torch names another package for what is new
-        quantize_dynamic(model.encoder, chosen, dtype=torch.qint8, inplace=True)  # type: ignore[no-untyped-call]

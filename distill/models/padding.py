@@ -6,7 +6,7 @@ none, and padding only costs time.
 
 from torch import Tensor
 
-PAD_TO = {"float32": 1, "int8": 1, "bfloat16": 8}  # tokens, by precision of the matrix products
+PAD_TO = {"float32": 1, "bfloat16": 8}  # tokens, by precision of the matrix products
 
 
 def padded(lengths: Tensor, pad_to: int) -> Tensor:

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import torch
 
 from distill.data.dataset import BATCH_TOKENS, length_buckets, to_device
-from distill.errors import BadInput, BadModel
+from distill.errors import BadModel
 from distill.models.architecture import KIND as TEXTCNN
-from distill.models.architecture import LogitPrecision
+from distill.models.architecture import Precision
 from distill.models.bundle import Bundle
 from distill.models.packages import need_transformers
 from distill.models.padding import padded
@@ -18,7 +18,7 @@ from distill.scoring.scorer import Scorer, section
 if TYPE_CHECKING:
     from distill.models.bert import Bert, Tokenizer
 
-PRECISIONS: tuple[str, ...] = get_args(LogitPrecision)
+PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 
 class Teacher(Protocol):
@@ -72,15 +72,12 @@ def finite(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def teacher_of(bundle: Bundle, precision: str, device: str = "cpu", threads: int | None = None) -> Teacher:
     """The model of a bundle on a device such as "cuda:0"; threads: of torch in this process.
 
-    Raises BadModel for an unknown kind of model, BadInput when it needs a package that is not installed, and for int8
-    on a device that cannot.
+    Raises BadModel for an unknown kind of model, BadInput when it needs a package that is not installed.
     """
     if threads:
         torch.set_num_threads(threads)
     if section(bundle, "architecture").get("kind") == TEXTCNN:
         return TextCnnTeacher(Scorer(bundle))
-    if precision == "int8" and device != "cpu":
-        raise BadInput("--precision int8 is for CPUs; use bfloat16 on a GPU")
     need_transformers("a BERT as a teacher")
     from distill.models.bert import from_bundle  # late: it needs transformers, which a textCNN does not
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from distill.errors import BadInput
-from distill.models.architecture import LogitPrecision
+from distill.models.architecture import Precision
 from jobs.common.cli import Parser, day, job_parser
 from jobs.common.options import add_options, option
 
@@ -13,7 +13,7 @@ class LogitJob:
     """The teacher whose logits are stored, their precision, and the labels."""
 
     teacher: str = option("a model of the registry, or champion", metavar="NAME[@VERSION]")
-    precision: LogitPrecision = option("precision of a BERT's matrix products; int8 is fastest on a CPU", "float32")
+    precision: Precision = option("precision of a BERT's matrix products", "float32")
     train_rows: int | None = option(
         "with --labelled: only the labels that a training with the same --train-rows learns from; others stored "
         "before are kept",

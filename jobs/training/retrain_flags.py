@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from distill.errors import BadInput, BadModel
-from distill.models.architecture import LogitPrecision, Precision
+from distill.models.architecture import Precision
 from distill.models.fitness import Bounds
 from distill.models.registry import Registry
 from distill.training.config import Encoder, TrainingConfig
@@ -37,10 +37,7 @@ class RetrainOptions:
     target_precision: float = option("precision that the threshold is chosen for", TrainingOptions.target_precision)
     num_proc: int = option("number of ranks; more than 1 needs Horovod", TrainingOptions.num_proc)
     max_length: int = option("tokens of a text that a new teacher reads", Encoder.max_length)
-    precision: LogitPrecision = option(
-        "precision of a teacher's matrix products; int8 is for its logits, its training then has float32",
-        LogitJob.precision,
-    )
+    precision: Precision = option("precision of a teacher's matrix products", LogitJob.precision)
     min_coverage: float = option("share of the champion's catch that the challenger must catch", Bounds.coverage)
     dry_run: bool = option("train and compare without a promotion", False)
 
@@ -58,11 +55,6 @@ class RetrainOptions:
             epochs=self.epochs, seed=self.seed, target_precision=self.target_precision, num_proc=self.num_proc
         )
 
-    @property
-    def training_precision(self) -> Precision:
-        """The precision of a teacher's training."""
-        return "float32" if self.precision == "int8" else self.precision
-
     def teacher_training(self) -> TeacherTraining:
         """The training of a new teacher; raises BadInput without an encoder."""
         if self.init is None:
@@ -76,7 +68,7 @@ class RetrainOptions:
             num_proc=self.num_proc,
             init=self.init,
             max_length=self.max_length,
-            precision=self.training_precision,
+            precision=self.precision,
         )
 
     def warm_start_training(self, version: str) -> TeacherTraining:
@@ -89,7 +81,7 @@ class RetrainOptions:
             start=version,
             replay=REPLAY,
             learning_rate=WARM_START_RATE,
-            precision=self.training_precision,
+            precision=self.precision,
         )
 
     def student_training(self, teachers: tuple[str, ...], days: tuple[str, ...]) -> StudentTraining:

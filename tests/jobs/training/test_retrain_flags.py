@@ -22,9 +22,3 @@ from jobs.training.retrain_flags import RetrainOptions, parser
 def test_flags_that_no_step_could_use_are_refused(tmp_path: Path, flags: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         from_flags(RetrainOptions, parser().parse_args(flags.split())).check(Registry(str(tmp_path / "registry")))
-
-
-def test_8_bits_are_for_a_teachers_logits_and_not_for_its_training() -> None:
-    options = from_flags(RetrainOptions, parser().parse_args(["--init", "x", "--precision", "int8"]))
-    assert options.precision == "int8"
-    assert options.teacher_training().precision == options.warm_start_training("bert").precision == "float32"
