@@ -138,10 +138,10 @@ def export(model: Bert, file: Path) -> None:
         def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
             return self.model(Padded(ids, mask))
 
-    example = torch.ones(3, 9, dtype=torch.int64)
+    ids, mask = torch.ones(2, 3, 9, dtype=torch.int64)  # two: a tensor given twice is one input
     free = {name: {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC} for name in ("ids", "mask")}
     names = {"input_names": ["ids", "mask"], "output_names": ["logits"]}
-    torch.onnx.export(Flat().eval(), (example, example), str(file), dynamic_shapes=free, verbose=False, **names)
+    torch.onnx.export(Flat().eval(), (ids, mask), str(file), dynamic_shapes=free, verbose=False, **names)
 
 
 def measure(

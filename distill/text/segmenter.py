@@ -29,14 +29,18 @@ Scores = npt.NDArray[np.float64]
 
 # All compiled code that knows the edges is in this file: numba compiles a function anew when its own file changes, and
 # not when that of a function it calls does.
-# A trie edge is one uint64: parent node (20 bits) and code point (21 bits) are what is looked for, then come
-# the child node (20 bits) and what it is (2 bits). No child is node 0, the root, and so no edge is 0.
-_CODE_BITS, _NODE_BITS, _FLAG_BITS = 21, 20, 2
-_KEY_SHIFT = np.uint64(_NODE_BITS + _FLAG_BITS)
-_CHILD_SHIFT = np.uint64(_FLAG_BITS)
-_NODE_MASK = np.uint64((1 << _NODE_BITS) - 1)
-_IS_WORD, _HAS_CHILDREN = np.uint64(1), np.uint64(2)
+# A trie edge is one uint64: parent node (21 bits) and code point (16 bits) are what is looked for, then come the number
+# of the word's weight (26 bits, 0 for no word) and whether the child has children. A child is named by its edge's slot.
+# Words share some thousand weights, which stay in the cache; a weight a node would not.
+_CODE_BITS, _WEIGHT_BITS = 16, 26
+_LARGEST_CODE = (1 << _CODE_BITS) - 1
+_KEY_SHIFT = np.uint64(_WEIGHT_BITS + 1)
+_NODE_SHIFT = np.uint64(_CODE_BITS + _WEIGHT_BITS + 1)
+_WEIGHT_SHIFT = np.uint64(1)
+_WEIGHT_MASK = np.uint64((1 << _WEIGHT_BITS) - 1)
+_HAS_CHILDREN = np.uint64(1)
 _SLOT_BITS = 20  # jieba's dictionary takes 47% of the slots
+_ROOT = np.uint64(1 << _SLOT_BITS)
 _SLOT_SHIFT = np.uint64(64 - _SLOT_BITS)
 _SLOT_MASK = np.uint64((1 << _SLOT_BITS) - 1)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -47,9 +51,9 @@ _BLOCK_SIGNS = np.isin(np.arange(128), [ord(sign) for sign in "+#&._%-"])
 class Trie(NamedTuple):
     """The dictionary, as arrays that compiled code takes as one argument.
 
-    roots: uint64 (65536,), the edge from the root by code point, 0 where there is none.
+    roots: uint64 (65536,), the root's edges by code point, 0 where there is none, with the child in the parent's place.
     edges: uint64 (slots,), open addressing by parent and code point, 0 where free.
-    weights: float64 (nodes,), the log probability of the word that ends at a node.
+    weights: float64 (weights,), the log probability of a word by the number of its weight.
     unknown: the log probability of a character that begins no word.
     """
 
@@ -127,18 +131,18 @@ def _route(codes: Codes, trie: Trie, best: Scores, step: Ints) -> None:
     for start in range(len(codes) - 1, -1, -1):
         best_score, best_end = -np.inf, 0
         edge = trie.roots[codes[start]] if codes[start] < len(trie.roots) else np.uint64(0)
-        end = start + 1
+        node, end = edge >> _NODE_SHIFT, start + 1
         while edge != 0:
-            node = (edge >> _CHILD_SHIFT) & _NODE_MASK
-            if edge & _IS_WORD:
+            weight = (edge >> _WEIGHT_SHIFT) & _WEIGHT_MASK
+            if weight:
                 # The order of jieba's additions, and its preference of the longer of two equals.
-                score = trie.weights[node] + best[end]
+                score = trie.weights[weight] + best[end]
                 if score >= best_score:
                     best_score = score
                     best_end = end
-            if not edge & _HAS_CHILDREN or end == len(codes):
+            if not edge & _HAS_CHILDREN or end == len(codes) or codes[end] > _LARGEST_CODE:
                 break
-            edge = _find_edge(trie.edges, node, codes[end])[1]
+            node, edge = _find_edge(trie.edges, node, codes[end])
             end += 1
         if best_end == 0:
             best_score = trie.unknown + best[start + 1] if _in_block(codes[start]) else 0.0
@@ -152,12 +156,9 @@ def _fetch(codes: Codes, trie: Trie) -> None:
     """Prefetch what every search in a text reads first: the trie is larger than a cache."""
     for i in range(len(codes) - 1):
         edge = trie.roots[codes[i]] if codes[i] < len(trie.roots) else np.uint64(0)
-        if edge:
-            node = (edge >> _CHILD_SHIFT) & _NODE_MASK
-            prefetch(trie.weights, np.int64(node))  # type: ignore[call-arg]
-            if edge & _HAS_CHILDREN:
-                slot = (_key(node, codes[i + 1]) * _GOLDEN) >> _SLOT_SHIFT
-                prefetch(trie.edges, np.int64(slot))
+        if edge & _HAS_CHILDREN:
+            slot = (_key(edge >> _NODE_SHIFT, codes[i + 1]) * _GOLDEN) >> _SLOT_SHIFT
+            prefetch(trie.edges, np.int64(slot))  # type: ignore[call-arg]
 
 
 @numba.njit(cache=True)
@@ -192,7 +193,10 @@ def _roots(edges: Edges) -> Edges:
     """The edges from the root by code point; all that a block can hold is of the basic plane."""
     roots = np.zeros(0x10000, np.uint64)
     for code in range(len(roots)):
-        roots[code] = _find_edge(edges, np.uint64(0), np.uint32(code))[1]
+        slot, edge = _find_edge(edges, _ROOT, np.uint32(code))
+        if edge:
+            key = _key(slot, np.uint32(code)) << _KEY_SHIFT
+            roots[code] = key | (edge & ((np.uint64(1) << _KEY_SHIFT) - np.uint64(1)))
     return roots
 
 
@@ -200,38 +204,30 @@ def _roots(edges: Edges) -> Edges:
 def _fill(
     codes: Codes, starts: Ints, ends: Ints, frequencies: npt.NDArray[np.int64], edges: Edges
 ) -> npt.NDArray[np.int64]:
-    """Put every word, codes[starts[w]:ends[w]], into the empty trie.
+    """Put every word, codes[starts[w]:ends[w]], into the empty trie, without the numbers of weights.
 
-    Returns the frequency of each node; empty when the trie is full.
+    Returns the frequency of the word that ends at each slot's edge, 0 for none; empty when the trie is full.
     """
-    of_node = np.zeros(len(edges) * 3 // 4 + 2, np.int64)
-    nodes = 1
-    # First characters first: what nearly every step of a search reads then lies together.
-    for code in codes[starts]:
-        slot, edge = _find_edge(edges, np.uint64(0), code)
-        if edge == 0 and _in_block(code):
-            edges[slot] = (np.uint64(code) << _KEY_SHIFT) | (np.uint64(nodes) << _CHILD_SHIFT)
-            nodes += 1
+    of_slot = np.zeros(len(edges), np.int64)
+    free = len(edges) * 3 // 4
     for word in range(len(frequencies)):
-        node = np.uint64(0)
+        node = _ROOT
         for i in range(starts[word], ends[word]):
             if not _in_block(codes[i]):
                 break  # never met within a block; what it leaves are edges that lead to no word
             slot, edge = _find_edge(edges, node, codes[i])
             if edge == 0:
-                edge = (_key(node, codes[i]) << _KEY_SHIFT) | (np.uint64(nodes) << _CHILD_SHIFT)
-                nodes += 1
-                if nodes > len(edges) * 3 // 4:
-                    return of_node[:0]
-            node = (edge >> _CHILD_SHIFT) & _NODE_MASK
+                free -= 1
+                if free < 0:
+                    return of_slot[:0]
+                edge = _key(node, codes[i]) << _KEY_SHIFT
             if i < ends[word] - 1:
                 edge |= _HAS_CHILDREN
             else:
-                # The last frequency of a repeated word counts; frequency 0 removes the word.
-                of_node[node] = frequencies[word]
-                edge = edge | _IS_WORD if frequencies[word] else edge & ~_IS_WORD
+                of_slot[slot] = frequencies[word]  # the last one of a repeated word counts; 0 removes the word
             edges[slot] = edge
-    return of_node[:nodes]
+            node = slot
+    return of_slot
 
 
 class Segmenter:
@@ -247,14 +243,15 @@ class Segmenter:
         words = read_dictionary(dictionary)
         self.dictionary_sha256 = words.sha256
         edges = np.zeros(1 << _SLOT_BITS, np.uint64)
-        frequency_of_node = _fill(words.codes, words.starts, words.ends, words.frequencies, edges)
-        if not len(frequency_of_node) or not words.frequencies.any():
+        frequency_of_slot = _fill(words.codes, words.starts, words.ends, words.frequencies, edges)
+        if not len(frequency_of_slot) or not words.frequencies.any():
             raise BadInput(f"{words.path}: no dictionary, or one too large: {len(words.frequencies):,} words")
         # math.log, as jieba: numpy's differs in the last bit, which decides between equal routes.
         log_total = math.log(words.frequencies.sum())
-        distinct, place = np.unique(np.maximum(frequency_of_node, 1), return_inverse=True)
-        logs = np.fromiter(map(math.log, distinct.tolist()), np.float64, len(distinct))
-        self.trie = Trie(_roots(edges), edges, logs[place] - log_total, math.log(1) - log_total)
+        distinct, number = np.unique(frequency_of_slot, return_inverse=True)  # the first is 0: no word
+        logs = np.fromiter(map(math.log, np.maximum(distinct, 1).tolist()), np.float64, len(distinct))
+        edges |= number.astype(np.uint64) << _WEIGHT_SHIFT
+        self.trie = Trie(_roots(edges), edges, logs - log_total, math.log(1) - log_total)
 
     def segment(self, text: str) -> list[str]:
         """The words of one text, which should be normalised."""

@@ -117,6 +117,25 @@ def segment_batch(batch: list[str], segmenter: Segmenter) -> list[list[str]]:
     return [tokens[words[i] : words[i + 1]] for i in range(len(batch))]
 
 
+def test_a_sign_beyond_the_basic_plane_is_never_taken_for_one_of_it(folded_jieba: Cut) -> None:
+    """An edge's key has 16 bits of a code point. With one more it would be the key of the neighbouring node's child."""
+    trie = default_segmenter().trie
+    keys = {int(edge) >> 27: slot for slot, edge in enumerate(trie.edges.tolist()) if edge}  # parent and code point
+    node = {slot: key for key, slot in keys.items()}
+
+    def prefix(slot: int) -> str:
+        key = node[slot]
+        return ("" if key >> 16 == 1 << 20 else prefix(key >> 16)) + chr(key & 0xFFFF)
+
+    texts = [
+        prefix((key >> 16) - 1) + chr(0x10000 | key & 0xFFFF)
+        for key in sorted(keys)
+        if key >> 16 & 1 and (key >> 16) - 1 in node
+    ][:5000]
+    assert len(texts) == 5000
+    assert segment_batch(texts, default_segmenter()) == [folded_jieba(text) for text in texts]
+
+
 @unhurried
 @given(text=texts)
 def test_any_text_is_cut_as_jieba_cuts_it(text: str, folded_jieba: Cut) -> None:
