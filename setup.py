@@ -33,7 +33,7 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "bench": ["fasttext-numpy2-wheel", "onnx", "onnxruntime", "onnxscript", "openvino"],  # measured beside ours
+        "bench": ["fasttext-numpy2-wheel", "onnx", "onnxruntime", "onnxscript"],  # measured beside ours
         "ship": ["venv-pack"],  # make ship
         # Clients of the tests on a cluster (make test-cluster).
         "cluster": ["pure-sasl", "pyhive", "thrift", "thrift-sasl"],
@@ -51,6 +51,6 @@ setup(
         ],
         # Teachers, and training on several processes. Horovod does not build from PyPI's
         # source as it is: make setup-train does it.
-        "train": ["horovod==0.28.1", "packaging", "tensorboard", "transformers"],
+        "train": ["horovod==0.28.1", "openvino", "packaging", "tensorboard", "transformers"],
     },
 )

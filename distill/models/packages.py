@@ -5,10 +5,21 @@ import importlib.util
 
 from distill.errors import BadInput
 
-PACKAGES = ("torch", "numpy", "numba", "pyspark", "pyarrow", "jieba", "safetensors", "transformers", "horovod")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "numba",
+    "pyspark",
+    "pyarrow",
+    "jieba",
+    "safetensors",
+    "transformers",
+    "horovod",
+    "openvino",
+)
 # The packages that a score, and a training, may depend on.
 SCORING = ("jieba", "numba", "numpy", "pyarrow", "safetensors")
-TRAINING = (*SCORING, "horovod", "torch", "transformers")
+TRAINING = (*SCORING, "horovod", "openvino", "torch", "transformers")
 
 
 def installed(package: str) -> str | None:

@@ -16,8 +16,10 @@ from distill.models.padding import padded
 from distill.scoring.scorer import Scorer, section
 
 if TYPE_CHECKING:
-    from distill.models.bert import Bert, Tokenizer
+    from distill.models.bert import Bert, Padded, Tokenizer
+    from distill.models.compiled_bert import Network
 
+COMPILE_AFTER = 512  # texts; compiling takes as long as a few hundred of them
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 
@@ -33,18 +35,33 @@ class Teacher(Protocol):
 
 
 class BertTeacher:
-    """A trained encoder; texts of a batch are of similar length, so that little is padding."""
+    """A trained encoder; texts of a batch are of similar length, so that little is padding.
+
+    On a CPU the network is compiled once it has seen COMPILE_AFTER texts, where OpenVINO is installed.
+    """
 
     def __init__(self, model: "Bert", tokenizer: "Tokenizer", device: torch.device):
         self.model, self.tokenizer, self.device = model.to(device).eval(), tokenizer, device
+        self.network: Network = self.by_torch
+        self.texts, self.may_compile = 0, device.type == "cpu"
 
-    @torch.no_grad()
+    def by_torch(self, batch: "Padded") -> npt.NDArray[np.float32]:
+        """Logits of a batch, float32 (batch, 2)."""
+        with torch.no_grad():
+            logits: npt.NDArray[np.float32] = self.model(to_device(batch, self.device)).cpu().numpy()
+        return logits
+
     def logits(self, texts: list[str]) -> npt.NDArray[np.float32]:
         """See `Teacher`."""
+        if self.may_compile and self.texts >= COMPILE_AFTER:
+            from distill.models.compiled_bert import compile_for_cpu
+
+            self.network, self.may_compile = compile_for_cpu(self.model) or self.by_torch, False
         view = self.tokenizer.encode(texts)
         logits = np.empty((len(texts), 2), np.float32)
         for rows in length_buckets(padded(view.lengths, view.pad_to), BATCH_TOKENS[self.device.type]):
-            logits[rows.numpy()] = self.model(to_device(view.take(rows), self.device)).cpu().numpy()
+            logits[rows.numpy()] = self.network(view.take(rows))
+        self.texts += len(texts)
         return finite(logits)
 
 

@@ -11,6 +11,7 @@ from distill.data.dataset import BATCH_TOKENS
 from distill.errors import BadInput, BadModel
 from distill.models.bert import Bert, Tokenizer, from_pretrained, to_bundle
 from distill.models.bundle import Bundle
+from distill.scoring import logits as logits_module
 from distill.scoring.logits import PRECISIONS, BertTeacher, fingerprint, teacher_of
 from distill.scoring.scorer import Scorer, probability
 from distill.text.text_batch import normalise_batch
@@ -48,6 +49,34 @@ def test_a_bert_multiplies_in_the_precision_that_is_asked_for(teacher: tuple[Ber
     texts = texts_of(20)
     exact, low = (teacher_of(teacher[2], precision).logits(texts) for precision in PRECISIONS)
     assert 0 < np.abs(exact - low).max() < 0.2
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_compiled_network_says_what_torch_says(
+    teacher: tuple[Bert, Tokenizer, Bundle], monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    """In batches of other sizes than the traced one, with texts of one token and of the longest length."""
+    texts = ["", *texts_of(200)]
+    exact = teacher_of(teacher[2], "float32").logits(texts)
+    monkeypatch.setattr(logits_module, "COMPILE_AFTER", 5)
+    made = teacher_of(teacher[2], precision)
+    assert isinstance(made, BertTeacher)
+    made.logits(texts[:5])
+    assert made.network == made.by_torch, "few texts are not worth it"
+    compiled = made.logits(texts)
+    assert made.network != made.by_torch, "OpenVINO is installed for training"
+    np.testing.assert_allclose(compiled, exact, rtol=0, atol=1e-4 if precision == "float32" else 0.2)
+    assert made.logits([]).shape == (0, 2)
+
+
+def test_without_openvino_torch_computes(
+    teacher: tuple[Bert, Tokenizer, Bundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setattr(logits_module, "COMPILE_AFTER", 0)
+    made = teacher_of(teacher[2], "float32")
+    assert isinstance(made, BertTeacher)
+    assert made.logits(texts_of(3)).shape == (3, 2) and made.network == made.by_torch
 
 
 def test_a_bert_leaves_nothing_out_even_if_it_was_in_training(teacher: tuple[Bert, Tokenizer, Bundle]) -> None:
@@ -102,9 +131,9 @@ def test_a_bert_without_its_package_says_how_to_install_it(
 def test_logits_that_are_no_numbers_are_refused_where_they_are_made(
     teacher: tuple[Bert, Tokenizer, Bundle], number: float
 ) -> None:
-    made = teacher_of(teacher[2], "float32")
-    assert isinstance(made, BertTeacher)
-    with torch.no_grad():
-        made.model.output.bias[1] = number
+    tensors = teacher[2].tensors
+    bias = tensors["output.bias"].copy()
+    bias[1] = number
+    made = teacher_of(replace(teacher[2], tensors={**tensors, "output.bias": bias}), "float32")
     with pytest.raises(BadModel, match="NaN or infinity for 20 of 20 texts"):
         made.logits(texts_of(20))
