@@ -21,6 +21,9 @@ from jobs.warehouse.tables import OPINION_SCORE, REJECTED_OPINION, VALID_COMPLAI
 
 COLUMNS = staged_columns(OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION, table="string", cell="smallint")
 STAGED, STAGED_DDL = arrow_schema(COLUMNS), ddl_of(COLUMNS)
+# The files of each table that a night stages; the audit counts the cells.
+FILES = {table.name: table.columns for table in (OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION, CANDIDATE)}
+FILES[OPINION_SCORE.name] = OPINION_SCORE.columns | {"cell": "smallint"}
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,11 @@ def score_batch(
     columns = {"score": results.scores, "student_score": student, "is_valid": valid}
     columns["cell"] = pack_bins.pack(results.lengths, results.unknown, results.cut)
     scores = {name: pa.array(values).filter(scored) for name, values in columns.items()}
+    scores["decided_by"] = pa.repeat("student", len(scores["score"]))
     if results.reader_scores is not None:
-        scores["reader_score"] = pa.array(results.reader_scores, from_pandas=True).filter(scored)  # null for NaN
+        read = pa.array(results.reader_scores, from_pandas=True).filter(scored)  # null for NaN
+        scores["reader_score"] = read
+        scores["decided_by"] = pc.if_else(pc.is_valid(read), "second reader", "student")
     yield staged(OPINION_SCORE.name, fresh.select(["opinion_id"]).filter(scored), scores)
     yield staged(VALID_COMPLAINT.name, fresh.filter(pa.array(valid)), {"score": pa.array(results.scores[valid])})
     for rows, why in (
