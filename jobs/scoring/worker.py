@@ -49,15 +49,18 @@ class ScorerSource:
         return Scorer(received(self.folder, self.digest), self.operating)
 
 
-def scorer_of(source: ScorerSource, sample: int = 0, readings: Broadcast[bytes] | None = None) -> BatchFunction:
-    """The function that Spark maps over Arrow batches.
+def scorer_of(
+    source: ScorerSource, sample: int = 0, dt: str = "", readings: Broadcast[bytes] | None = None
+) -> BatchFunction:
+    """The function that is mapped over Arrow batches of raw_opinion with `repeats`.
 
-    sample: the most rows drawn from a stratum; 0 for none. readings: of a second reader, as `Readings.to_bytes`.
+    sample: the most rows drawn from a stratum of the day dt; 0 for none. readings: of a second reader, as
+    `Readings.to_bytes`.
     """
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         scorer = source.load_with(readings.value) if readings else source.load()
-        chosen = SampleReservoir(sample)
+        chosen = SampleReservoir(sample, dt)
         for batch in batches:
             yield from score_batch(scorer, batch, chosen if sample else None)
         for rows in chosen.rows():
@@ -71,8 +74,8 @@ def score_batch(
 ) -> Iterator[pa.RecordBatch]:
     """Rows of raw_opinion with `repeats` -> rows of the staged files: scores, valid complaints, rejects.
 
-    A valid complaint gives two rows, one per table; text returns to Spark only for tables with a text column. `chosen`
-    is offered the scored rows, which then have a column `draw`.
+    A valid complaint gives two rows, one per table; only tables with a text column get the text. `chosen` is offered
+    the scored rows.
     """
     repeats = batch.column("repeats")
     fresh = batch.filter(pc.is_null(repeats)).drop_columns(["repeats"])

@@ -16,10 +16,11 @@ from jobs.scoring.audit_sample import Aim, csv_of, sample_rows, write_csv
 from jobs.scoring.duplicates import without_repeats
 from jobs.scoring.promise import promise, unlabelled_sources
 from jobs.scoring.quarantine import stage_with_quarantine
-from jobs.scoring.sample_candidates import CANDIDATE, DRAW, draw
+from jobs.scoring.raw_rows import raw_rows
+from jobs.scoring.sample_candidates import CANDIDATE
 from jobs.scoring.sample_nights import FAILED
 from jobs.scoring.scoring_flags import ReaderOptions, ScoringRun
-from jobs.scoring.staging import Staging
+from jobs.scoring.staging import SPARK, WORKERS, Staging
 from jobs.scoring.survey import SMALL_DAY, survey
 from jobs.scoring.worker import ScorerSource, scorer_of
 from jobs.steps.second_reading import second_reading
@@ -92,20 +93,21 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
         # The present files, so that a concurrent load of the day has no effect.
         raw = warehouse.spark.read.schema(RAW_OPINION.ddl).parquet(raw_location)
         expected = expected_of(model.bundle.manifest)
+        by = WORKERS if run.reached_by_python() else SPARK
+        rows = raw_rows(raw, raw_location, by == WORKERS)
         small = warehouse.files.size(raw_location) <= SMALL_DAY
-        read = survey(raw, list(expected.sources) if expected else [], here=small)
+        read = survey(rows, list(expected.sources) if expected else [], here=small)
         if not read.sources:
             raise BadInput(f"the day dt={dt} of {warehouse.name(RAW_OPINION)} is empty; load it again")
         ship(warehouse.spark, model.path)
-        unique = without_repeats(raw, read.repeated)
         source = ScorerSource(Path(model.path).name, model.bundle.digest, model.operating)
-        second = second_reading(warehouse, dt, unique, source, scoring)
+        second = second_reading(warehouse, dt, without_repeats(raw, read.repeated), source, scoring)
         context = warehouse.spark.sparkContext
         readings = context.broadcast(second.readings.to_bytes()) if second.readings else None
 
         of_run = {"model_version": model.version, "run_id": run.id}
-        staging = Staging(run, unique.withColumns({DRAW: draw(dt)} if sample else {}), of_run)
-        stage_with_quarantine(staging.stage, scorer_of(source, sample, readings))
+        staging = Staging(run, by, rows, read.repeated, of_run)
+        stage_with_quarantine(staging.stage, scorer_of(source, sample, dt, readings))
         counted = count_staged(run, read, model.threshold, expected)
         if scoring.hold_on_drift and counted.drift.band == BANDS[-1]:
             raise Held(
@@ -120,7 +122,7 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
             "threshold": float(model.threshold),
             **promised,
             **second.columns,
-            "staged_by": staging.by,
+            "staged_by": by,
             "unlabelled_sources": unlabelled_sources(run, raw),
             "raw_location": raw_location,
             "application_id": warehouse.spark.sparkContext.applicationId,

@@ -1,7 +1,7 @@
 """Parquet files that the tasks of a job write themselves, without sending their rows back to Spark.
 
 Spark may run a task more than once: after a lost executor, as a speculative copy, for a row that kills its worker. So
-each attempt writes files of its own names into the run's folder `attempts/`, and returns the names as rows. Spark
+each attempt writes files under new names into the run's folder `attempts/`, and returns the names as rows. Spark
 returns the rows of one attempt of each task, and `Run.stage_written` moves the files of these into their tables'
 folders. No reader looks into `attempts/`. An attempt that goes on after its task was given up may still finish a file
 there, but never in a table's folder and never under the name of another attempt.
@@ -12,23 +12,20 @@ HDFS. On S3 it copies the file, as Hadoop's own committer does.
 
 import contextlib
 import errno
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import quote
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs as pafs
 from pyspark import TaskContext
 
-from distill.errors import Infrastructure, OpinionError
-from distill.models.storage import file_system, write_file
+from distill.errors import Infrastructure
 from jobs.common.privacy import BatchFunction
-from jobs.warehouse.files import Files
+from jobs.warehouse.python_files import opened
 from jobs.warehouse.schema import arrow_schema, ddl_of
 
-log = logging.getLogger("opinion")
 # Few rows share an id or score, so a dictionary of them would be built and then dropped as too large.
 PLAIN = ("opinion_id", "text", "score")
 # As Spark writes them: times as old versions of Hive read them, pages with an index and with checksums.
@@ -42,7 +39,6 @@ FORMAT = {
 WRITTEN_COLUMNS = {"table": "string", "file": "string", "rows": "bigint"}
 WRITTEN, WRITTEN_DDL = arrow_schema(WRITTEN_COLUMNS), ddl_of(WRITTEN_COLUMNS)
 GROUP = 8 << 20  # bytes of rows in memory that become a row group
-UNREACHED = "a Python worker does not reach"
 
 
 @dataclass(frozen=True)
@@ -54,25 +50,11 @@ class Target:
     constants: Mapping[str, str]
 
 
-def reachable(files: Files, folder: str) -> bool:
-    """Whether Python reaches the folder, which Hadoop's client has made: one finds there what the other writes."""
-    probe = f"{folder}/probe"
-    try:
-        fs, path = file_system(quote(folder, safe=":/@"))
-        write_file(fs, f"{path}/probe", b"")
-        return files.exists(probe)
-    except (OpinionError, OSError, NotImplementedError) as e:
-        log.info("Spark writes the files of this run, as Python does not reach %s: %s", folder, e)
-        return False
-    finally:
-        files.delete(probe)
-
-
 def writing(work: BatchFunction, target: Target) -> BatchFunction:
     """`work`, with its staged rows written to files: the function yields a row of WRITTEN for each file.
 
     Each batch of `work` is of one table, which its column `table` names. Raises Infrastructure where the folder cannot
-    be reached (UNREACHED) or written to.
+    be reached or written to.
     """
 
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -89,10 +71,10 @@ def writing(work: BatchFunction, target: Target) -> BatchFunction:
 
 
 def attempt_name() -> str:
-    """A file name of this attempt of this task; Spark gives no two attempts of an application the same id."""
+    """A file name of its own for each call: Spark may run a task again, and both parts of a union in one task."""
     context = TaskContext.get()
     assert context is not None
-    return f"part-{context.partitionId():05d}-{context.taskAttemptId()}.zstd.parquet"
+    return f"part-{context.partitionId():05d}-{uuid4().hex}.zstd.parquet"
 
 
 class AttemptFiles:
@@ -101,10 +83,7 @@ class AttemptFiles:
     def __init__(self, target: Target, name: str):
         self._target, self._name = target, name
         self._files: dict[str, TableFile] = {}
-        try:
-            self._fs, self._folder = file_system(quote(target.folder, safe=":/@"))
-        except OpinionError as e:
-            raise Infrastructure(f"{UNREACHED} {target.folder}: {e}") from e
+        self._fs, self._folder = opened(target.folder)
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Write the rows of one table."""

@@ -35,7 +35,8 @@ from pyspark.sql import functions as F
 from distill.errors import Busy
 from jobs.common import locks
 from jobs.common.home import home
-from jobs.warehouse.attempt_files import PLAIN, reachable, staged_name
+from jobs.warehouse.attempt_files import PLAIN, staged_name
+from jobs.warehouse.python_files import reached_by_python
 from jobs.warehouse.schema import Table, arrow_schema
 from jobs.warehouse.tables import TABLES
 from jobs.warehouse.warehouse import Warehouse
@@ -91,9 +92,9 @@ class Run:
         return f"{self.folder}/attempts"
 
     def reached_by_python(self) -> bool:
-        """Whether Python can write the files of this run."""
+        """Whether Python workers can write the files of this run."""
         self.warehouse.files.make_folder(self.attempts)
-        return reachable(self.warehouse.files, self.attempts)
+        return reached_by_python(self.warehouse, self.attempts)
 
     def stage_written(self, written: DataFrame, tables: list[Table]) -> None:
         """Stage the files that the tasks of `written` write; its rows are those of `attempt_files.writing`.

@@ -9,12 +9,10 @@ from pyspark.sql import SparkSession
 
 from distill.models.registry import Registry
 from jobs.common.home import home
-from jobs.scoring import staging
 from jobs.scoring.scoring_flags import ScoringRun
 from jobs.scoring.staging import SPARK, WORKERS
 from jobs.steps.score_day import score_day
 from jobs.warehouse import publish
-from jobs.warehouse.attempt_files import Target
 from jobs.warehouse.tables import AUDIT_SAMPLE, OPINION_SCORE, REJECTED_OPINION, SCORING_RUN, VALID_COMPLAINT
 from jobs.warehouse.warehouse import Warehouse
 from tests.jobs import tiny_model, whole_day
@@ -48,17 +46,10 @@ def scored(warehouse: Warehouse, model: str) -> tuple[str, dict[str, Any]]:
     return warehouse.read(SCORING_RUN, dt=DAY).collect()[0].staged_by, rows
 
 
-def unreached(folder: str, *rest: Any) -> Target:
-    return Target("nowhere://host/folder", *rest)
-
-
 def test_both_ways_give_the_same_rows(warehouse: Warehouse, model: str, monkeypatch) -> None:
     by, expected = scored(warehouse, model)
     assert by == WORKERS and all(expected.values())
-    with monkeypatch.context() as patch:
-        patch.setattr(publish, "reachable", lambda *_: False)
-        assert scored(warehouse, model) == (SPARK, expected)
-    monkeypatch.setattr(staging, "Target", unreached)  # an executor that lacks what the driver has
+    monkeypatch.setattr(publish, "reached_by_python", lambda *_: False)
     assert scored(warehouse, model) == (SPARK, expected)
 
 

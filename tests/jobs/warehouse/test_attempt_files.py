@@ -16,8 +16,7 @@ from pyspark.sql import functions as F
 from distill.errors import Infrastructure
 from jobs.common.privacy import redact_errors
 from jobs.warehouse import attempt_files, publish
-from jobs.warehouse.attempt_files import WRITTEN_DDL, AttemptFiles, Target, reachable, staged_name, writing
-from jobs.warehouse.files import Files
+from jobs.warehouse.attempt_files import WRITTEN_DDL, AttemptFiles, Target, staged_name, writing
 from jobs.warehouse.schema import arrow_schema, staged_columns
 from jobs.warehouse.tables import OPINION_SCORE, RAW_OPINION, VALID_COMPLAINT
 from jobs.warehouse.warehouse import Warehouse
@@ -95,16 +94,17 @@ def test_a_folder_that_is_gone_is_named_and_not_made_again(tmp_path: Path) -> No
 
 
 @pytest.mark.spark
-def test_python_reaches_what_hadoop_reaches_or_not(spark: SparkSession, tmp_path: Path) -> None:
-    strange = tmp_path / "with blank, 数据"
-    strange.mkdir()
-    assert reachable(Files(spark, f"file://{tmp_path}"), f"file://{strange}")
-    assert list(strange.iterdir()) == []
-    conf = spark._jsc.hadoopConfiguration()
-    conf.set("fs.viewfs.mounttable.here.link./data", f"file://{tmp_path}")
-    mounted = Files(spark, "viewfs://here/data")
-    assert mounted.exists("viewfs://here/data"), "Hadoop's client alone knows this mount"
-    assert not reachable(mounted, "viewfs://here/data")
+def test_spark_refuses_a_changed_byte(spark: SparkSession, tmp_path: Path) -> None:
+    files = AttemptFiles(target_of(tmp_path), "part-1.parquet")
+    files.add(rows_of("opinion_score", 1000))
+    files.close()
+    path = tmp_path / staged_name("opinion_score", "part-1.parquet")
+    ids = pq.ParquetFile(path).metadata.row_group(0).column(0)
+    content = bytearray(path.read_bytes())
+    content[ids.data_page_offset + ids.total_compressed_size // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(Exception, match="CRC checksum verification failed"):
+        spark.read.parquet(str(path)).select("opinion_id").collect()
 
 
 def scores(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -130,23 +130,23 @@ def test_files_of_other_attempts_are_never_staged(warehouse: Warehouse, day: str
         def twice(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             """A task of which another attempt has ended, whose rows Spark did not take."""
             read = list(batches)
-            other = AttemptFiles(target, "part-00000-999.zstd.parquet")
+            other = AttemptFiles(target, "other.zstd.parquet")
             for rows in scores(iter(read)):
                 other.add(rows)
             other.close()
             yield from writing(scores, target)(iter(read))
 
         assert run.reached_by_python()
-        zombie = AttemptFiles(target, "part-00001-998.zstd.parquet")
+        zombie = AttemptFiles(target, "zombie.zstd.parquet")
         zombie.add(rows_of("opinion_score", 3))
         rows = warehouse.spark.range(0, 20, 1, 2).mapInArrow(redact_errors(twice), WRITTEN_DDL)
         run.stage_written(rows, list(TABLES))
         assert not attempts.exists()
         zombie.close()  # it goes on after its task was given up
         with pytest.raises(Infrastructure):
-            AttemptFiles(target, "part-00001-997.zstd.parquet").add(rows_of("opinion_score", 3))
+            AttemptFiles(target, "zombie-2.zstd.parquet").add(rows_of("opinion_score", 3))
         files = [file.name for file in staged.rglob("*") if file.is_file()]
-        assert len(files) == 2 and not any("99" in name for name in files), files
+        assert len(files) == 2 and all(name.startswith("part-0000") for name in files), files
         assert run.read_back(OPINION_SCORE).count() == 20
         assert run.read_back(VALID_COMPLAINT).count() == 0
         run.switch([partition])
