@@ -11,8 +11,9 @@ from distill.errors import OpinionError
 from distill.scoring import drift
 from distill.scoring.drift import LENGTH_EDGES, SCORE_BINS, UNKNOWN_EDGES, Drift, Profile
 from jobs.scoring import pack_bins
+from jobs.scoring.id_hashes import id_half
 from jobs.scoring.sample_candidates import BAND
-from jobs.scoring.survey import Survey, id_half
+from jobs.scoring.survey import Survey
 from jobs.warehouse import publish
 from jobs.warehouse.tables import OPINION_SCORE, REJECTED_OPINION, VALID_COMPLAINT
 

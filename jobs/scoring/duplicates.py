@@ -4,7 +4,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from jobs.scoring.survey import Hashes, id_hash
+from jobs.scoring.id_hashes import Hashes, id_hash
 from jobs.warehouse.tables import RAW_OPINION
 
 

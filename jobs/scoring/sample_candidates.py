@@ -12,6 +12,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from jobs.scoring.bands import BAND_EDGES, BANDS
+from jobs.scoring.id_hashes import draws_of_ids
 from jobs.warehouse.schema import Table
 from jobs.warehouse.tables import AUDIT_SAMPLE
 
@@ -31,7 +32,7 @@ _HELD = 2  # rows held, as a multiple of those kept, before the next sort
 
 
 def draw(dt: str) -> Column:
-    """A row's draw, 64 bits."""
+    """A row's draw, 64 bits, as `draws_of_ids`."""
     return F.xxhash64(F.lit(dt), "opinion_id")
 
 
@@ -54,10 +55,10 @@ def stratum_name(is_valid: bool, band: int) -> str:
 
 
 class SampleReservoir:
-    """The `most` offered rows with the lowest draws, for each stratum."""
+    """The `most` offered rows of a day with the lowest draws, for each stratum."""
 
-    def __init__(self, most: int):
-        self._most = most
+    def __init__(self, most: int, dt: str):
+        self._most, self._dt = most, dt
         self._limits = np.full(
             STRATA, np.iinfo(np.int64).max
         )  # a row above its stratum's limit cannot be among the lowest
@@ -66,12 +67,12 @@ class SampleReservoir:
         self._strata = np.empty(0, np.int64)
 
     def offer(self, rows: pa.RecordBatch, scores: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> None:
-        """Take the scored rows, with a column `draw`, that may be among the lowest."""
-        draws, strata = rows.column(DRAW).to_numpy(), strata_of(scores, valid)
+        """Take the scored rows that may be among the lowest."""
+        draws, strata = draws_of_ids(self._dt, rows.column("opinion_id")), strata_of(scores, valid)
         low = np.flatnonzero(draws <= self._limits[strata])
         if len(low):
             decided = {"score": pa.array(scores[low]), "is_valid": pa.array(valid[low])}
-            taken = rows.take(pa.array(low)).drop_columns([DRAW])
+            taken = rows.take(pa.array(low))
             columns = dict(zip(taken.schema.names, taken.columns, strict=True)) | decided
             self._rows.append(pa.RecordBatch.from_pydict(columns))
             self._draws = np.concatenate([self._draws, draws[low]])

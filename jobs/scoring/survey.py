@@ -10,21 +10,17 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
 
 from jobs.common.privacy import BatchFunction, redact_errors
-
-Hashes = npt.NDArray[np.int64]
+from jobs.scoring.id_hashes import LOW, Hashes, hashes_of_ids
+from jobs.scoring.raw_rows import SparkRows
 
 # Bytes of files at rest, some 200,000 rows, that the driver looks over by itself.
 SMALL_DAY = 16 << 20
 RANGES = 64  # of hashes; each task sends one block of bytes per range, and one task finds the repeats in a range
 BOUNDS = (np.arange(1, RANGES, dtype=np.float64) * (2.0**64 / RANGES) - 2.0**63).astype(np.int64)
-LOW = 0xFFFFFFFF  # half of a hash: the sum over a day's rows stays below 2^63
 RANGE_ROWS = pa.schema(
     [
         ("range", pa.int32()),
@@ -48,26 +44,15 @@ class Survey(NamedTuple):
     id_sum: int
 
 
-def id_hash() -> Column:
-    """The hash of an id, 64 bits; null for a row without one."""
-    return F.when(F.col("opinion_id").isNotNull(), F.xxhash64("opinion_id"))
-
-
-def id_half() -> Column:
-    """The low half of an id's hash, 0 or more; 0 for a row without an id."""
-    return F.coalesce(id_hash().bitwiseAND(F.lit(LOW)), F.lit(0))
-
-
-def survey(raw: DataFrame, known: Sequence[str], here: bool = False) -> Survey:
+def survey(rows: SparkRows, known: Sequence[str], here: bool = False) -> Survey:
     """Survey the rows; rows without a known source count together under the empty name.
 
     Without known sources all rows count so. here: in the driver, for a day that fits.
     """
-    source = F.col("source") if known else F.lit(None).cast("string")
-    rows = raw.select(id_hash().alias("hash"), source.alias("source"))
+    columns = ["opinion_id", "source"] if known else ["opinion_id"]
     if here:
-        return survey_of(rows.toArrow(), frozenset(known))
-    ranges = rows.mapInArrow(redact_errors(find_repeated(frozenset(known))), RANGE_ROWS_DDL)
+        return survey_of(rows.table(*columns), frozenset(known))
+    ranges = rows.map(find_repeated(frozenset(known)), RANGE_ROWS_DDL, *columns)
     blocks = ranges.repartition("range").mapInArrow(redact_errors(find_doubles), RANGE_ROWS_DDL).collect()
     sources: Counter[str] = Counter()
     for row in blocks:
@@ -77,14 +62,17 @@ def survey(raw: DataFrame, known: Sequence[str], here: bool = False) -> Survey:
 
 
 def survey_of(rows: pa.Table, known: frozenset[str]) -> Survey:
-    """The survey of all hashes and sources of a day."""
-    hashes = np.sort(rows.column("hash").drop_null().to_numpy())
+    """The survey of all ids and sources of a day."""
+    parts = [hashes_of_ids(ids.drop_null()) for ids in rows.column("opinion_id").chunks]
+    hashes = np.sort(np.concatenate([np.empty(0, np.int64), *parts]))
     return Survey(dict(counted(rows, known)), again(hashes), int((hashes & LOW).sum()))
 
 
 def counted(rows: pa.Table | pa.RecordBatch, known: frozenset[str]) -> Counter[str]:
     """Rows by known source; of the others together, under the empty name."""
     sources: Counter[str] = Counter()
+    if not known:
+        return Counter({"": rows.num_rows}) if rows.num_rows else sources
     for source in pc.value_counts(rows.column("source")).to_pylist():
         sources[source["values"] if source["values"] in known else ""] += source["counts"]
     return sources
@@ -96,13 +84,13 @@ def again(hashes: Hashes) -> Hashes:
 
 
 def find_repeated(known: frozenset[str]) -> BatchFunction:
-    """The task over batches of hash and source: it yields its sorted hashes, one row per range, and rows by source."""
+    """The task over ids and sources: it yields its sorted hashes, one row per range, and rows by source."""
 
     def find(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         sources: Counter[str] = Counter()
         parts = []
         for batch in batches:
-            parts.append(batch.column("hash").drop_null().to_numpy())
+            parts.append(hashes_of_ids(batch.column("opinion_id").drop_null()))
             sources += counted(batch, known)
         hashes = np.sort(np.concatenate([np.empty(0, np.int64), *parts]))
         blocks = np.split(hashes, np.searchsorted(hashes, BOUNDS))

@@ -21,6 +21,9 @@ from jobs.warehouse.tables import OPINION_SCORE, REJECTED_OPINION, VALID_COMPLAI
 
 COLUMNS = staged_columns(OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION, table="string", cell="smallint")
 STAGED, STAGED_DDL = arrow_schema(COLUMNS), ddl_of(COLUMNS)
+# The files of each table that a night stages; the audit counts the cells.
+FILES = {table.name: table.columns for table in (OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION, CANDIDATE)}
+FILES[OPINION_SCORE.name] = OPINION_SCORE.columns | {"cell": "smallint"}
 
 
 @dataclass(frozen=True)
@@ -46,15 +49,18 @@ class ScorerSource:
         return Scorer(received(self.folder, self.digest), self.operating)
 
 
-def scorer_of(source: ScorerSource, sample: int = 0, readings: Broadcast[bytes] | None = None) -> BatchFunction:
-    """The function that Spark maps over Arrow batches.
+def scorer_of(
+    source: ScorerSource, sample: int = 0, dt: str = "", readings: Broadcast[bytes] | None = None
+) -> BatchFunction:
+    """The function that is mapped over Arrow batches of raw_opinion with `repeats`.
 
-    sample: the most rows drawn from a stratum; 0 for none. readings: of a second reader, as `Readings.to_bytes`.
+    sample: the most rows drawn from a stratum of the day dt; 0 for none. readings: of a second reader, as
+    `Readings.to_bytes`.
     """
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         scorer = source.load_with(readings.value) if readings else source.load()
-        chosen = SampleReservoir(sample)
+        chosen = SampleReservoir(sample, dt)
         for batch in batches:
             yield from score_batch(scorer, batch, chosen if sample else None)
         for rows in chosen.rows():
@@ -68,8 +74,8 @@ def score_batch(
 ) -> Iterator[pa.RecordBatch]:
     """Rows of raw_opinion with `repeats` -> rows of the staged files: scores, valid complaints, rejects.
 
-    A valid complaint gives two rows, one per table; text returns to Spark only for tables with a text column. `chosen`
-    is offered the scored rows, which then have a column `draw`.
+    A valid complaint gives two rows, one per table; only tables with a text column get the text. `chosen` is offered
+    the scored rows.
     """
     repeats = batch.column("repeats")
     fresh = batch.filter(pc.is_null(repeats)).drop_columns(["repeats"])
@@ -81,8 +87,11 @@ def score_batch(
     columns = {"score": results.scores, "student_score": student, "is_valid": valid}
     columns["cell"] = pack_bins.pack(results.lengths, results.unknown, results.cut)
     scores = {name: pa.array(values).filter(scored) for name, values in columns.items()}
+    scores["decided_by"] = pa.repeat("student", len(scores["score"]))
     if results.reader_scores is not None:
-        scores["reader_score"] = pa.array(results.reader_scores, from_pandas=True).filter(scored)  # null for NaN
+        read = pa.array(results.reader_scores, from_pandas=True).filter(scored)  # null for NaN
+        scores["reader_score"] = read
+        scores["decided_by"] = pc.if_else(pc.is_valid(read), "second reader", "student")
     yield staged(OPINION_SCORE.name, fresh.select(["opinion_id"]).filter(scored), scores)
     yield staged(VALID_COMPLAINT.name, fresh.filter(pa.array(valid)), {"score": pa.array(results.scores[valid])})
     for rows, why in (

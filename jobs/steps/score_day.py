@@ -3,15 +3,12 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pyspark.sql import functions as F
-
 from distill import __version__
 from distill.errors import BadInput, Busy, Held
 from distill.models.registry import Registry
 from distill.models.saved_model import SavedModel
 from distill.scoring.drift import BANDS, expected_of
 from distill.scoring.scorer import Scorer
-from jobs.common.privacy import BatchFunction, redact_errors
 from jobs.reports.day_summary import day_summary
 from jobs.reports.label_page import write_page
 from jobs.scoring.audit import count_staged
@@ -19,11 +16,13 @@ from jobs.scoring.audit_sample import Aim, csv_of, sample_rows, write_csv
 from jobs.scoring.duplicates import without_repeats
 from jobs.scoring.promise import promise, unlabelled_sources
 from jobs.scoring.quarantine import stage_with_quarantine
-from jobs.scoring.sample_candidates import CANDIDATE, DRAW, draw
+from jobs.scoring.raw_rows import raw_rows
+from jobs.scoring.sample_candidates import CANDIDATE
 from jobs.scoring.sample_nights import FAILED
 from jobs.scoring.scoring_flags import ReaderOptions, ScoringRun
+from jobs.scoring.staging import SPARK, WORKERS, Staging
 from jobs.scoring.survey import SMALL_DAY, survey
-from jobs.scoring.worker import STAGED_DDL, ScorerSource, scorer_of
+from jobs.scoring.worker import ScorerSource, scorer_of
 from jobs.steps.second_reading import second_reading
 from jobs.warehouse import publish
 from jobs.warehouse.shipping import ship
@@ -38,9 +37,6 @@ from jobs.warehouse.tables import (
 from jobs.warehouse.warehouse import Warehouse
 
 WITHOUT = ReaderOptions()
-DECIDED_BY = """
-CASE WHEN student_score IS NULL THEN NULL WHEN reader_score IS NULL THEN 'student' ELSE 'second reader' END
-"""
 
 
 def loaded(registry: Registry, name: str) -> SavedModel:
@@ -97,27 +93,21 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
         # The present files, so that a concurrent load of the day has no effect.
         raw = warehouse.spark.read.schema(RAW_OPINION.ddl).parquet(raw_location)
         expected = expected_of(model.bundle.manifest)
+        by = WORKERS if run.reached_by_python() else SPARK
+        rows = raw_rows(raw, raw_location, by == WORKERS)
         small = warehouse.files.size(raw_location) <= SMALL_DAY
-        read = survey(raw, list(expected.sources) if expected else [], here=small)
+        read = survey(rows, list(expected.sources) if expected else [], here=small)
         if not read.sources:
             raise BadInput(f"the day dt={dt} of {warehouse.name(RAW_OPINION)} is empty; load it again")
         ship(warehouse.spark, model.path)
-        unique = without_repeats(raw, read.repeated)
         source = ScorerSource(Path(model.path).name, model.bundle.digest, model.operating)
-        second = second_reading(warehouse, dt, unique, source, scoring)
+        second = second_reading(warehouse, dt, without_repeats(raw, read.repeated), source, scoring)
         context = warehouse.spark.sparkContext
         readings = context.broadcast(second.readings.to_bytes()) if second.readings else None
 
-        def stage(work: BatchFunction) -> None:
-            rows = unique.withColumns({DRAW: draw(dt)} if sample else {})
-            rows = rows.mapInArrow(redact_errors(work), STAGED_DDL)
-            rows = rows.withColumns(
-                {"model_version": F.lit(model.version), "run_id": F.lit(run.id), "decided_by": F.expr(DECIDED_BY)}
-            )
-            # The files of raw_opinion have a good size, so the files of their tasks have, too.
-            run.stage(rows, [OPINION_SCORE, VALID_COMPLAINT, REJECTED_OPINION, CANDIDATE], pack=False)
-
-        stage_with_quarantine(stage, scorer_of(source, sample, readings))
+        of_run = {"model_version": model.version, "run_id": run.id}
+        staging = Staging(run, by, rows, read.repeated, of_run)
+        stage_with_quarantine(staging.stage, scorer_of(source, sample, dt, readings))
         counted = count_staged(run, read, model.threshold, expected)
         if scoring.hold_on_drift and counted.drift.band == BANDS[-1]:
             raise Held(
@@ -132,6 +122,7 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
             "threshold": float(model.threshold),
             **promised,
             **second.columns,
+            "staged_by": by,
             "unlabelled_sources": unlabelled_sources(run, raw),
             "raw_location": raw_location,
             "application_id": warehouse.spark.sparkContext.applicationId,
@@ -141,7 +132,6 @@ def score_day(warehouse: Warehouse, dt: str, scoring: ScoringRun) -> None:
         }
         aim = Aim(float(model.threshold), bool(promised["certified"])) if model.operating else None
         sampled = sample_rows(run, counted.counts, sample, dt, aim)
-        of_run = {"model_version": model.version, "run_id": run.id}
         run.stage_rows(SCORING_RUN, [audit | of_run])
         of_sample = of_run | {"second_reader": FAILED if second.failed else reader}
         run.stage_rows(AUDIT_SAMPLE, [row | of_sample for row in sampled])

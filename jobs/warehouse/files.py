@@ -32,6 +32,11 @@ class Files:
         """Create a folder and its parents."""
         self._fs.mkdirs(self._path(uri))
 
+    def rename(self, uri: str, target: str) -> None:
+        """Move a file within the file system; fails when it is missing."""
+        if not self._fs.rename(self._path(uri), self._path(target)):
+            raise OSError(f"{uri} cannot be moved to {target}")
+
     def delete(self, uri: str) -> None:
         """Delete a file or a folder with its content, if it exists."""
         self._fs.delete(self._path(uri), True)

@@ -35,13 +35,14 @@ from pyspark.sql import functions as F
 from distill.errors import Busy
 from jobs.common import locks
 from jobs.common.home import home
+from jobs.warehouse.attempt_files import PLAIN, staged_name
+from jobs.warehouse.python_files import reached_by_python
 from jobs.warehouse.schema import Table, arrow_schema
 from jobs.warehouse.tables import TABLES
 from jobs.warehouse.warehouse import Warehouse
 
 log = logging.getLogger("opinion")
-# Few rows share an id or score, so a dictionary of them would be built and then dropped as too large.
-PLAIN_COLUMNS = {f"parquet.enable.dictionary#{column}": "false" for column in ("opinion_id", "text", "score")}
+PLAIN_COLUMNS = {f"parquet.enable.dictionary#{column}": "false" for column in PLAIN}
 BY_NAME = {table.name: table for table in TABLES}
 PENDING = re.compile(r"\w+,[^,]+,\d{8}T\d{6}Z-[0-9a-f]{8}\.json(\.tmp)?")
 
@@ -84,6 +85,31 @@ class Run:
         writer.parquet(self.folder)
         for table in tables:
             self.warehouse.files.make_folder(self.location(table))
+
+    @property
+    def attempts(self) -> str:
+        """Folder of the files that tasks write themselves, until they are staged (`attempt_files`)."""
+        return f"{self.folder}/attempts"
+
+    def reached_by_python(self) -> bool:
+        """Whether Python workers can write the files of this run."""
+        self.warehouse.files.make_folder(self.attempts)
+        return reached_by_python(self.warehouse, self.attempts)
+
+    def stage_written(self, written: DataFrame, tables: list[Table]) -> None:
+        """Stage the files that the tasks of `written` write; its rows are those of `attempt_files.writing`.
+
+        All other files that attempts left are removed.
+        """
+        files = self.warehouse.files
+        for folder in (self.attempts, *map(self.location, tables)):
+            files.make_folder(folder)
+        try:
+            for row in written.collect():
+                file = f"{self.folder}/table={row.table}/{row.file}"
+                files.rename(f"{self.attempts}/{staged_name(row.table, row.file)}", file)
+        finally:
+            files.delete(self.attempts)
 
     def stage_rows(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write the few rows of a table that the driver has, as one file; a column that a row lacks is null.

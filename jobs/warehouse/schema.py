@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-# Columns that the driver adds to the rows of its workers.
-OF_A_RUN = ("model_version", "run_id", "decided_by")
+# Columns that have one value in a run: what stages the rows of workers adds them.
+OF_A_RUN = ("model_version", "run_id")
 ARROW = {
     "string": pa.string(),
     "boolean": pa.bool_(),

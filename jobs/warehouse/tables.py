@@ -149,6 +149,7 @@ SCORING_RUN = Table(
         "rows_made_valid": "bigint",
         "rows_made_junk": "bigint",
         "warning": "string",
+        "staged_by": "string",
     },
 )
 

@@ -87,6 +87,8 @@ def arm(point: str) -> None:
         before(worker, "score_batch", of=lambda _, batch, *__: f"{DAYS[0]}-250" in batch["opinion_id"].to_pylist())
     elif point == "write":
         threading.Thread(target=die_when_written, args=(die,), daemon=True).start()
+    elif point == "moved":  # some of the files that workers wrote are in their tables' folders
+        before(Files, "rename", 2)
     elif point == "staged":
         before(Run, "read_back_all")
     elif point == "sampled":  # the CSV of the sample is written, and nothing is switched
@@ -99,7 +101,7 @@ def arm(point: str) -> None:
         delete = Files.delete
 
         def half(files: Files, uri: str) -> None:
-            if "/run=" in uri and "/table=" not in uri:
+            if Path(uri).name.startswith("run="):
                 delete(files, f"{uri}/table={OPINION_SCORE.name}")  # a folder is deleted file by file
                 die()
             delete(files, uri)

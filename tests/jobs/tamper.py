@@ -36,18 +36,22 @@ def nulled(column: str) -> Callable[[pa.Table], pa.Table]:
 
 def tamper(patch: pytest.MonkeyPatch, table: Table, change: Callable[[pa.Table], pa.Table]) -> None:
     """Let every run change the first staged file of a table right after it is written."""
-    stage = Run.stage
+    changed = set()  # a run stages more than once
 
-    def tampered(run: Run, *args: object, **options: object) -> None:
-        stage(run, *args, **options)  # type: ignore[arg-type]
-        for file in sorted(Path(run.location(table).removeprefix("file:")).glob("part-*.parquet"))[:1]:
-            checksum = file.with_name(f".{file.name}.crc")
-            if checksum.exists():  # else it is changed already: a run stages more than once
-                rows = change(pq.read_table(file))
-                checksum.unlink()  # else the file system finds it
-                pq.write_table(rows, file)
+    def tampering(stage: Callable[..., None]) -> Callable[..., None]:
+        def tampered(run: Run, *args: object, **options: object) -> None:
+            stage(run, *args, **options)
+            for file in sorted(Path(run.location(table).removeprefix("file:")).glob("part-*.parquet"))[:1]:
+                if file not in changed:
+                    changed.add(file)
+                    rows = change(pq.read_table(file))
+                    file.with_name(f".{file.name}.crc").unlink(missing_ok=True)  # else the file system finds it
+                    pq.write_table(rows, file)
 
-    patch.setattr(Run, "stage", tampered)
+        return tampered
+
+    patch.setattr(Run, "stage", tampering(Run.stage))
+    patch.setattr(Run, "stage_written", tampering(Run.stage_written))
 
 
 def files_of(database: str, home: Path) -> list[str]:

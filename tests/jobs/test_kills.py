@@ -23,10 +23,10 @@ DAY, OTHER = "2026-11-09", "2026-11-10"
 TABLES = ("opinion_score", "rejected_opinion", "valid_complaint", "scoring_run", "audit_sample")
 # Point -> how many tables are switched when the run dies there. switch3 is just before the third switch.
 PENDING = {"switch1": 0, "switch2": 1, "switch3": 2, "switch4": 3, "switch5": 4, "switched": 5}
-SWITCHED = {"task": 0, "write": 0, "staged": 0, "sampled": 0, "audited": 0, **PENDING, "sweep": 5}
+SWITCHED = {"task": 0, "write": 0, "moved": 0, "staged": 0, "sampled": 0, "audited": 0, **PENDING, "sweep": 5}
 CHAINS = [
     ["task", "switch1", "staged", "switch3", "switch5", "switched"],
-    ["write", "switch2", "sampled", "audited", "switch4", "sweep"],
+    ["write", "switch2", "sampled", "audited", "switch4", "sweep", "moved"],
 ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from distill.models.registry import Registry
 from distill.scoring.drift import expected_of, stability_index
 from distill.scoring.scorer import Scorer
 from jobs.scoring import worker
-from jobs.scoring.duplicates import without_repeats
+from jobs.scoring.raw_rows import SparkRows
 from jobs.scoring.scoring_flags import ScoringRun
 from jobs.scoring.survey import survey
 from jobs.scoring.worker import STAGED_DDL, ScorerSource, scorer_of
@@ -114,7 +114,8 @@ def test_partitions_and_batches_change_no_bit(spark, warehouse, model, partition
     try:
         raw = warehouse.read(RAW_OPINION, dt=DAY).select(*RAW_OPINION.columns).repartition(partitions)
         scoring = scorer_of(ScorerSource(model, registry.load(model).bundle.digest))
-        rows = without_repeats(raw, survey(raw, []).repeated).mapInArrow(scoring, STAGED_DDL)
+        rows = SparkRows(raw)
+        rows = rows.map_unique(scoring, STAGED_DDL, survey(rows, []).repeated)
         staged = rows.where("table = 'opinion_score'").collect()
     finally:
         spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", limit)

@@ -8,6 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.scoring.duplicates import without_repeats
+from jobs.scoring.raw_rows import SparkRows
 from jobs.scoring.survey import survey
 from jobs.warehouse.tables import RAW_OPINION
 
@@ -40,7 +41,7 @@ ROWS = [(opinion, *row) for opinion, rows in IDS.items() for row in rows]
 def test_the_row_that_counts_depends_on_no_order(spark: SparkSession, seed: int) -> None:
     shuffled = random.Random(seed).sample(ROWS, len(ROWS))
     raw = spark.createDataFrame([row[:4] for row in shuffled], RAW_OPINION.ddl).repartition(3)
-    scorable = without_repeats(raw, survey(raw, []).repeated)
+    scorable = without_repeats(raw, survey(SparkRows(raw), []).repeated)
     assert scorable.columns == [*RAW_OPINION.columns, "repeats"]
     expected = [(opinion, text, source, why) for opinion, text, source, _, why in ROWS]
     rows = [(row.opinion_id, row.text, row.source, row.repeats) for row in scorable.collect()]

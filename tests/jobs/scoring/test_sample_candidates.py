@@ -7,21 +7,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.scoring.bands import BANDS
+from jobs.scoring.id_hashes import draws_of_ids
 from jobs.scoring.sample_candidates import STRATA, SampleReservoir, strata_of
 from jobs.scoring.worker import staged
 
-rows = st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.floats(0, 1, width=32), st.booleans()), max_size=80)
+DAY = "2026-11-09"
+rows = st.lists(st.tuples(st.floats(0, 1, width=32), st.booleans()), max_size=80)
 
 
 @settings(max_examples=80, deadline=None)
 @given(rows, st.integers(1, 5), st.integers(1, 20))
-def test_of_each_stratum_the_lowest_draws_are_kept(made: list[tuple[int, float, bool]], most: int, size: int) -> None:
-    draws = np.array([draw for draw, _, _ in made], np.int64)
-    scores = np.array([score for _, score, _ in made], np.float32)
-    valid = np.array([is_valid for _, _, is_valid in made], bool)
+def test_of_each_stratum_the_lowest_draws_are_kept(made: list[tuple[float, bool]], most: int, size: int) -> None:
+    scores = np.array([score for score, _ in made], np.float32)
+    valid = np.array([is_valid for _, is_valid in made], bool)
     ids = pa.array([str(i) for i in range(len(made))], pa.string())
-    batch = pa.RecordBatch.from_pydict({"opinion_id": ids, "draw": pa.array(draws)})
-    chosen = SampleReservoir(most)
+    draws = draws_of_ids(DAY, ids)
+    batch = pa.RecordBatch.from_pydict({"opinion_id": ids})
+    chosen = SampleReservoir(most, DAY)
     for at in range(0, len(made), size):
         part = slice(at, at + size)
         chosen.offer(batch.slice(at, size), scores[part], valid[part])
