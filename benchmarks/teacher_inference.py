@@ -1,12 +1,12 @@
 """Ways to compute a teacher's logits on a CPU: texts a processor second, and how far the logits are from float32.
 
     before          float32, texts of similar length in batches of 1,024 tokens, padded to a multiple of 8
-    float32         what store_teacher_logits runs: batches of 512 tokens, as long as their longest text
-    bfloat16        what it runs with --precision bfloat16
+    float32         what store_teacher_logits runs by torch: batches of 512 tokens, as long as their longest text
+    bfloat16        the same with --precision bfloat16
     int8            torch's dynamic quantization of the linear layers
     int8 in part    without those that read a feed-forward block's wide hidden state, and without the head
     onnx, onnx int8 ONNX Runtime with the graph of the network, in float32 and with 8 bits everywhere
-    openvino        the same graph in OpenVINO, float32
+    openvino        the same graph in OpenVINO, float32: what store_teacher_logits runs where OpenVINO is installed
 
 Rounds are interleaved; figures are medians. `make bench` installs what is needed.
 
