@@ -61,7 +61,8 @@ def main() -> None:
     args = parser.parse_args()
     replay = Replay(args)
     rows = replay.run()
-    content = {"command": shlex.join(["benchmarks/nights.py", *sys.argv[1:]]), "nights": rows, "costs": replay.costs()}
+    words = ["DIR" if word == str(args.home) else word for word in sys.argv[1:]]  # a page names no folder of a machine
+    content = {"command": shlex.join(["benchmarks/nights.py", *words]), "nights": rows, "costs": replay.costs()}
     name = f"nights-from-{args.first}" if args.first else "nights"
     (RESULTS / f"{name}.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     (RESULTS / f"{name}.md").write_text(markdown(content, f"{name}.png"), encoding="utf-8")

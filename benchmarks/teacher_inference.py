@@ -99,7 +99,7 @@ def networks(bundle: bundles.Bundle, threads: int, folder: Path) -> dict[str, Wa
     return {
         "before": Way(by_torch(model), 8, 1024),
         "float32": Way(by_torch(model)),
-        "bfloat16": Way(by_torch(low), PAD_TO["bfloat16"]),
+        "bfloat16": Way(by_torch(low), PAD_TO),
         "int8": Way(by_torch(in_8_bits(model, everywhere=True))),
         "int8 in part": Way(by_torch(in_8_bits(model, everywhere=False))),
         "onnx": Way(by_onnx(whole)),

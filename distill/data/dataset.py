@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from distill.data.labelled import TextRows
+from distill.models.padding import padded
 
 
 class View(Protocol):
@@ -140,7 +141,7 @@ def passes(batch: Tensor, size: int, device: torch.device, lengths: Tensor | Non
     """The number of backward passes that a batch of all ranks, int64 (rows,), needs for memory; equal on every rank."""
     if lengths is None:
         return 1
-    tokens = -(-len(batch) // size) * int(lengths[batch].max())
+    tokens = -(-len(batch) // size) * int(padded(lengths[batch]).max())
     return max(1, -(-tokens // PASS_TOKENS[device.type]))
 
 

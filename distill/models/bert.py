@@ -45,7 +45,7 @@ class TokenIds(NamedTuple):
     offsets: npt.NDArray[np.int64]
     padding: int
     most: int
-    pad_to: int = 1
+    pad_to: int = PAD_TO
 
     @property
     def lengths(self) -> Tensor:
@@ -64,15 +64,16 @@ class TokenIds(NamedTuple):
 
 
 class Tokenizer:
-    """The encoder's own subword tokenizer; the longest texts are cut. pad_to: as in TokenIds."""
+    """The encoder's own subword tokenizer; the longest texts are cut."""
 
-    def __init__(self, fast: Any, max_length: int, pad_to: int):
-        self._fast, self.max_length, self.pad_to = fast, max_length, pad_to
+    def __init__(self, fast: Any, max_length: int):
+        self._fast = fast
+        self.max_length = max_length
 
     def encode(self, texts: list[str]) -> TokenIds:
         """Token ids of normalised texts, with the special tokens that the encoder was trained with."""
         if not texts:  # which the tokenizers of transformers do not take
-            return self._token_ids(np.empty(0, np.int32), np.zeros(1, np.int64))
+            return TokenIds(np.empty(0, np.int32), np.zeros(1, np.int64), self._fast.pad_token_id, self.max_length)
         ids, lengths = [], [np.zeros(1, np.int64)]
         for first in range(0, len(texts), ENCODED_AT_ONCE):
             rows = self._fast(
@@ -84,10 +85,8 @@ class Tokenizer:
             )["input_ids"]
             lengths.append(np.fromiter(map(len, rows), np.int64, len(rows)))
             ids.append(np.fromiter((i for row in rows for i in row), np.int32, int(lengths[-1].sum())))
-        return self._token_ids(np.concatenate(ids), np.cumsum(np.concatenate(lengths)))
-
-    def _token_ids(self, ids: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> TokenIds:
-        return TokenIds(ids, offsets, self._fast.pad_token_id, self.max_length, self.pad_to)
+        offsets = np.cumsum(np.concatenate(lengths))
+        return TokenIds(np.concatenate(ids), offsets, self._fast.pad_token_id, self.max_length)
 
     def files(self) -> dict[str, bytes]:
         """The tokenizer's files, as the bundle stores them: name -> content."""
@@ -162,7 +161,7 @@ def from_pretrained(init: str, max_length: int, precision: str, layers: int | No
     `max_length` tokens.
     """
     encoder, fast = load(init, max_length, layers)
-    return Bert(encoder, precision), Tokenizer(fast, max_length, PAD_TO[precision])
+    return Bert(encoder, precision), Tokenizer(fast, max_length)
 
 
 def to_bundle(model: Bert, tokenizer: Tokenizer, manifest: Mapping[str, Any]) -> Bundle:
@@ -198,4 +197,4 @@ def from_bundle(bundle: Bundle, precision: str) -> tuple[Bert, Tokenizer]:
     max_length = int(architecture["max_length"])
     if why := misfit(model.encoder, fast, max_length):
         raise BadModel(f"the teacher of the bundle cannot be used: {why} and train it again")
-    return model.eval(), Tokenizer(fast, max_length, PAD_TO[precision])
+    return model.eval(), Tokenizer(fast, max_length)

@@ -56,9 +56,8 @@ def compile_for_cpu(model: Bert) -> Network | None:
         with warnings.catch_warnings(action="ignore"), torch.no_grad():
             graph = openvino.convert_model(Traced(model), example_input=(example, mask))
         compiled = openvino.Core().compile_model(graph, "CPU", settings)
-        check = compiled([example.numpy()[:2], mask.numpy()[:2]])[0]
+        compiled([example.numpy()[:2], mask.numpy()[:2]])  # another batch than the traced one
     except Exception as e:  # of any kind, for any encoder that its tracer does not know
         log.warning("OpenVINO cannot compile this encoder, torch computes its logits: %s", e)
         return None
-    assert check.shape == (2, 2)
     return lambda batch: np.asarray(compiled([batch.ids.numpy(), batch.mask.numpy()])[0], np.float32)

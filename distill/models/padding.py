@@ -1,14 +1,10 @@
-"""The length that a teacher pads the texts of a batch to.
-
-In bfloat16 the CPU's matrix library keeps compiled code, some 6 MB, for each shape that it meets. In float32 it keeps
-none, and padding only costs time.
-"""
+"""The length that a teacher pads the texts of a batch to."""
 
 from torch import Tensor
 
-PAD_TO = {"float32": 1, "bfloat16": 8}  # tokens, by precision of the matrix products
+PAD_TO = 8  # tokens: the CPU's matrix products keep compiled code, some 6 MB in bfloat16, for each shape that they meet
 
 
-def padded(lengths: Tensor, pad_to: int) -> Tensor:
+def padded(lengths: Tensor, pad_to: int = PAD_TO) -> Tensor:
     """Tokens of texts of these lengths after padding to a multiple of `pad_to`, int64."""
     return -(-lengths // pad_to) * pad_to

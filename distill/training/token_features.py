@@ -28,7 +28,7 @@ def token_features(
         known, missing = {}, tokens
     if missing:
         layer = model.encoder.config.num_hidden_layers // 2
-        view = tokenizer.encode(missing)
+        view = tokenizer.encode(missing)._replace(pad_to=1)
         hidden = read_layer(first_layers(model, layer), view, layer, ranks)
         known |= dict(zip(missing, hidden, strict=True))
         if cache and ranks.rank == 0:

@@ -50,10 +50,9 @@ def test_texts_of_many_lengths_take_no_more_memory() -> None:
 
 
 def test_lengths_are_padded_to_few() -> None:
-    lengths = padded(torch.arange(1, 129), PAD_TO["bfloat16"])
-    assert len(lengths.unique()) == 16 and (lengths >= torch.arange(1, 129)).all()
-    assert padded(torch.tensor([0, 8, 9]), 8).tolist() == [0, 8, 16]
-    assert padded(torch.tensor([0, 8, 9]), PAD_TO["float32"]).tolist() == [0, 8, 9]
+    lengths = padded(torch.arange(1, 129))
+    assert len(lengths.unique()) == 128 // PAD_TO and (lengths >= torch.arange(1, 129)).all()
+    assert padded(torch.tensor([0, 8, 9])).tolist() == [0, 8, 16]
 
 
 @pytest.mark.parametrize(

@@ -71,10 +71,7 @@ def test_two_ranks_are_one_process_with_twice_the_batch(spark, given: dict[str, 
     one = all_schemes(SingleProcess(), given, replace(CONFIG, batch=2 * CONFIG.batch, gradient_accumulation_steps=4))
     for scheme in JOINT:
         (student, teacher), (same, likewise) = two[scheme], one[scheme]
-        (loss, auc, _), (loss_of_one, auc_of_one, _) = (np.transpose(curve(bundle)) for bundle in (student, same))
-        np.testing.assert_allclose(loss, loss_of_one, rtol=2e-4, err_msg=scheme)
-        # The order of the sums may swap two rows of nearly equal score.
-        np.testing.assert_allclose(auc, auc_of_one, atol=1e-3, err_msg=scheme)
+        np.testing.assert_allclose(curve(student), curve(same), rtol=2e-4, err_msg=scheme)
         assert curve(student)[0][2] == 121, "no row is dropped or seen twice"
         assert curve(student)[-1][0] < curve(student)[0][0], "something was learned, so equality says something"
         for name, tensor in same.tensors.items():

@@ -36,7 +36,7 @@ def model(home: Path) -> str:
 
 
 def scored(warehouse: Warehouse, model: str) -> tuple[str, dict[str, Any]]:
-    """What staged the day, and the rows of its tables without their run."""
+    """The value of staged_by, and the rows of the day's tables without their run."""
     registry = Registry(str(home() / "registry"))
     score_day(warehouse, DAY, ScoringRun(registry.load(model), sample=60))
     rows = {}
