@@ -8,6 +8,7 @@ from distill.errors import BadModel
 
 KIND = "textcnn"
 Precision = Literal["float32", "bfloat16"]  # of a network's matrix products
+PrecisionChoice = Literal["auto", "float32", "bfloat16"]  # auto: the fastest of the device
 
 
 @dataclass(frozen=True)

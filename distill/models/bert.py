@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoTokenizer
 
 from distill.errors import BadModel
+from distill.models.architecture import Precision
 from distill.models.bundle import ENCODER_FILES, Bundle
 from distill.models.padding import PAD_TO, padded
 from distill.models.pretrained import ATTENTION, load, misfit, network
@@ -98,7 +99,7 @@ class Tokenizer:
 class Bert(nn.Module):
     """The network; `forward` returns logits, `features` the input of the output layer."""
 
-    def __init__(self, encoder: Any, precision: str):
+    def __init__(self, encoder: Any, precision: Precision):
         super().__init__()
         if getattr(encoder, "pooler", None) is not None:
             encoder.pooler = None  # made for the first token, and unused here
@@ -154,7 +155,9 @@ def first_layers(model: Bert, count: int) -> Bert:
     return shortened
 
 
-def from_pretrained(init: str, max_length: int, precision: str, layers: int | None = None) -> tuple[Bert, Tokenizer]:
+def from_pretrained(
+    init: str, max_length: int, precision: Precision, layers: int | None = None
+) -> tuple[Bert, Tokenizer]:
     """An untrained teacher from a folder or a hub name, with all its layers or the first `layers`.
 
     Raises BadInput when transformers cannot read it, something of it is missing, or it cannot read texts of
@@ -173,7 +176,7 @@ def to_bundle(model: Bert, tokenizer: Tokenizer, manifest: Mapping[str, Any]) ->
     return Bundle({"architecture": architecture, **manifest}, tensors, files, "")
 
 
-def from_bundle(bundle: Bundle, precision: str) -> tuple[Bert, Tokenizer]:
+def from_bundle(bundle: Bundle, precision: Precision) -> tuple[Bert, Tokenizer]:
     """A trained teacher, in evaluation mode.
 
     Raises BadModel when the bundle holds another kind of model, its tensors do not fit its configuration, or it cannot

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from distill.models.compiled_bert import Network
 
 COMPILE_AFTER = 512  # texts; compiling takes as long as a few hundred of them
-PRECISIONS: tuple[str, ...] = get_args(Precision)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 class Teacher(Protocol):
@@ -87,7 +87,7 @@ def finite(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return logits
 
 
-def teacher_of(bundle: Bundle, precision: str, device: str = "cpu", threads: int | None = None) -> Teacher:
+def teacher_of(bundle: Bundle, precision: Precision, device: str = "cpu", threads: int | None = None) -> Teacher:
     """The model of a bundle on a device such as "cuda:0"; threads: of torch in this process.
 
     Raises BadModel for an unknown kind of model, BadInput when it needs a package that is not installed.
@@ -102,6 +102,6 @@ def teacher_of(bundle: Bundle, precision: str, device: str = "cpu", threads: int
     return BertTeacher(*from_bundle(bundle, precision), torch.device(device))
 
 
-def fingerprint(digest: str, precision: str) -> str:
+def fingerprint(digest: str, precision: Precision) -> str:
     """The fingerprint of stored logits: the bundle's digest (tensors, tokenizer, max length) and the precision."""
     return f"{digest}/{precision}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from distill.models.architecture import Dropout, Precision
+from distill.models.architecture import Dropout, PrecisionChoice
 
 ClassWeight = Literal["none", "balanced"]
 TeacherSoftLoss = Literal["cross-entropy", "kl", "reverse-kl"]
@@ -26,7 +26,7 @@ class TrainingConfig:
     seed: int = 0
     checkpoint_every: int = 500  # steps, in addition to one checkpoint per epoch
     class_weight: ClassWeight = "none"  # of the hard loss; balanced: both labels weigh the same in all
-    precision: Precision = "float32"  # of a teacher's matrix products; weights are float32
+    precision: PrecisionChoice = "float32"  # of a teacher's matrix products; weights are float32
     temperature: float = 2.0  # T, of teacher and student alike
     alpha_soft: tuple[float, ...] = (1.0,)  # weight of T^2 times the soft loss of each teacher
     beta_hard: float = 0.3  # weight of the hard loss
@@ -51,7 +51,7 @@ TEACHER = TrainingConfig(
     ema=0.998,
     patience=1,
     checkpoint_every=200,
-    precision="bfloat16",
+    precision="auto",
     route=(0.05, 0.15, 0.4),
 )
 

@@ -8,6 +8,7 @@ from distill.data.snapshot import Snapshot
 from distill.evaluation.evaluation import evaluate
 from distill.models.bert import to_bundle
 from distill.models.bundle import Bundle
+from distill.models.precision import precision_of
 from distill.training import student as students
 from distill.training import teacher as teachers
 from distill.training.config import Encoder, TrainingConfig, TrainingTask, WarmStart
@@ -39,7 +40,7 @@ def train_on_rank(
     torch.set_num_threads(task.threads)
     train, valid, test = splits = read_snapshot(snapshot)
     student = Student(train.texts, config)
-    model, tokenizer = teachers.begin_from(start, registry, teacher_config.precision)
+    model, tokenizer = teachers.begin_from(start, registry, precision_of(teacher_config.precision, ranks.device))
 
     def examples(rows: TextRows) -> Examples:
         view = tokenizer.encode(rows.texts)

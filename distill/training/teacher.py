@@ -1,5 +1,6 @@
 """Train a teacher: from labelled texts to versions of the teacher and the anchor points of its route."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ from distill.data.dataset import Examples
 from distill.data.labelled import TextRows, read_snapshot
 from distill.data.snapshot import Snapshot
 from distill.evaluation.evaluation import evaluate
+from distill.models.architecture import Precision
 from distill.models.bert import Bert, Tokenizer, from_bundle, from_pretrained, to_bundle
+from distill.models.precision import precision_of
 from distill.models.registry import Registry
 from distill.models.versions import anchor_name
 from distill.scoring.logits import BertTeacher
@@ -44,14 +47,15 @@ def train_on_rank(
     torch.set_num_threads(task.threads)
     torch.manual_seed(config.seed)
     train, valid, test = read_snapshot(snapshot)
-    model, tokenizer = begin_from(start, registry, config.precision)
+    model, tokenizer = begin_from(start, registry, precision_of(config.precision, ranks.device))
     teacher = Learner(VIEW, model, config, ranks)
     scheme = HardLabel(teacher, config, class_weight(train, config).to(ranks.device))
     seen, unseen = examples(train, tokenizer), examples(valid, tokenizer)
     curve = fit(scheme, [teacher], seen, unseen, config, ranks, task.outputs)
     if ranks.rank:
         return None
-    lineage = {**origin(start), **lineage_of({**task.lineage, "scheme": BERT}, config, ranks, curve)}
+    trained = replace(config, precision=model.precision)
+    lineage = {**origin(start), **lineage_of({**task.lineage, "scheme": BERT}, trained, ranks, curve)}
     reached = evaluate(lambda texts: scores(model, tokenizer, texts, ranks.device), valid, test, task.target_precision)
     models = Registry(registry)
     bundle = to_bundle(model, tokenizer, {"lineage": lineage, **reached})
@@ -64,7 +68,7 @@ def train_on_rank(
     return bundle.manifest
 
 
-def begin_from(start: Encoder | WarmStart, registry: str, precision: str) -> tuple[Bert, Tokenizer]:
+def begin_from(start: Encoder | WarmStart, registry: str, precision: Precision) -> tuple[Bert, Tokenizer]:
     """The teacher that a training begins with, on every rank alike but for the random head of an encoder."""
     if isinstance(start, WarmStart):
         return from_bundle(Registry(registry).load(start.version).bundle, precision)

@@ -17,6 +17,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from distill.errors import BadInput, BadModel, OpinionError
+from distill.models.architecture import Precision
 from distill.models.packages import TRAINING
 from distill.models.registry import Registry
 from distill.scoring.logits import fingerprint, teacher_of
@@ -170,7 +171,7 @@ def audit(staged: DataFrame, expected: int, dt: str) -> int:
     return expected
 
 
-def logits_of(folder: str, digest: str, precision: str) -> BatchFunction:
+def logits_of(folder: str, digest: str, precision: Precision) -> BatchFunction:
     """The function that Spark maps over Arrow batches; folder: the name of the shipped bundle."""
     load = teacher_source(folder, digest, precision)
 
@@ -182,7 +183,7 @@ def logits_of(folder: str, digest: str, precision: str) -> BatchFunction:
     return compute
 
 
-def teacher_source(folder: str, digest: str, precision: str) -> Callable[[], Any]:
+def teacher_source(folder: str, digest: str, precision: Precision) -> Callable[[], Any]:
     """The function that gives the teacher of a worker process."""
     driver = versions(TRAINING)
 

@@ -17,6 +17,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from distill.errors import Infrastructure, OpinionError
+from distill.models.architecture import Precision
 from distill.models.registry import Registry
 from distill.scoring.second_reader import rounded_margins
 from jobs.common.privacy import BatchFunction, redact_errors
@@ -163,7 +164,7 @@ def chunk_logits(store: ReaderStore, texts: DataFrame, chunk: Sequence[str]) -> 
     return logits
 
 
-def unit_logits(folder: str, digest: str, precision: str) -> BatchFunction:
+def unit_logits(folder: str, digest: str, precision: Precision) -> BatchFunction:
     """The function that Spark maps over Arrow batches of units, which are rows of lists: text_hash and text."""
     load = teacher_source(folder, digest, precision)
 

@@ -4,11 +4,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+
+from distill.models.precision import precision_of
 from distill.models.registry import Registry
 from distill.scoring.logits import teacher_of
 
 SAMPLE = 1024  # texts whose logits are timed
-PRECISION = "bfloat16"  # of stored logits, as in docs/distillation.md
 
 
 class SchemeCosts:
@@ -43,9 +45,10 @@ class SchemeCosts:
         return str(self.manifest(version)["lineage"].get("route_of", version))
 
     def logits(self, version: str) -> float:
-        """The cost of a teacher's logits of all texts, timed once on a sample."""
+        """The cost of a teacher's logits of all texts in the fastest precision, timed once on a sample."""
         if version not in self._logits:
-            teacher = teacher_of(self.registry.load(version).bundle, PRECISION)
+            precision = precision_of("auto", torch.device("cpu"))
+            teacher = teacher_of(self.registry.load(version).bundle, precision)
             sample = list(self.texts[:: max(1, len(self.texts) // SAMPLE)])
             cpu = time.process_time()
             teacher.logits(sample)

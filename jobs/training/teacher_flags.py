@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distill.errors import BadInput
-from distill.models.architecture import Precision
+from distill.models.architecture import PrecisionChoice
 from distill.models.packages import need_transformers
 from distill.training.config import TEACHER, WARM_START, ClassWeight, Encoder, TrainingConfig
 from jobs.common.cli import Parser
@@ -31,7 +31,10 @@ class TeacherTraining(TrainingOptions):
     )
     learning_rate: float = option("peak learning rate of the encoder", TEACHER.learning_rate)
     class_weight: ClassWeight = option("weights of the labels in the loss", TEACHER.class_weight)
-    precision: Precision = option("precision of the matrix products", TEACHER.precision)
+    precision: PrecisionChoice = option(
+        "precision of the matrix products; auto: bfloat16 on a device that multiplies it itself, float32 on any other",
+        TEACHER.precision,
+    )
 
     @property
     def encoder(self) -> Encoder:

@@ -38,4 +38,4 @@ def test_options_reach_the_config_and_the_encoder(tmp_path: Path) -> None:
     assert options.encoder == Encoder(init, 32, 1)
     assert (config.epochs, config.batch, config.learning_rate, config.seed) == (2, 8, 1e-3, 7)
     assert config.gradient_accumulation_steps == 2
-    assert (config.class_weight, config.precision, config.grad_clip) == ("balanced", "bfloat16", 1.0)
+    assert (config.class_weight, config.precision, config.grad_clip) == ("balanced", "auto", 1.0)
