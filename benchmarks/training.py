@@ -162,8 +162,8 @@ def write(speeds: dict[str, list[float]], command: str) -> None:
         "# Training",
         "",
         f"`{command}`: {content['machine']}, Python {content['python']}, torch {versions['torch']}, Horovod "
-        f"{versions['horovod']} (Gloo). A student has one thread and 128 texts a rank and step, a teacher 32 texts of all "
-        "ranks a step. Medians of interleaved rounds.",
+        f"{versions['horovod']} (Gloo). A student has one thread and 128 texts a rank and step, a teacher 32 texts of "
+        "all ranks a step. Medians of interleaved rounds.",
         "",
         "| | texts/s | rounds |",
         "| --- | --- | --- |",
