@@ -2,7 +2,6 @@
 is measured; its scores are the same to float tolerance."""
 
 import math
-from itertools import pairwise
 
 import jieba
 import numpy as np
@@ -14,7 +13,7 @@ from torch.nn import functional as F
 from distill.models.architecture import Architecture
 from distill.models.bundle import VOCABULARY, Bundle
 from distill.text.normalisation import normalise
-from distill.text.vocabulary import EDGE, PADDING, SPECIAL, UNKNOWN, Vocabulary
+from distill.text.vocabulary import EDGE, NGRAMS, PADDING, SPECIAL, UNKNOWN, Vocabulary
 
 BATCH = 64  # of similar length, of the sizes tried (32 to 512) the fastest on one core
 
@@ -35,13 +34,18 @@ class PlainTextCNN(nn.Module):
                 weight = tensors[f"taps.{channel}_{width}"].permute(1, 2, 0)
                 convolution.load_state_dict({"weight": weight, "bias": tensors[f"biases.{channel}_{width}"]})
                 self.convolutions[f"{channel}_{width}"] = convolution
+        self.wide = nn.ModuleDict(
+            {name: nn.Embedding.from_pretrained(tensors[f"wide.{name}.weight"]) for name in architecture.wide}
+        )
+        self.channels = sorted({**self.widths, **architecture.wide})
         self.output = nn.Linear(architecture.features, 2)
         self.output.load_state_dict({"weight": tensors["output.weight"], "bias": tensors["output.bias"]})
 
     def forward(self, *ids: Tensor) -> Tensor:
         """Logits (batch, 2) of int64 ids (batch, tokens) of each channel, padded with 0."""
-        pooled = []
-        for channel, padded in zip(self.widths, ids, strict=True):
+        by_name, pooled = dict(zip(self.channels, ids, strict=True)), []
+        for channel in self.widths:
+            padded = by_name[channel]
             x = self.embeddings[channel](padded).transpose(1, 2)
             lengths = (padded != PADDING).sum(1, keepdim=True)
             for width in self.widths[channel]:
@@ -51,6 +55,10 @@ class PlainTextCNN(nn.Module):
                 pooled.append(F.relu(convolved.masked_fill(outside[:, None], -math.inf).amax(2)))
             pooled.append(x.sum(2) / lengths.clamp(min=1).sqrt())
         logits: Tensor = self.output(torch.cat(pooled, 1))
+        for channel, weights in self.wide.items():
+            lengths = (by_name[channel] != PADDING).sum(1).clamp(min=1)
+            half = weights(by_name[channel])[:, :, 0].sum(1) / lengths.sqrt() / 2
+            logits = logits + torch.stack([-half, half], 1)
         return logits
 
 
@@ -70,7 +78,8 @@ class Reader:
     def tokens(self, text: str, channel: str) -> list[str]:
         if channel == "word":
             return jieba.lcut(text, HMM=False)
-        return [a + b for a, b in pairwise(text)] if channel == "bigram" else list(text)
+        size = NGRAMS[channel]
+        return [text[i : i + size] for i in range(len(text) - size + 1)]
 
     def encode(self, text: str) -> list[list[int]]:
         """The ids of a raw text, channel by channel."""

@@ -32,6 +32,7 @@ TEXTS = [
 ]
 LONG = "好" * 5000  # read to the length limit only
 WIDTHS: dict[str, tuple[int, ...]] = {"word": (1, 2), "bigram": (1, 3)}
+WIDE = ("trigram",)
 
 
 def main() -> None:
@@ -92,8 +93,9 @@ def save_student(home: Path) -> str:
     from distill.models.versions import new_version
     from distill.text.vocabulary import Limit, Vocabulary
 
-    vocabulary = Vocabulary.build(TEXTS, {channel: Limit(1, 1000) for channel in WIDTHS})
-    architecture = Architecture({channel: vocabulary.size(channel) for channel in WIDTHS}, WIDTHS, 5, 3)
+    vocabulary = Vocabulary.build(TEXTS, {channel: Limit(1, 1000) for channel in (*WIDTHS, *WIDE)})
+    ids, wide = ({channel: vocabulary.size(channel) for channel in channels} for channels in (WIDTHS, WIDE))
+    architecture = Architecture(ids, WIDTHS, 5, 3, wide)
     draw = np.random.default_rng(1)
     tensors: dict[str, Any] = {
         name: draw.normal(size=shape).astype(np.float32) for name, shape in architecture.shapes().items()

@@ -1,7 +1,7 @@
 """The sizes of a student, shared by the network that is trained and the scorer that needs no torch."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from distill.errors import BadModel
@@ -13,12 +13,16 @@ PrecisionChoice = Literal["auto", "float32", "bfloat16"]  # auto: the fastest of
 
 @dataclass(frozen=True)
 class Architecture:
-    """Sizes of a textCNN: the ids and the filter widths of each channel (see `distill.models.textcnn`)."""
+    """Sizes of a textCNN: the ids and the filter widths of each channel (see `distill.models.textcnn`).
+
+    wide: the ids of each channel of the wide part.
+    """
 
     ids: dict[str, int]
     widths: dict[str, tuple[int, ...]]
     embedding: int
     filters: int
+    wide: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Sort the channels by name, which is the order of the output layer's columns; JSON keeps no other."""
@@ -37,6 +41,7 @@ class Architecture:
             for width in widths:
                 by_name[f"taps.{channel}_{width}"] = (width, self.filters, self.embedding)
                 by_name[f"biases.{channel}_{width}"] = (self.filters,)
+        by_name |= {f"wide.{channel}.weight": (ids, 1) for channel, ids in self.wide.items()}
         return by_name
 
     def to_json(self) -> dict[str, Any]:
@@ -51,7 +56,8 @@ class Architecture:
                 raise BadModel(f"the bundle is a {section['kind']}, not a {KIND}; name a student's version")
             widths = {str(channel): tuple(map(int, w)) for channel, w in section["widths"].items()}
             ids = {str(channel): int(section["ids"][channel]) for channel in widths}
-            return cls(ids, widths, int(section["embedding"]), int(section["filters"]))
+            wide = {str(channel): int(count) for channel, count in section.get("wide", {}).items()}  # older have none
+            return cls(ids, widths, int(section["embedding"]), int(section["filters"]), wide)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as e:
             raise BadModel(f"the manifest's architecture is not readable ({e!r}); train the model again") from e
 

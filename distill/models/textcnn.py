@@ -7,10 +7,14 @@ and the sum of the embeddings (as in fastText, Joulin 2016), scaled so that long
     c_w,f(i) = sum_k x[i + k] . W_w[k, f]               every full window of w tokens, w in the channel's widths
     h_w,f = ReLU(b_w,f + max_i c_w,f(i))
     m = sum_i x_i / sqrt(tokens)
-    z = dropout([h, m]) U + u                           (2,) the logits: junk, valid complaint
+    s = sum_g sum_j a_g[j] / sqrt(n-grams)              each n-gram j of the wide channels g
+    z = dropout([h, m]) U + u + [-s / 2, s / 2]         (2,) the logits: junk, valid complaint
 
 A text with fewer tokens than w has one window, filled up with zeros. Everything before the maximum, and all of m, is
 linear in the embeddings, so `distill.scoring.scorer` replaces it with look-ups.
+
+The wide part s (Cheng et al. 2016, Wide & Deep Learning) is a linear model of n-grams: it remembers phrases that the
+convolutions, the deep part, blur into similar ones. One number an n-gram needs no matrix product even in training.
 """
 
 from typing import Any, NamedTuple
@@ -50,8 +54,9 @@ class Encodings(NamedTuple):
 
     def take(self, rows: Tensor) -> Batch:
         """The tokens of some texts, int64 (batch,)."""
-        channels = self.architecture.widths.items()
-        return {name: take(self.encoded.channels[name], rows, max(widths)) for name, widths in channels}
+        widest = {name: max(widths) for name, widths in self.architecture.widths.items()}
+        widest |= dict.fromkeys(self.architecture.wide, 1)
+        return {name: take(self.encoded.channels[name], rows, width) for name, width in widest.items()}
 
 
 class TextCNN(nn.Module):
@@ -75,10 +80,20 @@ class TextCNN(nn.Module):
                 self.taps[f"{channel}_{width}"] = nn.Parameter(torch.empty(width, filters, dim).uniform_(-bound, bound))
                 self.biases[f"{channel}_{width}"] = nn.Parameter(torch.zeros(filters))
         self.output = nn.Linear(architecture.features, 2)
+        self.wide = nn.ModuleDict()
+        for channel, ids in architecture.wide.items():
+            weights = nn.Embedding(ids, 1, padding_idx=PADDING)
+            nn.init.zeros_(weights.weight)
+            self.wide[channel] = weights
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits, (batch, 2)."""
         logits: Tensor = self.output(F.dropout(self.features(batch), self.dropout.feature, self.training))
+        for channel, weights in self.wide.items():
+            tokens = batch[channel]
+            total = logits.new_zeros(len(logits)).index_add(0, tokens.text, weights(tokens.ids)[:, 0])
+            half = total / tokens.lengths.clamp(min=1).sqrt() / 2
+            logits = logits + torch.stack([-half, half], dim=1)
         return logits
 
     def features(self, batch: Batch) -> Tensor:

@@ -2,8 +2,8 @@
 
 The score is 1 / (1 + exp(-margin)), the margin being the logit of a valid complaint less that of junk. One window of
 tokens wins each filter's maximum, so that window alone adds feature * (output of 1 - output of 0); each token adds its
-own share of the embeddings' sum. These shares and a base that belongs to no character (the output's bias, the edges of
-the text) sum to the margin: nothing is estimated.
+own share of the embeddings' sum, each n-gram of the wide part its own weight. These shares and a base that belongs to
+no character (the output's bias, the edges of the text) sum to the margin: nothing is estimated.
 """
 
 import math
@@ -65,6 +65,10 @@ def explain(scorer: Scorer, text: str) -> Explanation:
     for name, channel in scorer.channels.items():
         starts, ends = scorer.vocabulary.spans(name, read)
         add_shares(encoded.channels[name].ids, starts, ends, channel, shares)
+    for name, halves in scorer.wide.items():
+        starts, ends = scorer.vocabulary.spans(name, read)
+        ids = encoded.channels[name].ids
+        add_each(2 * halves[ids].astype(np.float64) / math.sqrt(len(ids)), starts, ends, shares)
     base = float(scorer.bias[1] - scorer.bias[0]) + sum(share for (start, end), share in shares.items() if start >= end)
     parts = [Part(*span, share) for span, share in shares.items() if span[0] < span[1] and share]
     parts.sort(key=lambda part: (-abs(part.margin), part.start, part.end))
@@ -99,7 +103,17 @@ def add_shares(
             shares[int(starts[i]), int(ends[i + count - 1])] += float(gain)
         tap += width
     bag = (channel.bag[ids, 1].astype(np.float64) - channel.bag[ids, 0]) / math.sqrt(len(ids))
-    for start, end, share in zip(starts.tolist(), ends.tolist(), bag.tolist(), strict=True):
+    add_each(bag, starts, ends, shares)
+
+
+def add_each(
+    worth: npt.NDArray[np.float64],
+    starts: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    shares: dict[Span, float],
+) -> None:
+    """Add what each token is worth, (tokens,), to the share of its span."""
+    for start, end, share in zip(starts.tolist(), ends.tolist(), worth.tolist(), strict=True):
         shares[start, end] += share
 
 

@@ -6,6 +6,7 @@ A convolution over embeddings is linear, so what a token adds to each filter at 
 
 The convolution at position i is then a sum of w rows of the table. The maximum, bias, ReLU and output layer follow as
 in `distill.models.textcnn`. The output layer reduces the sum of embeddings to two numbers a token, computed once too.
+The wide part is a look-up as it is.
 
 `distill.scoring.channel` has the tables and the sums. Every sum is made in one fixed order, text by text. A score
 therefore depends on the text and the bundle alone: not on the batch, the threads or the machine's matrix library. The
@@ -28,6 +29,7 @@ from distill.scoring.channel import (
     Channel,
     Floats,
     add_channel,
+    add_wide,
     empty_table,
     float_table,
     largest,
@@ -84,6 +86,10 @@ class Scorer:
             self.channels[name] = self._channel(bundle, name, columns[:, :pooled], columns[:, pooled:])
             column += columns.shape[1]
         self.bias = bundle.tensors["output.bias"].astype(np.float64)
+        self.wide = {
+            name: np.ascontiguousarray(bundle.tensors[f"wide.{name}.weight"][:, 0] / 2, np.float32)
+            for name in self.architecture.wide
+        }
 
     def _check(self, bundle: Bundle) -> None:
         shapes = {name: tensor.shape for name, tensor in bundle.tensors.items()}
@@ -96,7 +102,7 @@ class Scorer:
             raise BadModel(
                 f"tensor {min(large)} holds numbers beyond {LARGEST:g}, as no training gives; train it again"
             )
-        for channel, ids in self.architecture.ids.items():
+        for channel, ids in {**self.architecture.ids, **self.architecture.wide}.items():
             if channel not in self.vocabulary.channels or self.vocabulary.size(channel) != ids:
                 raise BadModel(
                     f"the vocabulary of channel {channel} does not have the {ids} ids of the architecture; "
@@ -170,6 +176,8 @@ class Scorer:
         logits = np.tile(self.bias, (len(encoded.cut), 1))
         for name, channel in self.channels.items():
             add_channel(*encoded.channels[name], channel, logits)
+        for name, halves in self.wide.items():
+            add_wide(*encoded.channels[name], halves, logits)
         return logits.astype(np.float32)
 
 

@@ -1,6 +1,6 @@
 """The vocabularies of a student, one a channel, and the encoding of normalised texts into their ids.
 
-A channel reads a text as one kind of token: its words, its characters or its pairs of neighbouring
+A channel reads a text as one kind of token: its words, its characters, or its pairs or triples of neighbouring
 characters. In every channel id 0 is padding, 1 an unknown token, 2 the edge that stands before the first and
 after the last token, so that a filter can tell how a text begins and ends; token i of the vocabulary has id
 i + 3.
@@ -26,7 +26,8 @@ from distill.text.token_table import look_up, token_table
 PADDING, UNKNOWN, EDGE = 0, 1, 2
 SPECIAL = 3
 EDGES = 2  # of a text
-CHANNELS = ("word", "char", "bigram")
+NGRAMS = {"char": 1, "bigram": 2, "trigram": 3}  # characters of a token
+CHANNELS = ("word", *NGRAMS)
 DEFAULT_MAX_CHARS = 256
 _FORMAT = 1
 _BUILD_BATCH = 4096
@@ -135,14 +136,7 @@ class Vocabulary:
         """Where the tokens of a channel start and end in `codes`, and the offsets of each text's tokens."""
         if channel == "word":
             return segment_all(codes, offsets, self.segmenter.trie)
-        starts = np.arange(len(codes), dtype=np.int32)
-        if channel == "char":
-            return starts, starts + np.int32(1), offsets
-        # A pair begins at every character but the last of its text.
-        not_empty = np.diff(offsets) > 0
-        starts = np.delete(starts, offsets[1:][not_empty] - 1)
-        pair_offsets = offsets - np.concatenate(([0], np.cumsum(not_empty)))
-        return starts, starts + np.int32(2), pair_offsets
+        return ngrams(offsets, NGRAMS[channel])
 
     def spans(self, channel: str, text: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """The characters [start, end) of a normalised text that each of its ids stands for, int64 (ids,) each.
@@ -202,6 +196,19 @@ class Vocabulary:
 
     def _identity(self) -> tuple[object, ...]:
         return tuple(self.channels.items()), self.max_chars, self.segmenter.dictionary_sha256
+
+
+@numba.njit(cache=True)
+def ngrams(offsets: Offsets, size: int) -> tuple[Ints, Ints, Offsets]:
+    """Where the n-grams of `size` characters start and end, and the offsets of each text's."""
+    bounds = np.zeros_like(offsets)
+    for text in range(len(offsets) - 1):
+        bounds[text + 1] = bounds[text] + max(offsets[text + 1] - offsets[text] - size + 1, 0)
+    starts = np.empty(bounds[-1], np.int32)
+    for text in range(len(offsets) - 1):
+        for i in range(bounds[text + 1] - bounds[text]):
+            starts[bounds[text] + i] = offsets[text] + i
+    return starts, starts + np.int32(size), bounds
 
 
 @numba.njit(cache=True)

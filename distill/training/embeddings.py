@@ -20,11 +20,12 @@ def start_embeddings(
     student: TextCNN, vocabulary: Vocabulary, model: Bert, tokenizer: Tokenizer, ranks: ProcessGroup, cache: Path | None
 ) -> None:
     """Set the first embeddings of all channels, in one space; cache: as in `token_features`."""
-    tokens = sorted({token for channel in vocabulary.channels.values() for token in channel})
+    embedded = {channel: vocabulary.channels[channel] for channel in student.architecture.widths}
+    tokens = sorted({token for known in embedded.values() for token in known})
     hidden = token_features(model, tokenizer, tokens, ranks, cache)
     first = dict(zip(tokens, principal_components(hidden, student.architecture.embedding), strict=True))
     with torch.no_grad():
-        for channel, known in vocabulary.channels.items():
+        for channel, known in embedded.items():
             started = torch.stack([first[token] for token in known])
             student.get_parameter(f"embeddings.{channel}.weight")[SPECIAL:, : started.shape[1]] = started
 

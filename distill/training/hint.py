@@ -34,8 +34,8 @@ class HintRegressor(nn.Module):
         return regressed
 
     def groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
-        """The student's parameters without its output layer, which this stage does not use, and the regressor's."""
-        inner = [p for name, p in self.student.named_parameters() if not name.startswith("output.")]
+        """The student's parameters but those that only its logits use, and the regressor's."""
+        inner = [p for name, p in self.student.named_parameters() if not name.startswith(("output.", "wide."))]
         both = [*inner, *self.regressor.parameters()]
         return [{"params": both, "lr": learning_rate, "weight_decay": weight_decay}]
 

@@ -31,6 +31,7 @@ from distill.training.schemes import STORED
 # Words carry the topic; pairs of characters catch what segmentation hides: negations, endings, misspelt and rare words.
 LIMITS = {"word": Limit(3, 60_000), "bigram": Limit(3, 60_000)}
 WIDTHS = {"word": (1, 2, 3), "bigram": (1, 2)}
+WIDE = {"trigram": Limit(3, 300_000)}
 EMBEDDING = 64
 FILTERS = 64
 
@@ -44,10 +45,10 @@ class Student:
     def __init__(self, texts: list[str], config: TrainingConfig):
         """Build the vocabulary from the normalised texts, and random weights."""
         torch.manual_seed(config.seed)
-        self.vocabulary = Vocabulary.build(texts, LIMITS)
-        self.architecture = Architecture(
-            {name: self.vocabulary.size(name) for name in WIDTHS}, WIDTHS, EMBEDDING, FILTERS
-        )
+        self.vocabulary = Vocabulary.build(texts, LIMITS | WIDE)
+        ids = {name: self.vocabulary.size(name) for name in WIDTHS}
+        wide = {name: self.vocabulary.size(name) for name in WIDE}
+        self.architecture = Architecture(ids, WIDTHS, EMBEDDING, FILTERS, wide)
         self.model = TextCNN(self.architecture, config.dropout)
 
     def view(self, texts: list[str]) -> Encodings:

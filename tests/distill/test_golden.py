@@ -34,6 +34,7 @@ CONFIGS = {
     "textcnn": CONFIG,
     "offline": CONFIG,
     "multi-teacher": replace(CONFIG, alpha_soft=(0.7, 0.3)),
+    "offline, wide part": CONFIG,
     "offline, route": replace(CONFIG, schedule=((1,), (1,), (0,))),
     **dict.fromkeys(JOINT, replace(CONFIG, teacher_soft_loss="cross-entropy")),
     "joint-isolated, two passes and a cool-down": replace(CONFIG, student_passes=2, cool_down=1),
@@ -52,9 +53,11 @@ def curve(name: str, folder: Path) -> list[float]:
     texts = ["".join(rng.choice(noise, rng.integers(1, 9))) + phrase for phrase in phrases]
     margins = 4 * labels[:, None] - 2 + rng.normal(size=(120, 2))  # of two teachers
     logits = torch.from_numpy(np.stack([-margins / 2, margins / 2], axis=2).astype(np.float32))
-    vocabulary = Vocabulary.build(texts, {channel: Limit(1, 1000) for channel in WIDTHS})
+    channels = (WIDTHS, ["trigram"] if "wide part" in name else [])
+    vocabulary = Vocabulary.build(texts, {channel: Limit(1, 1000) for channel in (*channels[0], *channels[1])})
     torch.manual_seed(0)
-    architecture = Architecture({channel: vocabulary.size(channel) for channel in WIDTHS}, WIDTHS, 6, 4)
+    ids, wide = ({channel: vocabulary.size(channel) for channel in names} for names in channels)
+    architecture = Architecture(ids, WIDTHS, 6, 4, wide)
     config, scheme = CONFIGS[name], name.split(",")[0]
     student = Learner("student", TextCNN(architecture, config.dropout), config, SingleProcess())
     model, tokenizer = from_pretrained(tiny_encoder.tiny_encoder(folder), 32, PRECISION)

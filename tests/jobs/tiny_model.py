@@ -22,17 +22,19 @@ TEXTS = [
     "客服电话打不通abc123",
 ]
 WIDTHS = {"word": (1, 2), "bigram": (1, 3)}
+WIDE = ("trigram",)
 
 
 def tiny_bundle(seed: int, threshold: float = 0.5) -> Bundle:
     """A student with random weights everywhere but in the padding row, as a bundle in memory."""
     torch.manual_seed(seed)
-    vocabulary = Vocabulary.build(TEXTS, {channel: Limit(1, 1000) for channel in WIDTHS})
-    architecture = Architecture({channel: vocabulary.size(channel) for channel in WIDTHS}, WIDTHS, 5, 3)
+    vocabulary = Vocabulary.build(TEXTS, {channel: Limit(1, 1000) for channel in (*WIDTHS, *WIDE)})
+    ids, wide = ({channel: vocabulary.size(channel) for channel in channels} for channels in (WIDTHS, WIDE))
+    architecture = Architecture(ids, WIDTHS, 5, 3, wide)
     student = TextCNN(architecture, Dropout())
     for name, parameter in student.named_parameters():
         torch.nn.init.normal_(parameter)
-        if name.startswith("embeddings"):
+        if name.startswith(("embeddings", "wide")):
             torch.nn.init.zeros_(parameter[0])
     manifest: dict[str, Any] = {
         "architecture": architecture.to_json(),

@@ -76,6 +76,27 @@ def test_the_search_for_a_gpu_finds_the_same_windows() -> None:
     assert torch.equal(best_windows_by_tensors(products, places, starts, windows), compiled)
 
 
+def test_the_wide_part_adds_the_scaled_sum_of_its_weights() -> None:
+    """Half of it to the logit of a complaint, minus half to that of junk, and its gradient is that of the sum."""
+    torch.manual_seed(0)
+    student = TextCNN(Architecture({"word": 12}, {"word": WIDTHS}, 6, 5, {"trigram": 9}), NO_DROPOUT)
+    assert not student.wide["trigram"].weight.any(), "it begins with nothing, so the deep part learns first"
+    words, grams = ragged([[1, 2, 3, 4, 5], [6]]), [[2, 4, 4, 2], [2, 2]]
+    batch = {"word": take(words, torch.arange(2), 4), "trigram": take(ragged(grams), torch.arange(2), 1)}
+    deep = student(batch)
+    weights = torch.arange(9.0) / 8
+    student.wide["trigram"].weight.data[:, 0] = weights
+    sums = torch.stack([weights[torch.tensor(ids)].sum() / len(ids) ** 0.5 for ids in grams])
+    logits = student(batch)
+    torch.testing.assert_close(logits, deep + torch.stack([-sums / 2, sums / 2], 1))
+    (logits[:, 1] - logits[:, 0]).sum().backward()
+    gradient = student.wide["trigram"].weight.grad
+    assert gradient is not None
+    expected = torch.zeros(9)
+    expected[2], expected[4] = 2 / 4**0.5 + 2 / 2**0.5, 2 / 4**0.5
+    torch.testing.assert_close(gradient[:, 0], expected)
+
+
 def test_dropout_acts_in_training_only() -> None:
     student = network(dropout=Dropout(0.5, 0.5, 0.5))
     batch = {"word": take(ragged([[1, 2, 3, 4, 5, 6]]), torch.arange(1), 4)}

@@ -18,6 +18,7 @@ TEXTS = [
     "客服电话打不通abc123",
 ]
 CHANNELS = {"word": Limit(1, 1000), "char": Limit(1, 1000), "bigram": Limit(1, 1000)}
+WIDE = {"trigram": Limit(1, 1000)}
 
 texts = st.text(st.sampled_from("物业乱收费投诉这家店的菜真好吃退款客服 ，！a1b2c3龘𠀀☀ＡＢ&;\x00"), max_size=40)
 any_widths = st.dictionaries(
@@ -30,13 +31,12 @@ any_widths = st.dictionaries(
 def random_student(seed: int, widths: dict[str, tuple[int, ...]], embedding: int = 5, filters: int = 3) -> TextCNN:
     """A network with random weights everywhere but in the padding row."""
     torch.manual_seed(seed)
-    vocabulary = Vocabulary.build(TEXTS, {name: CHANNELS[name] for name in widths})
-    student = TextCNN(
-        Architecture({c: vocabulary.size(c) for c in widths}, widths, embedding, filters), Dropout()
-    ).eval()
+    vocabulary = Vocabulary.build(TEXTS, {name: CHANNELS[name] for name in widths} | WIDE)
+    ids, wide = ({name: vocabulary.size(name) for name in names} for names in (widths, WIDE))
+    student = TextCNN(Architecture(ids, widths, embedding, filters, wide), Dropout()).eval()
     for name, parameter in student.named_parameters():
         torch.nn.init.normal_(parameter)
-        if name.startswith("embeddings"):
+        if name.startswith(("embeddings", "wide")):
             torch.nn.init.zeros_(parameter[0])
     return student
 
@@ -44,7 +44,7 @@ def random_student(seed: int, widths: dict[str, tuple[int, ...]], embedding: int
 def bundle_of(student: TextCNN, threshold: float = 0.5) -> Bundle:
     """The student as a bundle in memory, its manifest as JSON gives it back."""
     widths = student.architecture.widths
-    vocabulary = Vocabulary.build(TEXTS, {name: CHANNELS[name] for name in widths})
+    vocabulary = Vocabulary.build(TEXTS, {name: CHANNELS[name] for name in widths} | WIDE)
     manifest = {
         "architecture": student.architecture.to_json(),
         "text": {"fingerprint": vocabulary.fingerprint()},

@@ -72,6 +72,15 @@ def test_a_filter_is_credited_to_the_ngram_that_wins_it() -> None:
     assert explanation.margin == pytest.approx(14 - 0.25, rel=1e-3)
 
 
+def test_an_ngram_of_the_wide_part_is_credited_with_its_weight() -> None:
+    student = silent(0, {"char": (1,)})
+    ids = Scorer(bundle_of(student)).vocabulary.encode_batch(["转发微博"]).channels["trigram"].ids
+    student.wide["trigram"].weight.data[ids[1], 0] = 3.0  # 转发微, between the edge and 发微博
+    explanation = explain(Scorer(bundle_of(student)), "转发微博")
+    assert [(part.start, part.end) for part in explanation.parts] == [(0, 3)]
+    assert explanation.parts[0].margin == pytest.approx(3.0 / len(ids) ** 0.5) == explanation.margin
+
+
 def test_the_embeddings_sum_is_credited_token_by_token_and_the_edges_to_the_base() -> None:
     student = silent(0, {"char": (1,)})
     vocabulary = Scorer(bundle_of(student)).vocabulary

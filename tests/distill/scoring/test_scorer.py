@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from distill.errors import BadModel
 from distill.models import bundle as bundles
 from distill.models.bundle import Bundle
-from distill.models.textcnn import TextCNN, take
+from distill.models.textcnn import Encodings, TextCNN
 from distill.scoring.scorer import Scorer
 from distill.text.normalisation import NO_WORD_CHARACTER, NULL_TEXT, RAW_LIMIT, normalise, unscorable_reason
 from distill.text.vocabulary import Limit, Vocabulary
@@ -20,8 +20,7 @@ def torch_scores(student: TextCNN, vocabulary: Vocabulary, normalised: list[str]
     """Scores of the network itself."""
     encoded = vocabulary.encode_batch(normalised)
     rows = torch.arange(len(normalised))
-    widths = student.architecture.widths
-    batch = {name: take(encoded.channels[name], rows, max(widths[name])) for name in widths}
+    batch = Encodings(encoded, student.architecture).take(rows)
     with torch.no_grad():
         return torch.softmax(student(batch), dim=1)[:, 1].numpy()
 

@@ -140,7 +140,7 @@ def test_the_fingerprint_names_another_normaliser(
         b"{}",
         SMALL.to_bytes()[:-20],
         SMALL.to_bytes().replace(b'"format": 1', b'"format": 2'),
-        SMALL.to_bytes().replace(b'"bigram"', b'"trigram"'),
+        SMALL.to_bytes().replace(b'"bigram"', b'"sentence"'),
         SMALL.to_bytes().replace(b'"max_chars": 256', b'"max_chars": "many"'),
         json.dumps({"format": 1, "max_chars": 9, "channels": {"char": ["甲", "甲"]}}).encode(),
         json.dumps({"format": 1, "max_chars": 9, "channels": {"char": ["甲", 3]}}).encode(),
@@ -151,7 +151,7 @@ def test_what_is_no_vocabulary_is_refused(content: bytes) -> None:
         Vocabulary.from_bytes(content)
 
 
-@pytest.mark.parametrize("channels", [{}, {"trigram": ["甲乙丙"]}, {"char": ["甲", "乙", "甲"]}])
+@pytest.mark.parametrize("channels", [{}, {"sentence": ["甲乙丙"]}, {"char": ["甲", "乙", "甲"]}])
 def test_what_makes_no_vocabulary_is_refused(channels: dict[str, list[str]]) -> None:
     with pytest.raises(BadInput):
         Vocabulary(channels)
