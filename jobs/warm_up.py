@@ -32,7 +32,7 @@ TEXTS = [
 ]
 LONG = "好" * 5000  # read to the length limit only
 WIDTHS: dict[str, tuple[int, ...]] = {"word": (1, 2), "bigram": (1, 3)}
-WIDE = ("trigram",)
+WIDE = ("trigram", "fourgram")
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """The vocabularies of a student, one a channel, and the encoding of normalised texts into their ids.
 
-A channel reads a text as one kind of token: its words, its characters, or its pairs or triples of neighbouring
+A channel reads a text as one kind of token: its words, its characters, or its n-grams of two to four
 characters. In every channel id 0 is padding, 1 an unknown token, 2 the edge that stands before the first and
 after the last token, so that a filter can tell how a text begins and ends; token i of the vocabulary has id
 i + 3.
@@ -26,7 +26,7 @@ from distill.text.token_table import look_up, token_table
 PADDING, UNKNOWN, EDGE = 0, 1, 2
 SPECIAL = 3
 EDGES = 2  # of a text
-NGRAMS = {"char": 1, "bigram": 2, "trigram": 3}  # characters of a token
+NGRAMS = {"char": 1, "bigram": 2, "trigram": 3, "fourgram": 4}  # characters of a token
 CHANNELS = ("word", *NGRAMS)
 DEFAULT_MAX_CHARS = 256
 _FORMAT = 1

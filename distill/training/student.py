@@ -31,7 +31,8 @@ from distill.training.schemes import STORED
 # Words carry the topic; pairs of characters catch what segmentation hides: negations, endings, misspelt and rare words.
 LIMITS = {"word": Limit(3, 60_000), "bigram": Limit(3, 60_000)}
 WIDTHS = {"word": (1, 2, 3), "bigram": (1, 2)}
-WIDE = {"trigram": Limit(3, 300_000)}
+# Phrases to remember one by one.
+WIDE = {"trigram": Limit(3, 300_000), "fourgram": Limit(3, 300_000)}
 EMBEDDING = 64
 FILTERS = 64
 

@@ -22,7 +22,7 @@ TEXTS = [
     "客服电话打不通abc123",
 ]
 WIDTHS = {"word": (1, 2), "bigram": (1, 3)}
-WIDE = ("trigram",)
+WIDE = ("trigram", "fourgram")
 
 
 def tiny_bundle(seed: int, threshold: float = 0.5) -> Bundle:

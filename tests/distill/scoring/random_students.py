@@ -18,7 +18,7 @@ TEXTS = [
     "客服电话打不通abc123",
 ]
 CHANNELS = {"word": Limit(1, 1000), "char": Limit(1, 1000), "bigram": Limit(1, 1000)}
-WIDE = {"trigram": Limit(1, 1000)}
+WIDE = {"trigram": Limit(1, 1000), "fourgram": Limit(1, 1000)}
 
 texts = st.text(st.sampled_from("物业乱收费投诉这家店的菜真好吃退款客服 ，！a1b2c3龘𠀀☀ＡＢ&;\x00"), max_size=40)
 any_widths = st.dictionaries(
