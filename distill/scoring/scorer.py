@@ -103,7 +103,7 @@ class Scorer:
                 f"tensor {min(large)} holds numbers beyond {LARGEST:g}, as no training gives; train it again"
             )
         for channel, ids in {**self.architecture.ids, **self.architecture.wide}.items():
-            if channel not in self.vocabulary.channels or self.vocabulary.size(channel) != ids:
+            if self.vocabulary.sizes.get(channel) != ids:
                 raise BadModel(
                     f"the vocabulary of channel {channel} does not have the {ids} ids of the architecture; "
                     "save the model again"

@@ -69,8 +69,8 @@ class Encoded(NamedTuple):
 class Vocabulary:
     """The tokens of each channel, and how texts become their ids; immutable.
 
-    channels: channel to its tokens, in the order of their ids. max_chars: the characters of a normalised
-    text that are read.
+    sizes: the number of ids of each channel, padding, unknown and edge included. max_chars: the characters of a
+    normalised text that are read.
     """
 
     def __init__(
@@ -82,10 +82,20 @@ class Vocabulary:
         """Use the tokens as given; `Vocabulary.build` counts them from texts."""
         if not channels or not set(channels) <= set(CHANNELS) or max_chars < 1:
             raise BadInput(f"channels {list(channels)}, max_chars {max_chars}: want some of {CHANNELS}, and 1 or more")
-        self.channels = {name: tuple(tokens) for name, tokens in channels.items()}
+        # In one piece: as objects the tokens of a worker take five times the memory, and only training reads them.
+        self._joined = {name: "".join(tokens) for name, tokens in channels.items()}
+        lengths = {name: [len(token) for token in tokens] for name, tokens in channels.items()}
+        self._ends = {name: np.cumsum(each, dtype=np.int32) for name, each in lengths.items()}
+        self.sizes = {name: len(tokens) + SPECIAL for name, tokens in channels.items()}
         self.max_chars = max_chars
         self.segmenter = segmenter or default_segmenter()
-        self._tables = {name: token_table(tokens, SPECIAL, UNKNOWN) for name, tokens in self.channels.items()}
+        self._tables = {name: token_table(tokens, SPECIAL, UNKNOWN) for name, tokens in channels.items()}
+
+    @property
+    def channels(self) -> dict[str, tuple[str, ...]]:
+        """The tokens of each channel, in the order of their ids."""
+        bounds = {name: itertools.pairwise([0, *ends.tolist()]) for name, ends in self._ends.items()}
+        return {name: tuple(joined[i:j] for i, j in bounds[name]) for name, joined in self._joined.items()}
 
     @classmethod
     def build(
@@ -114,8 +124,8 @@ class Vocabulary:
         return cls(channels, max_chars, empty.segmenter)
 
     def size(self, channel: str) -> int:
-        """The number of ids of a channel, padding, unknown and edge included."""
-        return len(self.channels[channel]) + SPECIAL
+        """The number of ids of a channel."""
+        return self.sizes[channel]
 
     def encode_batch(self, texts: Sequence[str]) -> Encoded:
         """The ids of normalised texts; a text's ids do not depend on the rest of the batch."""
@@ -159,7 +169,7 @@ class Vocabulary:
         dictionary has to segment again.
         """
         characters = "".join(map(chr, range(0x10000)))
-        words = "".join(self.channels.get("word", ()))
+        words = self._joined.get("word", "")
         runs = [run[i : i + 64] for run in (characters, words) for i in range(0, len(run), 64)]
         normalised = normalise_batch([*_PROBE_TEXTS, *runs])
         encoded = self.encode_batch(normalised)
