@@ -13,12 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from distill.errors import BadInput
 from jobs.common.privacy import BatchFunction, redact_errors
 from jobs.scoring.id_hashes import LOW, Hashes, hashes_of_ids
 from jobs.scoring.raw_rows import SparkRows
 
 # Bytes of files at rest, some 200,000 rows, that the driver looks over by itself.
 SMALL_DAY = 16 << 20
+MOST_REPEATED = 20_000_000  # hashes of repeated ids, 160 MB, which the driver sends to each executor
 RANGES = 64  # of hashes; each task sends one block of bytes per range, and one task finds the repeats in a range
 BOUNDS = (np.arange(1, RANGES, dtype=np.float64) * (2.0**64 / RANGES) - 2.0**63).astype(np.int64)
 RANGE_ROWS = pa.schema(
@@ -28,9 +30,10 @@ RANGE_ROWS = pa.schema(
         ("source", pa.string()),
         ("rows", pa.int64()),
         ("id_sum", pa.int64()),
+        ("repeated", pa.int64()),
     ]
 )
-RANGE_ROWS_DDL = "range int, hashes binary, source string, rows bigint, id_sum bigint"
+RANGE_ROWS_DDL = "range int, hashes binary, source string, rows bigint, id_sum bigint, repeated bigint"
 
 
 class Survey(NamedTuple):
@@ -47,7 +50,8 @@ class Survey(NamedTuple):
 def survey(rows: SparkRows, known: Sequence[str], here: bool = False) -> Survey:
     """Survey the rows; rows without a known source count together under the empty name.
 
-    Without known sources all rows count so. here: in the driver, for a day that fits.
+    Without known sources all rows count so. here: in the driver, for a day that fits. Raises BadInput for more than
+    MOST_REPEATED repeated ids.
     """
     columns = ["opinion_id", "source"] if known else ["opinion_id"]
     if here:
@@ -58,6 +62,12 @@ def survey(rows: SparkRows, known: Sequence[str], here: bool = False) -> Survey:
     for row in blocks:
         if row.rows:
             sources[row.source] += row.rows
+    repeated = sum(row.repeated or 0 for row in blocks)
+    if repeated > MOST_REPEATED or any(row.repeated and not row.hashes for row in blocks):
+        raise BadInput(
+            f"{repeated:,} values of opinion_id occur more than once in the day, at most {MOST_REPEATED:,} can be told "
+            "apart: remove the repeated rows from the input, or give each opinion an id of its own, and load it again"
+        )
     return Survey(dict(sources), hashes_of([row.hashes for row in blocks]), sum(row.id_sum or 0 for row in blocks))
 
 
@@ -103,13 +113,21 @@ def find_repeated(known: frozenset[str]) -> BatchFunction:
 
 
 def find_doubles(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The task over all rows of some ranges: it yields the repeated hashes, and passes counts on."""
+    """The task over all rows of some ranges: it yields the repeated hashes, and passes counts on.
+
+    Above its share of MOST_REPEATED it yields only their number: the day is refused.
+    """
     blocks: list[bytes | None] = []
+    ranges: set[int] = set()
     for batch in batches:
         blocks += batch.column("hashes").to_pylist()
+        ranges.update(batch.column("range").to_pylist())
         yield batch.filter(pc.is_valid(batch.column("rows")))
     repeated = again(np.sort(hashes_of(blocks)))
-    yield pa.RecordBatch.from_pylist([{"hashes": repeated.tobytes()}] if len(repeated) else [], RANGE_ROWS)
+    found = {"repeated": len(repeated), "hashes": repeated.tobytes()}
+    if len(repeated) > 2 * MOST_REPEATED * len(ranges) / RANGES:  # so are the other ranges, as hashes are spread evenly
+        found["hashes"] = b""
+    yield pa.RecordBatch.from_pylist([found] if len(repeated) else [], RANGE_ROWS)
 
 
 def hashes_of(blocks: Sequence[bytes | None]) -> Hashes:

@@ -21,6 +21,7 @@ import logging
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -44,6 +45,7 @@ from jobs.warehouse.warehouse import Warehouse
 log = logging.getLogger("opinion")
 PLAIN_COLUMNS = {f"parquet.enable.dictionary#{column}": "false" for column in PLAIN}
 BY_NAME = {table.name: table for table in TABLES}
+MOVES = 16  # at once: each waits for the name node, or for a copy on S3
 PENDING = re.compile(r"\w+,[^,]+,\d{8}T\d{6}Z-[0-9a-f]{8}\.json(\.tmp)?")
 
 
@@ -105,9 +107,17 @@ class Run:
         for folder in (self.attempts, *map(self.location, tables)):
             files.make_folder(folder)
         try:
-            for row in written.collect():
-                file = f"{self.folder}/table={row.table}/{row.file}"
-                files.rename(f"{self.attempts}/{staged_name(row.table, row.file)}", file)
+            with ThreadPoolExecutor(MOVES) as at_once:
+                moves = [
+                    at_once.submit(
+                        files.rename,
+                        f"{self.attempts}/{staged_name(row.table, row.file)}",
+                        f"{self.folder}/table={row.table}/{row.file}",
+                    )
+                    for row in written.collect()
+                ]
+            for move in moves:
+                move.result()
         finally:
             files.delete(self.attempts)
 
