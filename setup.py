@@ -33,7 +33,8 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "bench": ["fasttext-numpy2-wheel", "onnx", "onnxruntime", "onnxscript"],  # measured beside ours
+        # Measured beside ours. model2vec distils with skeletoken, and asks for an older transformers than it needs.
+        "bench": ["fasttext-numpy2-wheel", "model2vec", "onnx", "onnxruntime", "onnxscript", "skeletoken"],
         "ship": ["venv-pack"],  # make ship
         # Clients of the tests on a cluster (make test-cluster).
         "cluster": ["pure-sasl", "pyhive", "thrift", "thrift-sasl"],
