@@ -2,7 +2,7 @@
 
 import argparse
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -62,22 +62,22 @@ def read_splits(args: argparse.Namespace) -> list[TextRows]:
     return [rows_of({text: label for text, label in known if split_of[text] == split}, logits) for split in SPLITS]
 
 
-def transfer_set(args: argparse.Namespace, known: set[str]) -> TextRows:
-    """The texts of the transfer days, each once, without those that carry a label or have no logits."""
+def transfer_set(args: argparse.Namespace, known: set[str], days: Sequence[str] = TRANSFER) -> TextRows:
+    """The texts of the days, each once, without those that carry a label or have no logits."""
     labels: dict[str, int] = {}
     logits: dict[str, Numbers] = {}
-    for dt in TRANSFER:
+    for dt in days:
         labels |= dict.fromkeys(read_texts(args.stream / f"dt={dt}.jsonl.gz").values(), NO_LABEL)
         logits |= stored_logits(args.teacher / "logits" / f"{dt}.parquet")
     fresh = {text: label for text, label in labels.items() if text not in known and text_hash(text) in logits}
     return rows_of(fresh, logits)
 
 
-def judged_rows(args: argparse.Namespace) -> TextRows:
-    """The rows of the judged days that the oracle knows, day after day; a text may come often."""
+def judged_rows(args: argparse.Namespace, days: Sequence[str] = JUDGED) -> TextRows:
+    """The rows of the days that the oracle knows, day after day; a text may come often."""
     oracle, texts, labels = read_oracle(args.oracle), [], []
     logits: dict[str, Numbers] = {}
-    for dt in JUDGED:
+    for dt in days:
         for number, text in read_texts(args.stream / f"dt={dt}.jsonl.gz").items():
             if number in oracle[dt] and unscorable_reason(text) is None:
                 texts.append(text)

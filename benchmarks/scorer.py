@@ -30,7 +30,7 @@ BATCH, ROUNDS = 8192, 7
 FIRST_ROW = """
 import resource, sys
 import jobs.scoring.worker
-from distill import bundle
+from distill.models import bundle
 from distill.scoring.scorer import Scorer
 scores = Scorer(bundle.load(sys.argv[1])).score(["物业乱收费"]).scores
 assert 0 <= scores[0] <= 1
