@@ -75,13 +75,20 @@ def _fill(codes: Codes, offsets: Offsets, first: int, slots: npt.NDArray[np.uint
 
 
 @numba.njit(cache=True)
+def token_hashes(codes: Codes, starts: Ints, ends: Ints) -> npt.NDArray[np.uint64]:
+    """The hash of each token codes[starts[i]:ends[i]], (tokens,)."""
+    hashes = np.empty(len(starts), np.uint64)
+    for i in range(len(starts)):
+        hashes[i] = _hash(codes, starts[i], ends[i])
+    return hashes
+
+
+@numba.njit(cache=True)
 def look_up(
     codes: Codes, starts: Ints, ends: Ints, offsets: Offsets, table: TokenTable, edge: int
 ) -> tuple[Ints, Offsets]:
     """The ids of the tokens codes[starts[i]:ends[i]], each text between two edges, and the offsets with the edges."""
-    hashes = np.empty(len(starts), np.uint64)
-    for i in range(len(starts)):
-        hashes[i] = _hash(codes, starts[i], ends[i])
+    hashes = token_hashes(codes, starts, ends)
     with_edges = offsets + 2 * np.arange(len(offsets))
     ids = np.full(with_edges[-1], edge, np.int32)
     for text in range(len(offsets) - 1):

@@ -9,7 +9,6 @@ i + 3.
 import hashlib
 import itertools
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -21,7 +20,7 @@ from distill.errors import BadInput, BadModel
 from distill.text.normalisation import Codes, Ints, Offsets, code_points
 from distill.text.segmenter import Segmenter, default_segmenter, segment_all
 from distill.text.text_batch import normalise_batch
-from distill.text.token_table import look_up, token_table
+from distill.text.token_table import look_up, token_hashes, token_table
 
 PADDING, UNKNOWN, EDGE = 0, 1, 2
 SPECIAL = 3
@@ -30,7 +29,6 @@ NGRAMS = {"char": 1, "bigram": 2, "trigram": 3, "fourgram": 4}  # characters of 
 CHANNELS = ("word", *NGRAMS)
 DEFAULT_MAX_CHARS = 256
 _FORMAT = 1
-_BUILD_BATCH = 4096
 
 _PROBE_TEXTS = (
     "物业乱收费,多次投诉无果!!!客服电话010-12345678打不通,退款3个月了还没到账。",
@@ -107,21 +105,21 @@ class Vocabulary:
     ) -> "Vocabulary":
         """Count the tokens of normalised texts; the most frequent come first, ties in code point order."""
         empty = cls({name: () for name in limits}, max_chars, segmenter)
-        counts: dict[str, Counter[str]] = {name: Counter() for name in limits}
-        remaining = iter(texts)
-        while batch := list(itertools.islice(remaining, _BUILD_BATCH)):
-            batch = [text[:max_chars] for text in batch]
-            joined = "".join(batch)
-            codes, offsets = code_points(batch)
-            for name, count in counts.items():
-                starts, ends, _ = empty._spans(name, codes, offsets)
-                pairs = zip(starts.tolist(), ends.tolist(), strict=True)
-                count.update([joined[start:end] for start, end in pairs])
-        channels = {}
-        for name, limit in limits.items():
-            frequent = [(-n, token) for token, n in counts[name].items() if n >= limit.min_count]
-            channels[name] = [token for _, token in sorted(frequent)[: limit.max_size]]
+        codes, offsets = code_points([text[:max_chars] for text in texts])
+        channels = {name: empty._frequent(name, limit, codes, offsets) for name, limit in limits.items()}
         return cls(channels, max_chars, empty.segmenter)
+
+    def _frequent(self, channel: str, limit: Limit, codes: Codes, offsets: Offsets) -> list[str]:
+        """The tokens of a channel within the limit, by their frequency in the texts."""
+        starts, ends, _ = self._spans(channel, codes, offsets)
+        # Hashes are counted, since most n-grams are rare: as Python strings they would fill the memory.
+        _, first, counts = np.unique(token_hashes(codes, starts, ends), return_index=True, return_counts=True)
+        fewest = max(limit.min_count, np.sort(counts)[-limit.max_size] if len(counts) > limit.max_size else 0)
+        frequent = [
+            (-n, codes[starts[at] : ends[at]].tobytes().decode("utf-32-le", "surrogatepass"))
+            for at, n in zip(first[counts >= fewest].tolist(), counts[counts >= fewest].tolist(), strict=True)
+        ]
+        return [token for _, token in sorted(frequent)[: limit.max_size]]
 
     def size(self, channel: str) -> int:
         """The number of ids of a channel."""
