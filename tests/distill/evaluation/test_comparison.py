@@ -20,6 +20,7 @@ from distill.evaluation.comparison import (
 )
 from distill.models.bundle import Bundle
 from distill.scoring.scorer import Scorer
+from distill.text.text_batch import normalise_batch
 from tests.jobs.tiny_model import TEXTS, tiny_bundle
 
 TARGET = 0.8
@@ -94,7 +95,7 @@ def held_out(truth: Bundle) -> TextRows:
     """Texts that one model labels."""
     random = np.random.default_rng(0)
     letters = list("".join(TEXTS))
-    texts = ["".join(random.choice(letters, 12)) for _ in range(400)]
+    texts = normalise_batch(["".join(random.choice(letters, 12)) for _ in range(400)])
     scores = Scorer(truth).score(texts).scores
     labels = (scores >= np.median(scores)).astype(np.int64)
     return TextRows(texts, labels, np.array(["web"] * 400), np.empty((400, 0, 2), np.float32))
