@@ -11,6 +11,7 @@ the cores as they become free, as Spark does. What only a real cluster knows is 
 import argparse
 import heapq
 import json
+import math
 import shlex
 import sys
 import tempfile
@@ -28,7 +29,8 @@ import pyarrow.parquet as pq
 from jobs.scoring.id_hashes import hashes_of_ids
 from jobs.scoring.survey import again
 from jobs.warehouse.attempt_files import WRITTEN
-from jobs.warehouse.row_groups import MOST, tasks_of
+from jobs.warehouse.publish import MOVES
+from jobs.warehouse.row_groups import LEAST, MOST, tasks_of
 
 RESULTS = Path(__file__).parent / "results"
 SIZES = (10**6, 10**7, 10**8, 10**9, 10**10)
@@ -81,7 +83,7 @@ def main() -> None:
     parser.add_argument("--driver-mb-s", type=float, default=1250, help="the driver's network: 10 Gbit/s")
     parser.add_argument("--move-ms", type=float, default=3, help="a rename on HDFS; on S3 a copy, some 200")
     parser.add_argument("--call-ms", type=float, default=100, help="a call of the metastore")
-    parser.add_argument("--repeated", type=float, default=0.01, help="share of rows whose id occurs twice")
+    parser.add_argument("--repeated", type=float, default=0.002, help="share of rows whose id occurs twice")
     parser.add_argument("--executor-start-s", type=float, default=8, help="from its request to its first task")
     args = parser.parse_args()
     measured = measure()
@@ -121,10 +123,11 @@ def cost(work: Callable[[], Any], units: int) -> tuple[float, float]:
 def simulate(rows: int, cores: int, args: argparse.Namespace, measured: Measured) -> Night:
     """One night."""
     executors = max(1, cores // args.cores_per_executor)
-    tasks = max(cores if rows >= 10**6 else 1, round(rows * args.bytes_per_row / MOST))
+    size = rows * args.bytes_per_row
+    tasks = math.ceil(size / min(MOST, max(LEAST, size / cores)))  # as tasks_of
     repeats, files = rows * args.repeated / 2, tasks * TABLES
     ship = args.executor_start_s + executors * args.package_mb / args.driver_mb_s
-    footers, moves = tasks * measured.footer_s, files * args.move_ms / 1000
+    footers, moves = tasks * measured.footer_s, files * args.move_ms / 1000 / MOVES
     metastore = CALLS * args.call_ms / 1000
     hashing = repeats * measured.hash_s + repeats * 8 * executors / (args.driver_mb_s * 1e6)
     scoring = makespan(rows / tasks * measured.row_us / 1e6, tasks, cores)
