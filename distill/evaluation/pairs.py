@@ -16,7 +16,9 @@ from distill.scoring.second_reader import Band, Combination, distances
 def final(nights: NightLabels, reader: Margins, combination: Combination, band: Band) -> NightLabels:
     """The labels with the pair's scores; nights: with the student's. reader: its margins, float64 (rows,)."""
     margins = log_odds(nights.scores)
-    read = band.holds(margins)
+    # By scores: the margin of the text that is the band's end has lost digits in its score, and would be outside.
+    low, high = probability_of(np.array([band.low, band.high]))
+    read = (nights.scores >= low) & (nights.scores <= high)
     scores = nights.scores.copy()
     scores[read] = probability_of(combination.margins(margins[read], reader[read]))
     return replace(nights, scores=scores)
