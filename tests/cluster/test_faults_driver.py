@@ -14,10 +14,14 @@ import pytest
 
 from tests.cluster.cluster import CORE, ROOT, Cluster
 from tests.cluster.night import ALL_WHOLE, record, whole_partitions
-from tests.jobs.test_kills import CHAINS, DAY, OTHER, PENDING, SWITCHED, TABLES, runs_and_content
+from tests.jobs.test_kills import DAY, OTHER, PENDING, SWITCHED, TABLES, runs_and_content
 
 pytestmark = [pytest.mark.cluster, pytest.mark.faults]
 
+CHAINS = [
+    ["task", "switch1", "staged", "switch3", "switch5", "switched"],
+    ["write", "switch2", "sampled", "audited", "switch4", "sweep", "moved"],
+]  # fmt: skip
 Seen = dict[str, dict[str, Any]]
 
 

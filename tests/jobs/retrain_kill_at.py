@@ -36,9 +36,7 @@ def dying(owner: Any, name: str, when: Callable[..., bool] = lambda *_: True, af
 
 
 retraining.compare = lambda *_: []
-if (point := sys.argv.pop(1)) == "training":  # it has trained, and not saved
-    dying(Registry, "add")
-elif point == "saved":  # and not noted it
+if (point := sys.argv.pop(1)) == "saved":  # the challenger is, and is not noted
     dying(Training, "end", after=True)
 elif point == "decided":
     dying(Registry, "promote")

@@ -15,7 +15,7 @@ from jobs.ingest.label_rows import split_of
 from jobs.load_labels import FIELDS, load, summary
 from jobs.warehouse.tables import LABELLED_OPINION, REJECTED_LABEL
 from jobs.warehouse.warehouse import Warehouse
-from tests.jobs.tamper import CHANGES, files_of, nulled, tamper
+from tests.jobs.tamper import doubled, dropped, files_of, nulled, tamper
 
 HEADER = "opinion_id,text,label,source\n"
 
@@ -192,14 +192,14 @@ def test_staged_rows_that_do_not_add_up_are_not_published(loader, home, monkeypa
     rows = ["a,坏了,1,x", "b,坏了,1,x", "c,很好,0,x", "d,good,0,x", "e,good,1,x", "f,不明,2,x", "g,新的,0,x"]
     loader.load(*rows[:-1])
     before = loader.stored(), loader.rejected(), files_of(loader.warehouse.database, home)
-    for table, column in ((LABELLED_OPINION, "label"), (REJECTED_LABEL, "reason")):
-        for change in (*CHANGES, nulled(column)):
-            with monkeypatch.context() as patch:
-                tamper(patch, table, change)
-                with pytest.raises(OpinionError, match="nothing was published") as refused:
-                    loader.load(*rows)
-            assert refused.value.exit_code == 1
-            assert (loader.stored(), loader.rejected(), files_of(loader.warehouse.database, home)) == before
+    changes = ((LABELLED_OPINION, dropped), (LABELLED_OPINION, nulled("label")), (REJECTED_LABEL, doubled))
+    for table, change in changes:
+        with monkeypatch.context() as patch:
+            tamper(patch, table, change)
+            with pytest.raises(OpinionError, match="nothing was published") as refused:
+                loader.load(*rows)
+        assert refused.value.exit_code == 1
+        assert (loader.stored(), loader.rejected(), files_of(loader.warehouse.database, home)) == before
     report = loader.load(*rows)
     assert "read 7 rows, 5 stored before: 3 stored, 3 rejected" in report and "6 left out as repeats" in report
 

@@ -101,17 +101,18 @@ def test_a_log_that_is_its_stderr_keeps_what_it_holds(own_home: Path) -> None:
     (own_home / "day.jsonl").write_text(
         "".join(json.dumps({"opinion_id": i, "text": text}) + "\n" for i, text in TEXTS[OTHER].items())
     )
-    assert submit("load_opinions", "--dt", OTHER, "--input", str(own_home / "day.jsonl"), home=own_home).returncode == 0
-    command = [".venv/bin/spark-submit", "--properties-file", "spark_conf/local/spark-defaults.conf"]
-    command += ["jobs/store_teacher_logits.py", "--teacher", "bert", "--dt", OTHER]
-    for mode in ("a", "w"):
+    load = ["load_opinions", "--dt", OTHER, "--input", str(own_home / "day.jsonl")]
+    store = ["store_teacher_logits", "--teacher", "bert", "--dt", OTHER]
+    for mode, (job, *flags), printed in (("w", load, "read 5 "), ("a", store, "5 texts: ")):
         path = own_home / f"log.{mode}"
         path.write_text("of last night\n" if mode == "a" else "")
         with open(path, mode) as log:
             log.write("of this night\n")
             log.flush()
+            command = [".venv/bin/spark-submit", "--properties-file", "spark_conf/local/spark-defaults.conf"]
+            command += [f"jobs/{job}.py", *flags]
             done = subprocess.run(command, cwd=ROOT, env=os.environ, stdout=log, stderr=log, timeout=300)
         content = path.read_text()
         assert done.returncode == 0, content
         before = "of last night\n" if mode == "a" else ""
-        assert content.startswith(f"{before}of this night\n") and "\0" not in content and "5 texts: " in content
+        assert content.startswith(f"{before}of this night\n") and "\0" not in content and printed in content
