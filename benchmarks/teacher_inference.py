@@ -163,6 +163,13 @@ def measure(
     return logits, seconds
 
 
+def processor() -> list[str]:
+    """The processor's kind, and its instructions that decide the speeds."""
+    known = Path("/proc/cpuinfo")
+    has = set(known.read_text().split()) if known.exists() else set()
+    return [platform.machine(), *(flag for flag in FLAGS if flag in has)]
+
+
 def write(
     logits: dict[str, Logits],
     seconds: dict[str, list[float]],
@@ -186,13 +193,11 @@ def write(
         }
         for name, taken in seconds.items()
     ]
-    known = Path("/proc/cpuinfo")
-    has = set(known.read_text().split()) if known.exists() else set()
     content = {
         "command": shlex.join(["benchmarks/teacher_inference.py", *sys.argv[1:]]),
         "teacher": teacher,
         "tokens_per_text": float(tokenizer.encode(texts).lengths.float().mean()),
-        "processor": [platform.machine(), *(flag for flag in FLAGS if flag in has)],
+        "processor": processor(),
         "packages": {name: version(name) for name in PACKAGES},
         "rows": rows,
     }
