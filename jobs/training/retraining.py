@@ -25,6 +25,7 @@ from jobs.training.logits import LABELLED
 from jobs.training.night_comparison import NightComparison, PairInUse, pair_in_use, read_pairs
 from jobs.training.night_labels import night_labels, operating_threshold, scores_of
 from jobs.training.retrain_flags import RetrainOptions, reused_teacher
+from jobs.training.retrain_steps import STEPS, timed
 from jobs.training.snapshot import held_out
 from jobs.training.student_training import distil, fit_without
 from jobs.training.teacher_training import train
@@ -65,16 +66,10 @@ class Retraining:
             self.note(champion=self.champion(), days=self.newest_days())
         if "night_labels" not in self.state:
             self.note(night_labels=len(self.night_labels()))
-        if "teacher" not in self.state:
-            self.note(teacher=self.teacher())
-        if "challenger" not in self.state:
-            self.store_logits([name for name in self.teachers() if name != LINEAR])
-            self.note(challenger=self.distil())
-        if "out_of_fold" not in self.state:
-            self.note(out_of_fold=self.out_of_fold())
-        if "decision" not in self.state:
-            self.note(decision=self.decide())
-        decision: dict[str, Any] = self.state["decision"]
+        for name, step in zip(STEPS, (self.teacher, self.challenger, self.out_of_fold, self.decide), strict=True):
+            if name not in self.state:
+                self.note(**timed(name, step, self.state.get("seconds", {})))
+        decision: dict[str, Any] = self.state["decision"] | {"seconds": self.state.get("seconds", {})}
         if decision["promoted"]:
             self.promote(decision)
         decisions.write(self.folder / f"{decision['challenger']}.json", decision)
@@ -121,6 +116,11 @@ class Retraining:
             writer = LogitWriter(self.warehouse, self.registry, LogitJob(version, self.options.precision))
             for dt in [LABELLED, *self.state["days"]]:
                 print(writer.write(dt), flush=True)
+
+    def challenger(self) -> str:
+        """The challenger's version, after the logits that it learns from are stored."""
+        self.store_logits([name for name in self.teachers() if name != LINEAR])
+        return self.distil()
 
     def distil(self) -> str:
         """The challenger's version, trained here or by the previous run."""
