@@ -32,7 +32,8 @@ class SchemeCosts:
         if "warm_start" in lineage:
             trained[lineage["warm_start"]] = None
         features = lineage.get("teacher_features", {}).get("cpu_seconds", 0.0)
-        steps = sum(epoch["cpu_seconds"] - epoch["validation_cpu_seconds"] for epoch in lineage["curve"])
+        # A curve of an older version does not tell its validation apart.
+        steps = sum(epoch["cpu_seconds"] - epoch.get("validation_cpu_seconds", 0) for epoch in lineage["curve"])
         own = steps + features
         return float(own + sum(map(self.total, map(self.manifest, trained))) + sum(map(self.logits, stored)))
 

@@ -57,3 +57,7 @@ def test_stored_logits_cost_each_teacher_and_its_training_once(costs: SchemeCost
     assert min(logits) > 0
     lineage = curve((9, 1)) | taught_by(SECOND, ANCHOR) | {"teacher_features": {"cpu_seconds": 7.0}}
     assert costs.total({"lineage": lineage}) == pytest.approx(8 + 7 + 60 + 40 + sum(logits))
+
+
+def test_a_curve_of_an_older_version_is_counted_with_its_validation(costs: SchemeCosts) -> None:
+    assert costs.total({"lineage": {"curve": [{"cpu_seconds": 4000.0, "epoch": 1}], **taught_by()}}) == 4000
