@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from distill.errors import OpinionError
+from jobs.common.pyarrow_pandas import skip_pandas
 
 PHONE_OR_IDENTITY = re.compile(r"(?<!\d)(?:(?:86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}|\d{17}[\dXx])(?!\d)")
 # Chinese text; such long names are rare in paths.
@@ -31,6 +32,7 @@ def redact_errors(work: BatchFunction) -> BatchFunction:
     """`work` over Arrow batches; its unexpected exceptions lose their messages and keep kind and place."""
 
     def guarded(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        skip_pandas()
         try:
             yield from work(batches)
         except (OpinionError, WorkerFailed):  # raised here, so it quotes no text
