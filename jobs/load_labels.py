@@ -62,13 +62,14 @@ def load(
         # Persisted, so that counting and writing use one read of the input and of the clock.
         copies = warehouse.read(SAMPLE_LABEL).limit(0) if replace else warehouse.read(SAMPLE_LABEL)
         samples = label_provenance.known_samples(warehouse, copies)
-        parsed = rows.mapInArrow(redact_errors(parser_of(split, run.started)), PARSED_DDL)
-        new = label_provenance.place(parsed, samples, split).persist()
+        parsed = new = rows.mapInArrow(redact_errors(parser_of(split, run.started)), PARSED_DDL).persist()
         existing_rows = existing_labels(warehouse)
         if replace:
             existing_rows = existing_rows.limit(0)
         try:
-            read, existing = count(new, source), existing_rows.count()
+            read, existing = count(parsed, source), existing_rows.count()
+            if named := not parsed.where("sample_run_id is not null").isEmpty():  # most inputs name no sample
+                new = label_provenance.place(parsed, samples, split).persist()
             why = counts_by(new.where("reason is not null"), "reason")
             skipped = why.pop(UNLABELLED, 0)
             rejects = Rejects(source, read - skipped, new, why)
@@ -76,16 +77,18 @@ def load(
             labelled = new.where(F.col("reason").isNull() | (F.col("reason") != UNLABELLED)).unionByName(existing_rows)
             expected = expected_rows(labelled)
             run.stage(judge(labelled), tables[:2])
-            stage_samples(run, label_provenance.copied(new, samples))
+            kept = copies.select(*SAMPLE_LABEL.columns)
+            stage_samples(run, label_provenance.copied(new, samples) if named else kept)
             stored, refused = run.read_back(LABELLED_OPINION), run.read_back(REJECTED_LABEL)
             counts = {(r.split, r.label): r["count"] for r in stored.groupBy("split", "label").count().collect()}
             reasons = counts_by(refused, "reason")
             check_staged(expected, counts, reasons)
-            placed = label_provenance.provenance_lines(new) + label_provenance.agreement_lines(new, samples)
+            placed = label_provenance.lines(new, samples) if named else []
             rejects.warn("rejected_label")
             run.switch([(table, {}) for table in tables])
         finally:
             new.unpersist()
+            parsed.unpersist()
     repeated = read - skipped + existing - sum(expected)
     return "\n".join([summary(read, skipped, existing, counts, reasons, repeated), *placed])
 

@@ -68,6 +68,11 @@ def counted(rows: DataFrame) -> tuple[int, int]:
     return count, labelled
 
 
+def lines(labels: DataFrame, samples: DataFrame) -> list[str]:
+    """What a load says of its placed labels, where any names a sample."""
+    return provenance_lines(labels) + agreement_lines(labels, samples)
+
+
 def provenance_lines(labels: DataFrame) -> list[str]:
     """Lines with the number of labels from samples, and of those that name a sample which did not draw them."""
     counted = labels.where("label is not null and sample_run_id is not null").agg(
