@@ -8,7 +8,6 @@ import sys
 from importlib.abc import MetaPathFinder
 
 import pyarrow as pa
-from pyspark import TaskContext
 
 
 class NoPandas(MetaPathFinder):
@@ -22,6 +21,8 @@ class NoPandas(MetaPathFinder):
 
 def skip_pandas() -> None:
     """In a worker, let pyarrow look for pandas and find none; `to_pandas` would still import it."""
+    from pyspark import TaskContext  # late: commands that need no Spark import this module
+
     if TaskContext.get() is None or "pandas" in sys.modules:
         return
     sys.meta_path.insert(0, finder := NoPandas())
