@@ -69,7 +69,7 @@ def counted(rows: DataFrame) -> tuple[int, int]:
 
 
 def lines(labels: DataFrame, samples: DataFrame) -> list[str]:
-    """What a load says of its placed labels, where any names a sample."""
+    """All lines of a load whose labels, once placed, name a sample."""
     return provenance_lines(labels) + agreement_lines(labels, samples)
 
 
