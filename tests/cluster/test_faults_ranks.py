@@ -18,6 +18,7 @@ from distill.training.config import Outputs
 from distill.training.ranks import ProcessGroup, SingleProcess
 from jobs.training.launch import launch
 from tests.cluster.night import Night, record
+from tests.curves import assert_alike, curve_of
 from tests.jobs.training.test_launch import CONFIG, snapshot, work  # noqa: F401  (a fixture)
 
 pytestmark = [
@@ -28,11 +29,6 @@ pytestmark = [
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # executors cannot import this file
 
 PLACES = ["first step", "mid epoch", "checkpoint write", "evaluation"]
-
-
-def curve_of(bundle: Bundle) -> np.ndarray[Any, Any]:
-    """Loss, AUC and rows of each epoch."""
-    return np.array([[e[name] for name in ("loss", "valid", "rows")] for e in bundle.manifest["lineage"]["curve"]])
 
 
 def dying(ranks: ProcessGroup, folder: Path, place: str) -> None:
@@ -81,8 +77,8 @@ def test_a_rank_killed_at_four_places_and_a_slow_rank(night: Night, snapshot: st
     done = time.time()
     died = {place: float((marks / place).read_text()) for place in PLACES}
     assert sorted(died, key=died.__getitem__) == PLACES
-    np.testing.assert_allclose(curve_of(ended), curve_of(alone), rtol=1e-5)
-    assert curve_of(ended)[:, 2].tolist() == [201] * 3, "no row is lost or seen twice"
+    assert_alike(ended.manifest, alone.manifest, rtol=1e-5)
+    assert curve_of(ended.manifest)[:, 2].tolist() == [201] * 3, "no row is lost or seen twice"
     for name, tensor in alone.tensors.items():
         np.testing.assert_allclose(ended.tensors[name], tensor, atol=2e-5)
     for place, until in zip(PLACES, [*(died[p] for p in PLACES[1:]), done], strict=True):
@@ -106,6 +102,6 @@ def test_a_rank_killed_at_four_places_and_a_slow_rank(night: Night, snapshot: st
             HardLabel.step = step  # type: ignore[method-assign]
 
     started = time.monotonic()
-    np.testing.assert_allclose(curve_of(launch(spark, 2, slow)), curve_of(alone), rtol=1e-5)
+    assert_alike(launch(spark, 2, slow).manifest, alone.manifest, rtol=1e-5)
     seconds = round(time.monotonic() - started, 1)
     record("a slow rank", exit_code=0, rows_before=201, rows_after=201, seconds=seconds)

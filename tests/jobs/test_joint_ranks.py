@@ -18,6 +18,7 @@ from distill.training.joint import train_on_rank
 from distill.training.joint_schemes import JOINT
 from distill.training.ranks import ProcessGroup, SingleProcess
 from jobs.training.launch import launch
+from tests.curves import assert_alike, curve_of
 from tests.distill.tiny_encoder import tiny_encoder
 from tests.distill.tiny_snapshot import write_labels
 
@@ -62,18 +63,15 @@ def all_schemes(ranks: ProcessGroup, given: dict[str, Any], config: TrainingConf
     return curves
 
 
-def curve(bundle: Any) -> list[list[float]]:
-    return [[e["loss"], e["valid"], e["rows"]] for e in bundle.manifest["lineage"]["curve"]]
-
-
 def test_two_ranks_are_one_process_with_twice_the_batch(spark, given: dict[str, Any]) -> None:  # type: ignore[no-untyped-def]
     two = launch(spark, 2, lambda ranks: all_schemes(ranks, given, CONFIG))
     one = all_schemes(SingleProcess(), given, replace(CONFIG, batch=2 * CONFIG.batch, gradient_accumulation_steps=4))
     for scheme in JOINT:
         (student, teacher), (same, likewise) = two[scheme], one[scheme]
-        np.testing.assert_allclose(curve(student), curve(same), rtol=2e-4, err_msg=scheme)
-        assert curve(student)[0][2] == 121, "no row is dropped or seen twice"
-        assert curve(student)[-1][0] < curve(student)[0][0], "something was learned, so equality says something"
+        assert_alike(student.manifest, same.manifest, rtol=2e-4, name=scheme)
+        losses, _, rows = curve_of(student.manifest).T
+        assert rows[0] == 121, "no row is dropped or seen twice"
+        assert losses[-1] < losses[0], "something was learned, so equality says something"
         for name, tensor in same.tensors.items():
             np.testing.assert_allclose(student.tensors[name], tensor, atol=1e-3, err_msg=f"{scheme} {name}")
         for name, tensor in likewise.tensors.items():
