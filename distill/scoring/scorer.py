@@ -98,7 +98,7 @@ class Scorer:
             raise BadModel(
                 f"tensor {min(wrong)} does not have the shape of the manifest's architecture; save the model again"
             )
-        if large := {name for name, tensor in bundle.tensors.items() if np.abs(tensor).max(initial=0) > LARGEST}:
+        if large := {name for name, tensor in bundle.tensors.items() if not within(tensor, LARGEST)}:
             raise BadModel(
                 f"tensor {min(large)} holds numbers beyond {LARGEST:g}, as no training gives; train it again"
             )
@@ -187,6 +187,11 @@ def section(bundle: Bundle, name: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise BadModel(f"the manifest has no section {name!r}; train the model again")
     return content
+
+
+def within(tensor: npt.NDArray[Any], bound: float) -> bool:
+    """Whether no number of the tensor is beyond the bound, without a copy in memory."""
+    return bool(tensor.max(initial=0) <= bound and tensor.min(initial=0) >= -bound)
 
 
 def margins_of(logits: Floats) -> Margins:

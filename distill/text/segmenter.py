@@ -201,16 +201,10 @@ def _roots(edges: Edges) -> Edges:
 
 
 @numba.njit(cache=True)
-def _fill(
-    codes: Codes, starts: Ints, ends: Ints, frequencies: npt.NDArray[np.int64], edges: Edges
-) -> npt.NDArray[np.int64]:
-    """Put every word, codes[starts[w]:ends[w]], into the empty trie, without the numbers of weights.
-
-    Returns the frequency of the word that ends at each slot's edge, 0 for none; empty when the trie is full.
-    """
-    of_slot = np.zeros(len(edges), np.int64)
+def _fill(codes: Codes, starts: Ints, ends: Ints, weights: Ints, edges: Edges) -> bool:
+    """Put every word, codes[starts[w]:ends[w]], and the number of its weight into the empty trie; false if full."""
     free = len(edges) * 3 // 4
-    for word in range(len(frequencies)):
+    for word in range(len(weights)):
         node = _ROOT
         for i in range(starts[word], ends[word]):
             if not _in_block(codes[i]):
@@ -219,15 +213,15 @@ def _fill(
             if edge == 0:
                 free -= 1
                 if free < 0:
-                    return of_slot[:0]
+                    return False
                 edge = _key(node, codes[i]) << _KEY_SHIFT
             if i < ends[word] - 1:
                 edge |= _HAS_CHILDREN
-            else:
-                of_slot[slot] = frequencies[word]  # the last one of a repeated word counts; 0 removes the word
+            else:  # the last one of a repeated word counts; 0 removes the word
+                edge = (edge & ~(_WEIGHT_MASK << _WEIGHT_SHIFT)) | (np.uint64(weights[word]) << _WEIGHT_SHIFT)
             edges[slot] = edge
             node = slot
-    return of_slot
+    return True
 
 
 class Segmenter:
@@ -243,14 +237,13 @@ class Segmenter:
         words = read_dictionary(dictionary)
         self.dictionary_sha256 = words.sha256
         edges = np.zeros(1 << _SLOT_BITS, np.uint64)
-        frequency_of_slot = _fill(words.codes, words.starts, words.ends, words.frequencies, edges)
-        if not len(frequency_of_slot) or not words.frequencies.any():
+        distinct, numbers = np.unique(np.append(words.frequencies, 0), return_inverse=True)  # number 0: no word
+        weights = numbers[:-1].astype(np.int32)
+        if not weights.any() or not _fill(words.codes, words.starts, words.ends, weights, edges):
             raise BadInput(f"{words.path}: no dictionary, or one too large: {len(words.frequencies):,} words")
         # math.log, as jieba: numpy's differs in the last bit, which decides between equal routes.
         log_total = math.log(words.frequencies.sum())
-        distinct, number = np.unique(frequency_of_slot, return_inverse=True)  # the first is 0: no word
         logs = np.fromiter(map(math.log, np.maximum(distinct, 1).tolist()), np.float64, len(distinct))
-        edges |= number.astype(np.uint64) << _WEIGHT_SHIFT
         self.trie = Trie(_roots(edges), edges, logs - log_total, math.log(1) - log_total)
 
     def segment(self, text: str) -> list[str]:

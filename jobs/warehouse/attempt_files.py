@@ -150,6 +150,8 @@ class TableFile:
         schema = self._writer.schema
         whole = pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
         self._writer.write_table(whole, row_group_size=group.num_rows)
+        del group, columns, whole
+        pa.default_memory_pool().release_unused()  # else a worker keeps what its largest row group took
 
     def close(self) -> None:
         """Write what is held and complete the file."""
