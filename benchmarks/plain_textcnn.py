@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.models.architecture import Architecture
+from distill.models.averaging import AveragingPart
 from distill.models.bundle import VOCABULARY, Bundle
 from distill.text.normalisation import normalise
 from distill.text.vocabulary import EDGE, NGRAMS, PADDING, SPECIAL, UNKNOWN, Vocabulary
@@ -37,13 +38,18 @@ class PlainTextCNN(nn.Module):
         self.wide = nn.ModuleDict(
             {name: nn.Embedding.from_pretrained(tensors[f"wide.{name}.weight"]) for name in architecture.wide}
         )
+        self.average: AveragingPart | None = None
+        if architecture.average:
+            self.average = AveragingPart(self.widths, architecture.embedding, architecture.average)
+            start = "average."
+            self.average.load_state_dict({n[len(start) :]: t for n, t in tensors.items() if n.startswith(start)})
         self.channels = sorted({**self.widths, **architecture.wide})
         self.output = nn.Linear(architecture.features, 2)
         self.output.load_state_dict({"weight": tensors["output.weight"], "bias": tensors["output.bias"]})
 
     def forward(self, *ids: Tensor) -> Tensor:
         """Logits (batch, 2) of int64 ids (batch, tokens) of each channel, padded with 0."""
-        by_name, pooled = dict(zip(self.channels, ids, strict=True)), []
+        by_name, pooled, means = dict(zip(self.channels, ids, strict=True)), [], {}
         for channel in self.widths:
             padded = by_name[channel]
             x = self.embeddings[channel](padded).transpose(1, 2)
@@ -54,12 +60,13 @@ class PlainTextCNN(nn.Module):
                 outside = torch.arange(convolved.shape[2], device=convolved.device) >= windows
                 pooled.append(F.relu(convolved.masked_fill(outside[:, None], -math.inf).amax(2)))
             pooled.append(x.sum(2) / lengths.clamp(min=1).sqrt())
+            means[channel] = x.sum(2) / lengths.clamp(min=1)
         logits: Tensor = self.output(torch.cat(pooled, 1))
         for channel, weights in self.wide.items():
             lengths = (by_name[channel] != PADDING).sum(1).clamp(min=1)
             half = weights(by_name[channel])[:, :, 0].sum(1) / lengths.sqrt() / 2
             logits = logits + torch.stack([-half, half], 1)
-        return logits
+        return logits if self.average is None else (logits + self.average(means)) / 2
 
 
 class Reader:

@@ -95,7 +95,7 @@ def save_student(home: Path) -> str:
 
     vocabulary = Vocabulary.build(TEXTS, {channel: Limit(1, 1000) for channel in (*WIDTHS, *WIDE)})
     ids, wide = ({channel: vocabulary.size(channel) for channel in channels} for channels in (WIDTHS, WIDE))
-    architecture = Architecture(ids, WIDTHS, 5, 3, wide)
+    architecture = Architecture(ids, WIDTHS, 5, 3, wide, average=4)
     draw = np.random.default_rng(1)
     tensors: dict[str, Any] = {
         name: draw.normal(size=shape).astype(np.float32) for name, shape in architecture.shapes().items()

@@ -13,6 +13,9 @@ and the sum of the embeddings (as in fastText, Joulin 2016), scaled so that long
 A text with fewer tokens than w has one window, filled up with zeros. Everything before the maximum, and all of m, is
 linear in the embeddings, so `distill.scoring.scorer` replaces it with look-ups.
 
+The logits of the student are the mean of z and of those of `distill.models.averaging`. In training each text trains one
+of the two, drawn at random: two that learn apart err apart, and their mean is better than a network of both.
+
 The wide part s (Cheng et al. 2016, Wide & Deep Learning) is a linear model of n-grams: it remembers phrases that the
 convolutions, the deep part, blur into similar ones. One number an n-gram needs no matrix product even in training.
 """
@@ -25,7 +28,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from distill.models.architecture import Architecture, Dropout
+from distill.models.architecture import EMBEDDING_STD, Architecture, Dropout
+from distill.models.averaging import AveragingPart
 from distill.text.vocabulary import PADDING, UNKNOWN, Encoded, Ids
 
 
@@ -43,7 +47,6 @@ class Tokens(NamedTuple):
 
 
 Batch = dict[str, Tokens]
-EMBEDDING_STD = 0.1  # of the initial values
 
 
 class Encodings(NamedTuple):
@@ -85,10 +88,22 @@ class TextCNN(nn.Module):
             weights = nn.Embedding(ids, 1, padding_idx=PADDING)
             nn.init.zeros_(weights.weight)
             self.wide[channel] = weights
+        self.average = AveragingPart(architecture.widths, dim, architecture.average) if architecture.average else None
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits, (batch, 2)."""
-        logits: Tensor = self.output(F.dropout(self.features(batch), self.dropout.feature, self.training))
+        features, means = self._read(batch)
+        logits = self._convolved(features, batch)
+        if self.average is None:
+            return logits
+        averaged: Tensor = self.average(means)
+        if self.training and self.dropout.part:
+            return logits.where(torch.rand(len(logits), 1, device=logits.device) < 0.5, averaged)
+        return (logits + averaged) / 2
+
+    def _convolved(self, features: Tensor, batch: Batch) -> Tensor:
+        """The logits z of the convolutions and the wide part, (batch, 2)."""
+        logits: Tensor = self.output(F.dropout(features, self.dropout.feature, self.training))
         for channel, weights in self.wide.items():
             tokens = batch[channel]
             total = logits.new_zeros(len(logits)).index_add(0, tokens.text, weights(tokens.ids)[:, 0])
@@ -98,13 +113,20 @@ class TextCNN(nn.Module):
 
     def features(self, batch: Batch) -> Tensor:
         """The input of the output layer, (batch, features), in the order of `Architecture.features`."""
-        return torch.cat([self._pooled(channel, batch[channel]) for channel in self.architecture.widths], dim=1)
+        return self._read(batch)[0]
 
     def groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
         """All parameters alike, for an optimizer."""
         return [{"params": list(self.parameters()), "lr": learning_rate, "weight_decay": weight_decay}]
 
-    def _pooled(self, channel: str, tokens: Tokens) -> Tensor:
+    def _read(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The features, and by channel the mean embedding of each text, (batch, embedding)."""
+        read = {channel: self._pooled(channel, batch[channel]) for channel in self.architecture.widths}
+        features = torch.cat([pooled for pooled, _ in read.values()], dim=1)
+        return features, {channel: mean for channel, (_, mean) in read.items()}
+
+    def _pooled(self, channel: str, tokens: Tokens) -> tuple[Tensor, Tensor]:
+        """A channel's features, and the mean of its embeddings."""
         ids = tokens.ids
         if self.training and self.dropout.token:
             lost = (torch.rand(ids.shape, device=ids.device) < self.dropout.token) & (ids != PADDING)
@@ -124,8 +146,9 @@ class TextCNN(nn.Module):
             at = sum(products[k].gather(0, places[best + k]) for k in range(width))
             pooled.append(F.relu(at + self.biases[f"{channel}_{width}"]))
         total = x.new_zeros(len(spans), x.shape[1]).index_add(0, tokens.text, x[places])
-        pooled.append(total / tokens.lengths.clamp(min=1).sqrt()[:, None])
-        return torch.cat(pooled, dim=1)
+        lengths = tokens.lengths.clamp(min=1)[:, None]
+        pooled.append(total / lengths.sqrt())
+        return torch.cat(pooled, dim=1), total / lengths
 
 
 def best_windows(products: Tensor, places: Tensor, starts: Tensor, windows: Tensor) -> Tensor:

@@ -2,8 +2,9 @@
 
 The score is 1 / (1 + exp(-margin)), the margin being the logit of a valid complaint less that of junk. One window of
 tokens wins each filter's maximum, so that window alone adds feature * (output of 1 - output of 0); each token adds its
-own share of the embeddings' sum, each n-gram of the wide part its own weight. These shares and a base that belongs to
-no character (the output's bias, the edges of the text) sum to the margin: nothing is estimated.
+own share of the embeddings' sum, each n-gram of the wide part its own weight. Of the averaging part each token adds its
+share of the hidden units that are not 0. These shares and a base that belongs to no character (the biases, the edges of
+the text) sum to the margin: nothing is estimated.
 """
 
 import math
@@ -69,7 +70,16 @@ def explain(scorer: Scorer, text: str) -> Explanation:
         starts, ends = scorer.vocabulary.spans(name, read)
         ids = encoded.channels[name].ids
         add_each(2 * halves[ids].astype(np.float64) / math.sqrt(len(ids)), starts, ends, shares)
-    base = float(scorer.bias[1] - scorer.bias[0]) + sum(share for (start, end), share in shares.items() if start >= end)
+    biases = float(scorer.bias[1] - scorer.bias[0])
+    if scorer.average:
+        head = scorer.head
+        active = scorer.hidden(encoded)[0] + head.bias > 0
+        worth = np.where(active, head.output[1].astype(np.float64) - head.output[0], 0)
+        biases += float(worth @ head.bias)
+        for name, (table, steps) in scorer.average.items():
+            ids = encoded.channels[name].ids
+            add_each(table[ids] @ (worth * steps) / len(ids), *scorer.vocabulary.spans(name, read), shares)
+    base = biases + sum(share for (start, end), share in shares.items() if start >= end)
     parts = [Part(*span, share) for span, share in shares.items() if span[0] < span[1] and share]
     parts.sort(key=lambda part: (-abs(part.margin), part.start, part.end))
     margin = float(logits[0, 1].astype(np.float64) - logits[0, 0])

@@ -6,11 +6,12 @@ A convolution over embeddings is linear, so what a token adds to each filter at 
 
 The convolution at position i is then a sum of w rows of the table. The maximum, bias, ReLU and output layer follow as
 in `distill.models.textcnn`. The output layer reduces the sum of embeddings to two numbers a token, computed once too.
-The wide part is a look-up as it is.
+The wide part is a look-up as it is, and the hidden layer of the averaging part another table. Where a student has that
+part, its logits are the mean of two, so the weights behind all tables are halved.
 
-`distill.scoring.channel` has the tables and the sums. Every sum is made in one fixed order, text by text. A score
-therefore depends on the text and the bundle alone: not on the batch, the threads or the machine's matrix library. The
-scorer needs no torch.
+`distill.scoring.channel` and `distill.scoring.averaging` have the tables and the sums. Every sum is made in one fixed
+order, text by text. A score therefore depends on the text and the bundle alone: not on the batch, the threads or the
+machine's matrix library. The scorer needs no torch.
 """
 
 import math
@@ -22,9 +23,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from distill.errors import BadModel
-from distill.models.architecture import Architecture
+from distill.models.architecture import EMBEDDING_STD, Architecture
 from distill.models.bundle import VOCABULARY, Bundle
 from distill.models.fitness import threshold_of
+from distill.scoring.averaging import AverageHead, AverageTable, add_average, add_hidden
 from distill.scoring.channel import (
     Channel,
     Floats,
@@ -79,17 +81,25 @@ class Scorer:
         self.threshold = threshold_of(operating or section(bundle, "threshold"))
         self._check(bundle)
         self.channels: dict[str, Channel] = {}
+        self.average: dict[str, AverageTable] = {}
+        share = np.float32(0.5 if self.architecture.average else 1)
         column = 0
         for name, widths in self.architecture.widths.items():
             pooled = len(widths) * self.architecture.filters
-            columns = bundle.tensors["output.weight"][:, column : column + pooled + self.architecture.embedding]
+            columns = share * bundle.tensors["output.weight"][:, column : column + pooled + self.architecture.embedding]
             self.channels[name] = self._channel(bundle, name, columns[:, :pooled], columns[:, pooled:])
             column += columns.shape[1]
-        self.bias = bundle.tensors["output.bias"].astype(np.float64)
+            if self.architecture.average:
+                self.average[name] = self._average_table(bundle, name)
+        self.bias = share * bundle.tensors["output.bias"].astype(np.float64)
         self.wide = {
-            name: np.ascontiguousarray(bundle.tensors[f"wide.{name}.weight"][:, 0] / 2, np.float32)
+            name: np.ascontiguousarray(share * bundle.tensors[f"wide.{name}.weight"][:, 0] / 2, np.float32)
             for name in self.architecture.wide
         }
+        if self.architecture.average:
+            self.bias += share * bundle.tensors["average.output.bias"]
+            output = share * bundle.tensors["average.output.weight"]
+            self.head = AverageHead(bundle.tensors["average.bias"], np.ascontiguousarray(output, np.float32))
 
     def _check(self, bundle: Bundle) -> None:
         shapes = {name: tensor.shape for name, tensor in bundle.tensors.items()}
@@ -138,6 +148,16 @@ class Scorer:
             float_table(embeddings, np.ascontiguousarray(summed.T[None], np.float32)),
         )
 
+    def _average_table(self, bundle: Bundle, name: str) -> AverageTable:
+        """The channel's table of the averaging part."""
+        embeddings = np.ascontiguousarray(bundle.tensors[f"embeddings.{name}.weight"], np.float32)
+        layer = bundle.tensors[f"average.layers.{name}.weight"].T[None] / np.float32(EMBEDDING_STD)
+        taps = np.ascontiguousarray(layer, np.float32)
+        steps = step_sizes(largest(embeddings, taps), (1,))
+        table = empty_table(len(embeddings), taps.shape[2])
+        round_table(embeddings, taps, steps, table)
+        return AverageTable(table, steps[0])
+
     def score(self, texts: Sequence[str | None] | pa.Array) -> Scored:
         """Score raw texts, fastest as an Arrow column; a text that cannot be scored has a reason instead."""
         column = texts if isinstance(texts, pa.Array) else column_of(texts)
@@ -161,6 +181,8 @@ class Scorer:
         for channel in self.channels.values():
             taps = np.repeat(channel.widths, len(channel.steps) // len(channel.widths))
             off += np.abs(channel.output) @ (channel.steps * taps / 2).astype(np.float32)
+        for table in self.average.values():
+            off += np.abs(self.head.output) @ (table.steps / 2)
         return off
 
     def score_normalised(self, texts: list[str]) -> Floats:
@@ -178,7 +200,16 @@ class Scorer:
             add_channel(*encoded.channels[name], channel, logits)
         for name, halves in self.wide.items():
             add_wide(*encoded.channels[name], halves, logits)
+        if self.average:
+            add_hidden(self.hidden(encoded), self.head, logits)
         return logits.astype(np.float32)
+
+    def hidden(self, encoded: Encoded) -> Floats:
+        """The hidden layer of the averaging part before its bias, float32 (texts, units)."""
+        hidden = np.zeros((len(encoded.cut), self.architecture.average), np.float32)
+        for name, table in self.average.items():
+            add_average(*encoded.channels[name], table, hidden)
+        return hidden
 
 
 def section(bundle: Bundle, name: str) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from distill.models.architecture import EMBEDDING_STD
 from distill.models.bert import Bert, Tokenizer
-from distill.models.textcnn import EMBEDDING_STD, TextCNN
+from distill.models.textcnn import TextCNN
 from distill.text.vocabulary import SPECIAL, Vocabulary
 from distill.training.ranks import ProcessGroup
 from distill.training.token_features import token_features

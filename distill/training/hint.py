@@ -35,7 +35,9 @@ class HintRegressor(nn.Module):
 
     def groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
         """The student's parameters but those that only its logits use, and the regressor's."""
-        inner = [p for name, p in self.student.named_parameters() if not name.startswith(("output.", "wide."))]
+        inner = [
+            p for name, p in self.student.named_parameters() if not name.startswith(("output.", "wide.", "average."))
+        ]
         both = [*inner, *self.regressor.parameters()]
         return [{"params": both, "lr": learning_rate, "weight_decay": weight_decay}]
 

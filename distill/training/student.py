@@ -35,7 +35,7 @@ WIDTHS = {"word": (1, 2, 3), "bigram": (1, 2)}
 WIDE = {"trigram": Limit(3, 300_000), "fourgram": Limit(3, 300_000)}
 EMBEDDING = 64
 FILTERS = 64
-
+AVERAGE = 64  # units of the averaging part
 
 VIEW = "student"
 
@@ -49,7 +49,7 @@ class Student:
         self.vocabulary = Vocabulary.build(texts, LIMITS | WIDE)
         ids = {name: self.vocabulary.size(name) for name in WIDTHS}
         wide = {name: self.vocabulary.size(name) for name in WIDE}
-        self.architecture = Architecture(ids, WIDTHS, EMBEDDING, FILTERS, wide)
+        self.architecture = Architecture(ids, WIDTHS, EMBEDDING, FILTERS, wide, AVERAGE)
         self.model = TextCNN(self.architecture, config.dropout)
 
     def view(self, texts: list[str]) -> Encodings:

@@ -29,13 +29,21 @@ from tests.distill import tiny_encoder
 RECORDED = Path(__file__).with_name("golden.json")
 WIDTHS = {"word": (1, 2), "bigram": (1,)}
 CONFIG = TrainingConfig(
-    epochs=3, batch=16, patience=9, seed=5, learning_rate=2e-2, dropout=Dropout(0, 0, 0), temperature=2.0, beta_hard=0.5
+    epochs=3,
+    batch=16,
+    patience=9,
+    seed=5,
+    learning_rate=2e-2,
+    dropout=Dropout(0, 0, 0, part=False),
+    temperature=2.0,
+    beta_hard=0.5,
 )
 CONFIGS = {
     "textcnn": CONFIG,
     "offline": CONFIG,
     "multi-teacher": replace(CONFIG, alpha_soft=(0.7, 0.3)),
     "offline, wide part": CONFIG,
+    "offline, averaging part": replace(CONFIG, dropout=Dropout(0, 0, 0, part=True)),
     "offline, route": replace(CONFIG, schedule=((1,), (1,), (0,))),
     **dict.fromkeys(JOINT, replace(CONFIG, teacher_soft_loss="cross-entropy")),
     "joint-isolated, two passes and a cool-down": replace(CONFIG, student_passes=2, cool_down=1),
@@ -58,7 +66,7 @@ def curve(name: str, folder: Path) -> list[float]:
     vocabulary = Vocabulary.build(texts, {channel: Limit(1, 1000) for channel in (*channels[0], *channels[1])})
     torch.manual_seed(0)
     ids, wide = ({channel: vocabulary.size(channel) for channel in names} for names in channels)
-    architecture = Architecture(ids, WIDTHS, 6, 4, wide)
+    architecture = Architecture(ids, WIDTHS, 6, 4, wide, 5 if "averaging part" in name else 0)
     config, scheme = CONFIGS[name], name.split(",")[0]
     student = Learner("student", TextCNN(architecture, config.dropout), config, SingleProcess())
     model, tokenizer = from_pretrained(tiny_encoder.tiny_encoder(folder), 32, PRECISION)

@@ -37,7 +37,7 @@ CONFIG = TrainingConfig(
     seed=3,
     learning_rate=1e-2,
     gradient_accumulation_steps=2,
-    dropout=Dropout(0, 0, 0),
+    dropout=Dropout(0, 0, 0, part=False),
 )
 TEACHER_CONFIG = replace(TEACHER, learning_rate=2e-3, gradient_accumulation_steps=2, precision="float32")
 STUCK_SECONDS = 240

@@ -9,7 +9,7 @@ from distill.models.architecture import Architecture, Dropout
 from distill.models.textcnn import TextCNN, best_windows, best_windows_by_tensors, take
 from distill.text.vocabulary import Ids
 
-NO_DROPOUT = Dropout(0, 0, 0)
+NO_DROPOUT = Dropout(0, 0, 0, part=False)
 WIDTHS = (1, 2, 4)
 
 

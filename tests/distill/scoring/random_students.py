@@ -28,12 +28,14 @@ any_widths = st.dictionaries(
 )
 
 
-def random_student(seed: int, widths: dict[str, tuple[int, ...]], embedding: int = 5, filters: int = 3) -> TextCNN:
+def random_student(
+    seed: int, widths: dict[str, tuple[int, ...]], embedding: int = 5, filters: int = 3, average: int = 4
+) -> TextCNN:
     """A network with random weights everywhere but in the padding row."""
     torch.manual_seed(seed)
     vocabulary = Vocabulary.build(TEXTS, {name: CHANNELS[name] for name in widths} | WIDE)
     ids, wide = ({name: vocabulary.size(name) for name in names} for names in (widths, WIDE))
-    student = TextCNN(Architecture(ids, widths, embedding, filters, wide), Dropout()).eval()
+    student = TextCNN(Architecture(ids, widths, embedding, filters, wide, average), Dropout()).eval()
     for name, parameter in student.named_parameters():
         torch.nn.init.normal_(parameter)
         if name.startswith(("embeddings", "wide")):

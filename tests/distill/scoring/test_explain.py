@@ -45,9 +45,9 @@ def test_short_unknown_and_cut_texts(text: str) -> None:
     summed(Scorer(bundle_of(random_student(3, WIDTHS))), text)
 
 
-def silent(seed: int, widths: dict[str, tuple[int, ...]]) -> TextCNN:
+def silent(seed: int, widths: dict[str, tuple[int, ...]], average: int = 0) -> TextCNN:
     """A network that gives 0 whatever it reads, to be taught one thing by hand."""
-    student = random_student(seed, widths)
+    student = random_student(seed, widths, average=average)
     for parameter in student.parameters():
         parameter.data.zero_()
     return student
@@ -92,6 +92,23 @@ def test_the_embeddings_sum_is_credited_token_by_token_and_the_edges_to_the_base
     assert [(explanation.text[p.start : p.end], p.margin) for p in explanation.parts] == [("退", 4 / 2), ("菜", -2 / 2)]
     assert explanation.base == pytest.approx(2 * 0.5 / 2)
     assert explanation.characters().tolist() == [2.0, -1.0]
+
+
+def test_the_averaging_part_is_credited_token_by_token_where_its_units_are_above_zero() -> None:
+    """Two units read the first two numbers of an embedding; the second stays at 0, whatever it is worth."""
+    student = silent(0, {"char": (1,)}, average=2)
+    ids = Scorer(bundle_of(student)).vocabulary.encode_batch(["退菜"]).channels["char"].ids  # edge, 退, 菜, edge
+    embeddings = student.embeddings["char"].weight.data
+    embeddings[ids[1], :2], embeddings[ids[2], :2] = torch.tensor([0.8, -0.4]), torch.tensor([-0.2, -0.4])
+    tensors = student.state_dict()
+    tensors["average.layers.char.weight"][:, :2] = torch.eye(2)
+    tensors["average.bias"][:] = torch.tensor([0.5, 1.0])
+    tensors["average.output.weight"][1] = torch.tensor([2.0, 8.0])
+    explanation = explain(Scorer(bundle_of(student)), "退菜")
+    # The mean of four embeddings, divided by 0.1, is 1.5 and -2; the margin is half of 2 times (1.5 + 0.5).
+    assert explanation.margin == pytest.approx(2, rel=1e-3) and explanation.base == pytest.approx(0.5)
+    found = {explanation.text[part.start : part.end]: part.margin for part in explanation.parts}
+    assert found == pytest.approx({"退": 2.0, "菜": -0.5}, rel=1e-3)
 
 
 def test_several_models_are_read_side_by_side_by_what_says_most_in_any() -> None:

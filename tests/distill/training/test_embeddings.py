@@ -45,7 +45,7 @@ def test_components_are_those_of_most_variance_and_keep_distances() -> None:
 def test_tokens_that_the_teacher_finds_alike_begin_alike_in_every_channel(teacher) -> None:  # type: ignore[no-untyped-def]
     model, tokenizer = teacher
     texts = ["客服骗人物流很快孩子喜欢", "物流骗人客服很快"] * 3
-    student = Student(texts, TrainingConfig(dropout=Dropout(0, 0, 0)))
+    student = Student(texts, TrainingConfig(dropout=Dropout(0, 0, 0, part=False)))
     edges = {
         name: p[:SPECIAL].clone() for name, p in student.model.named_parameters() if name.startswith("embeddings.")
     }

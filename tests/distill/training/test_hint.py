@@ -24,7 +24,7 @@ from distill.training.student import Student, TeacherFeatureSpec, train_student
 from distill.training.teacher_features import layer_of
 from tests.distill import tiny_encoder
 
-CONFIG = TrainingConfig(epochs=4, batch=16, patience=9, dropout=Dropout(0, 0, 0), ema=0.5)
+CONFIG = TrainingConfig(epochs=4, batch=16, patience=9, dropout=Dropout(0, 0, 0, part=False), ema=0.5)
 WIDTH = 16
 
 
