@@ -72,7 +72,7 @@ PEERS = {
         "Reader",
         "the size of Tang et al. 2019, on words, embeddings from the teacher; our loop, KL and labels, one epoch only",
     ),
-    "ours": Peer("peers_student", "Student", "the recommended recipe, four epochs; scored by the nightly scorer"),
+    "ours": Peer("peers_student", "Student", "the recommended recipe with one teacher; scored by the nightly scorer"),
 }
 
 

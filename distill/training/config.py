@@ -14,7 +14,7 @@ TeacherSoftLoss = Literal["cross-entropy", "kl", "reverse-kl"]
 class TrainingConfig:
     """Hyperparameters of the training loop and the schemes; the defaults are a student's."""
 
-    epochs: int = 4
+    epochs: int = 6
     batch: int = 128  # rows of one rank at a step
     gradient_accumulation_steps: int = 1  # micro-batches of a step, each with a backward pass of its own, for memory
     learning_rate: float = 2e-3
