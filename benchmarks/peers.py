@@ -65,7 +65,7 @@ PEERS = {
     "model2vec": Peer(
         "peers_static",
         "Static",
-        "model2vec's embeddings of the teacher's tokens and its classifier, trained by our loop, KL and labels",
+        "model2vec's embeddings of the teacher's tokens and its classifier; our loop, KL and labels, four epochs",
     ),
     "BiLSTM": Peer(
         "peers_bilstm",
