@@ -14,7 +14,7 @@ A text with fewer tokens than w has one window, filled up with zeros. Everything
 linear in the embeddings, so `distill.scoring.scorer` replaces it with look-ups.
 
 The logits of the student are the mean of z and of those of `distill.models.averaging`. In training each text trains one
-of the two, drawn at random: two that learn apart err apart, and their mean is better than a network of both.
+of the two, drawn at random: two that learn apart err apart, and their mean is better than either.
 
 The wide part s (Cheng et al. 2016, Wide & Deep Learning) is a linear model of n-grams: it remembers phrases that the
 convolutions, the deep part, blur into similar ones. One number an n-gram needs no matrix product even in training.
