@@ -30,7 +30,7 @@ def tiny_bundle(seed: int, threshold: float = 0.5) -> Bundle:
     torch.manual_seed(seed)
     vocabulary = Vocabulary.build(TEXTS, {channel: Limit(1, 1000) for channel in (*WIDTHS, *WIDE)})
     ids, wide = ({channel: vocabulary.size(channel) for channel in channels} for channels in (WIDTHS, WIDE))
-    architecture = Architecture(ids, WIDTHS, 5, 3, wide, average=4)
+    architecture = Architecture(ids, WIDTHS, 5, 3, wide)
     student = TextCNN(architecture, Dropout())
     for name, parameter in student.named_parameters():
         torch.nn.init.normal_(parameter)
