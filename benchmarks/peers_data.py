@@ -25,7 +25,7 @@ PART = 10  # --part keeps every tenth row that is learned
 
 @dataclass(frozen=True)
 class Data:
-    """What a peer learns, and what it is judged by.
+    """The rows that a peer learns, and those that judge it.
 
     splits: train with the transfer set. stream: the rows of the judged days that the oracle knows. timed: raw texts.
     """

@@ -22,7 +22,7 @@ class AverageTable(NamedTuple):
 
 
 class AverageHead(NamedTuple):
-    """What follows the sum over the channels: bias float32 (units,), output float32 (2, units)."""
+    """The weights behind the sum over the channels: bias float32 (units,), output float32 (2, units)."""
 
     bias: Floats
     output: Floats

@@ -85,6 +85,14 @@ def round_table(embeddings: Floats, taps: Floats, steps: Floats, table: npt.NDAr
                 table[i, t * filters + f] = np.int16(np.rint(row[t, f] / steps[t, f]))
 
 
+def rounded_table(embeddings: Floats, taps: Floats, widths: Sequence[int]) -> tuple[npt.NDArray[np.int16], Floats]:
+    """The table of embeddings (ids, d) and taps (t, d, filters), as in `Channel`, and its steps (widths * filters,)."""
+    steps = step_sizes(largest(embeddings, taps), widths)
+    table = empty_table(len(embeddings), taps.shape[0] * taps.shape[2])
+    round_table(embeddings, taps, np.repeat(steps, widths, axis=0), table)
+    return table, steps.ravel()
+
+
 @numba.njit(cache=True)
 def float_table(embeddings: Floats, taps: Floats) -> Floats:
     """The table as it is, float32 (ids, taps * filters)."""

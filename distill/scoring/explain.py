@@ -20,6 +20,7 @@ from distill.errors import BadInput
 from distill.scoring.channel import Channel
 from distill.scoring.scorer import Scorer, probability
 from distill.text.normalisation import normalise, unscorable_reason
+from distill.text.vocabulary import Encoded
 
 Span = tuple[int, int]  # characters [start, end) of the normalised text
 
@@ -72,13 +73,7 @@ def explain(scorer: Scorer, text: str) -> Explanation:
         add_each(2 * halves[ids].astype(np.float64) / math.sqrt(len(ids)), starts, ends, shares)
     biases = float(scorer.bias[1] - scorer.bias[0])
     if scorer.average:
-        head = scorer.head
-        active = scorer.hidden(encoded)[0] + head.bias > 0
-        worth = np.where(active, head.output[1].astype(np.float64) - head.output[0], 0)
-        biases += float(worth @ head.bias)
-        for name, (table, steps) in scorer.average.items():
-            ids = encoded.channels[name].ids
-            add_each(table[ids] @ (worth * steps) / len(ids), *scorer.vocabulary.spans(name, read), shares)
+        biases += add_average_shares(scorer, read, encoded, shares)
     base = biases + sum(share for (start, end), share in shares.items() if start >= end)
     parts = [Part(*span, share) for span, share in shares.items() if span[0] < span[1] and share]
     parts.sort(key=lambda part: (-abs(part.margin), part.start, part.end))
@@ -114,6 +109,17 @@ def add_shares(
         tap += width
     bag = (channel.bag[ids, 1].astype(np.float64) - channel.bag[ids, 0]) / math.sqrt(len(ids))
     add_each(bag, starts, ends, shares)
+
+
+def add_average_shares(scorer: Scorer, text: str, encoded: Encoded, shares: dict[Span, float]) -> float:
+    """Add each token's contribution through the averaging part to the share of its span; returns that of the biases."""
+    head = scorer.head
+    active = scorer.hidden(encoded)[0] + head.bias > 0
+    worth = np.where(active, head.output[1].astype(np.float64) - head.output[0], 0)
+    for name, (table, steps) in scorer.average.items():
+        ids = encoded.channels[name].ids
+        add_each(table[ids] @ (worth * steps) / len(ids), *scorer.vocabulary.spans(name, text), shares)
+    return float(worth @ head.bias)
 
 
 def add_each(

@@ -32,11 +32,8 @@ from distill.scoring.channel import (
     Floats,
     add_channel,
     add_wide,
-    empty_table,
     float_table,
-    largest,
-    round_table,
-    step_sizes,
+    rounded_table,
 )
 from distill.scoring.drift import Bins, length_bins, unknown_bins
 from distill.text.text_batch import REASONS, SCORABLE, column_of, normalise_column
@@ -136,12 +133,8 @@ class Scorer:
         embeddings = np.ascontiguousarray(bundle.tensors[f"embeddings.{name}.weight"], np.float32)
         biases = np.concatenate([bundle.tensors[f"biases.{name}_{width}"] for width in widths])
         taps = np.ascontiguousarray(taps, np.float32)
-        steps = step_sizes(largest(embeddings, taps), widths)
-        table = empty_table(len(embeddings), taps.shape[0] * taps.shape[2])
-        round_table(embeddings, taps, np.repeat(steps, widths, axis=0), table)
         return Channel(
-            table,
-            steps.ravel(),
+            *rounded_table(embeddings, taps, widths),
             np.array(widths, np.int64),
             biases.astype(np.float32),
             np.ascontiguousarray(pooled, np.float32),
@@ -152,11 +145,7 @@ class Scorer:
         """The channel's table of the averaging part."""
         embeddings = np.ascontiguousarray(bundle.tensors[f"embeddings.{name}.weight"], np.float32)
         layer = bundle.tensors[f"average.layers.{name}.weight"].T[None] / np.float32(EMBEDDING_STD)
-        taps = np.ascontiguousarray(layer, np.float32)
-        steps = step_sizes(largest(embeddings, taps), (1,))
-        table = empty_table(len(embeddings), taps.shape[2])
-        round_table(embeddings, taps, steps, table)
-        return AverageTable(table, steps[0])
+        return AverageTable(*rounded_table(embeddings, np.ascontiguousarray(layer, np.float32), (1,)))
 
     def score(self, texts: Sequence[str | None] | pa.Array) -> Scored:
         """Score raw texts, fastest as an Arrow column; a text that cannot be scored has a reason instead."""

@@ -5,7 +5,7 @@ import json
 import torch
 from hypothesis import strategies as st
 
-from distill.models.architecture import Architecture, Dropout
+from distill.models.architecture import EMBEDDING_STD, Architecture, Dropout
 from distill.models.bundle import Bundle
 from distill.models.textcnn import TextCNN
 from distill.text.vocabulary import Limit, Vocabulary
@@ -37,7 +37,8 @@ def random_student(
     ids, wide = ({name: vocabulary.size(name) for name in names} for names in (widths, WIDE))
     student = TextCNN(Architecture(ids, widths, embedding, filters, wide, average), Dropout()).eval()
     for name, parameter in student.named_parameters():
-        torch.nn.init.normal_(parameter)
+        # The averaging part divides by EMBEDDING_STD what it reads: its units are to be of the size of the filters.
+        torch.nn.init.normal_(parameter, std=EMBEDDING_STD if name.startswith("average.layers") else 1.0)
         if name.startswith(("embeddings", "wide")):
             torch.nn.init.zeros_(parameter[0])
     return student
